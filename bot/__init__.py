@@ -1,0 +1,1 @@
+"""Slipway hears, remembers and speaks here; the work itself is done in `jobs`."""

@@ -1,0 +1,1 @@
+"""What Slipway is about, without any I/O: words, states and rules."""

@@ -1,0 +1,55 @@
+"""The two families of error: what is wrong with their repository or input, and what is wrong with us.
+
+Each error has a stable code; its text for people is the template `templates/message/<code>.md.j2`,
+rendered with the error's facts. The family decides colour, retry and alert.
+"""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Every way to fail that a person is told about. A test holds each to its text."""
+
+    # The repository or the input.
+    BRANCH_GONE = "branch-gone"
+    BUILD_FAILED = "build-failed"
+    BUILD_TIMED_OUT = "build-timed-out"
+    BUILD_OUT_OF_MEMORY = "build-out-of-memory"
+    COMMIT_GONE = "commit-gone"
+    FILE_TOO_LARGE = "file-too-large"
+    INSTALL_FAILED = "install-failed"
+    INVALID_VALUE = "invalid-value"
+    NO_RELEASE = "no-release"
+    NOTHING_DETECTED = "nothing-detected"
+    OUTPUT_EMPTY = "output-empty"
+    OUTPUT_MISSING = "output-missing"
+    RECIPE_INVALID = "recipe-invalid"
+    REPOSITORY_UNREACHABLE = "repository-unreachable"
+    ROOT_MISSING = "root-missing"
+    TOO_MANY_FILES = "too-many-files"
+    TOOL_MISSING = "tool-missing"
+    UNKNOWN_NAME = "unknown-name"
+    # The platform.
+    DISK_FULL = "disk-full"
+    EDGE_SILENT = "edge-silent"
+    LEASE_LOST = "lease-lost"
+    START_REFUSED = "start-refused"
+    UNEXPECTED = "unexpected"
+    WORKER_LOST = "worker-lost"
+
+
+class SlipwayError(Exception):
+    """An error with a stable code and the facts that its text needs (plain strings and numbers)."""
+
+    def __init__(self, code: ErrorCode, **facts: str | int) -> None:
+        self.code = code
+        self.facts = facts
+        super().__init__(f"{code}: " + ", ".join(f"{name}={value}" for name, value in facts.items()))
+
+
+class UserError(SlipwayError):
+    """Their repository or their input: they are told what to change; it is never retried."""
+
+
+class PlatformError(SlipwayError):
+    """Our fault or our machine's: the operator is told; lost work is run once more."""

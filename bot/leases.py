@@ -1,0 +1,188 @@
+"""Who works on what: leases on environments with fencing tokens, decided in the store, not in the queue.
+
+An executor claims the fairest ready environment and the deployment to make there, renews its lease
+while it works, and gives it back with the deployment's last word. Whoever lost a lease has no say:
+its token is old, and every change it asks for is refused.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+
+from bot import holder as holders
+from bot.clock import Clock, utc_now
+from bot.domain.deployment import Blame, Deployment, Failure, Kind, Phase, State
+from bot.domain.environment import Environment
+from bot.domain.ids import ReleaseId, reference
+from bot.errors import ErrorCode, PlatformError
+from bot.lifecycle import Change, Lifecycle
+from bot.store import deployments, environments
+from bot.store.engine import Tx, reading, writing
+
+LEASE = timedelta(seconds=30)
+RENEWAL = timedelta(seconds=5)
+MAX_LOSSES = 1
+"""How often a deployment whose worker was lost is run once more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to make one deployment in one environment, as long as the token is the newest."""
+
+    environment: Environment
+    deployment: Deployment
+    token: int
+
+
+class Standing(Enum):
+    """What an executor learns when it looks at its lease."""
+
+    HELD = auto()
+    CANCEL_WANTED = auto()
+    LOST = auto()
+
+
+class Leases:
+    """Claims, renewals, ends and reaping."""
+
+    def __init__(self, lifecycle: Lifecycle, *, concurrency: int, clock: Clock = utc_now) -> None:
+        self._lifecycle = lifecycle
+        self._engine = lifecycle.engine
+        self._concurrency = concurrency
+        self._clock = clock
+
+    def claim(self, holder: str) -> Claim | None:
+        """Take the fairest ready environment, and its deployment: a rollback first, else the newest.
+
+        One executor stays free for production where there is more than one.
+        """
+        with self._lifecycle.change() as change:
+            running = environments.previews_running(change.tx, change.now)
+            previews = self._concurrency == 1 or running < self._concurrency - 1
+            until = change.now + LEASE
+            environment = environments.claim_fairest(change.tx, holder, change.now, until, previews=previews)
+            if environment is None:
+                return None
+            deployment = _next_of(change.tx, environment)
+            if deployment is None:
+                environments.release_lease(change.tx, environment.id, environment.lease_token)
+                return None
+            started = change.move(deployment, State.RUNNING, "started", started_at=change.now)
+            return Claim(environment, started, environment.lease_token)
+
+    def renew(self, claim: Claim) -> bool:
+        """Prolong a claim; False when it was lost."""
+        with writing(self._engine) as tx:
+            until = self._clock() + LEASE
+            return environments.renew_lease(tx, claim.environment.id, claim.token, until)
+
+    def standing(self, claim: Claim) -> Standing:
+        """Whether a claim still holds and its deployment is still wanted."""
+        with reading(self._engine) as tx:
+            environment = environments.get(tx, claim.environment.id)
+            if environment.lease_token != claim.token or environment.lease_until is None:
+                return Standing.LOST
+            wanted = not deployments.get(tx, claim.deployment.id).cancel_requested
+            return Standing.HELD if wanted else Standing.CANCEL_WANTED
+
+    def enter(self, claim: Claim, phase: Phase) -> None:
+        """Remember that a step begins. Raises `PlatformError` when the claim was lost."""
+        with writing(self._engine) as tx:
+            self._hold(tx, claim)
+            deployments.set_phase(tx, claim.deployment.id, phase)
+            deployments.start_step(tx, claim.deployment.id, claim.deployment.attempt, phase, self._clock())
+
+    def switch(self, claim: Claim, release: ReleaseId) -> int:
+        """Point the environment at a release: the number of the switch, which orders it at the edge.
+
+        Raises `PlatformError` when the claim was lost: an executor that was taken for dead can't
+        undo what its successor did.
+        """
+        with writing(self._engine) as tx:
+            self._hold(tx, claim)
+            deployments.change(tx, claim.deployment.id, self._clock(), release_id=release)
+            return environments.activate(tx, claim.environment.id, release, claim.deployment.id)
+
+    def finish(self, claim: Claim, state: State, reason: str, failure: Failure | None = None) -> bool:
+        """Give the deployment its last word and the lease back; False when the claim was lost."""
+        with self._lifecycle.change() as change:
+            if not environments.release_lease(change.tx, claim.environment.id, claim.token):
+                return False
+            deployment = deployments.get(change.tx, claim.deployment.id)
+            if state is State.CANCELLED and deployment.superseded_by is not None:
+                state, reason = State.SUPERSEDED, deployment.reason
+            change.move(deployment, state, reason, failure=failure)
+            _permit_next(change)
+            return True
+
+    def hand_back(self, claim: Claim, reason: str) -> None:
+        """Put the deployment back into the queue: its worker stops, another will run it from the start."""
+        with self._lifecycle.change() as change:
+            if environments.release_lease(change.tx, claim.environment.id, claim.token):
+                _requeue(change, deployments.get(change.tx, claim.deployment.id), reason, losses=0)
+                _permit_next(change)
+
+    def reap(self, is_gone: Callable[[str], bool] = holders.is_gone) -> list[Deployment]:
+        """Take back leases that ran out or whose holder is dead; what was lost is run once more.
+
+        The deployments concerned, as they stand afterwards.
+        """
+        with self._lifecycle.change() as change:
+            lost: list[Deployment] = []
+            for environment in environments.leased(change.tx):
+                assert environment.lease_until is not None
+                dead = environment.lease_holder is not None and is_gone(environment.lease_holder)
+                if environment.lease_until > change.now and not dead:
+                    continue
+                environments.release_lease(change.tx, environment.id, environment.lease_token)
+                open_there = deployments.unfinished(change.tx, environment.id)
+                lost += [_lose(change, one) for one in open_there if not one.state.is_waiting]
+            if lost:
+                _permit_next(change)
+            return lost
+
+    def _hold(self, tx: Tx, claim: Claim) -> None:
+        until = self._clock() + LEASE
+        if not environments.renew_lease(tx, claim.environment.id, claim.token, until):
+            raise PlatformError(ErrorCode.LEASE_LOST, deployment=reference(claim.deployment.id))
+
+
+def _next_of(tx: Tx, environment: Environment) -> Deployment | None:
+    queued = [one for one in deployments.unfinished(tx, environment.id) if one.state is State.QUEUED]
+    rollbacks = [one for one in queued if one.kind is Kind.ROLLBACK]
+    return next(iter(rollbacks or queued), None)
+
+
+def _permit_next(change: Change) -> None:
+    # One permit for the executor that came free; the claim, not the permit, decides for which environment.
+    for environment in environments.ready_ids(change.tx, change.now)[:1]:
+        change.permit(environments.get(change.tx, environment))
+
+
+def _lose(change: Change, deployment: Deployment) -> Deployment:
+    if deployment.state is State.CANCELLING:
+        superseded = deployment.superseded_by is not None
+        return change.move(deployment, State.SUPERSEDED if superseded else State.CANCELLED, deployment.reason)
+    if deployment.losses < MAX_LOSSES:
+        return _requeue(change, deployment, "its worker was lost: run once more from the start", losses=1)
+    failure = Failure(ErrorCode.WORKER_LOST, {"attempts": deployment.attempt}, Blame.PLATFORM)
+    return change.move(deployment, State.FAILED, "its worker was lost twice", failure=failure)
+
+
+def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int) -> Deployment:
+    if deployment.state is State.CANCELLING:
+        return _lose(change, deployment)
+    newer = deployments.newest_of_branch(change.tx, deployment.environment_id)
+    if deployment.kind is Kind.BUILD and newer is not None and newer.id > deployment.id:
+        text = f"superseded by {reference(newer.id)}"
+        return change.move(deployment, State.SUPERSEDED, text, superseded_by=newer.id)
+    deployments.end_open_steps(change.tx, deployment.id, change.now)
+    return change.move(
+        deployment,
+        State.QUEUED,
+        reason,
+        attempt=deployment.attempt + 1,
+        losses=deployment.losses + losses,
+        phase=None,
+    )

@@ -1,0 +1,238 @@
+"""The one door for state changes of deployments: what may happen, and what each change causes.
+
+Every change is one transaction that also leaves an event and raises the deployment's version; the
+queue is told only after it is committed. `bot.leases` decides who works on what.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from bot.clock import Clock, utc_now
+from bot.domain.app import App
+from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger, check_move
+from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
+from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId, reference
+from bot.domain.release import Release
+from bot.errors import ErrorCode, UserError
+from bot.queue import Queue
+from bot.store import deployments, environments, releases
+from bot.store.deployments import NewDeployment
+from bot.store.engine import Tx, writing
+
+
+@dataclass(frozen=True)
+class Order:
+    """A wish to bring a commit into an environment."""
+
+    app: App
+    environment: str
+    branch: str | None
+    commit: Commit
+    trigger: Trigger
+    reason: str
+    requested_by: str
+    delivery_id: DeliveryId | None = None
+
+
+@dataclass(frozen=True)
+class Requested:
+    """The deployment that answers an order; not new when one for the same commit is there already."""
+
+    deployment: Deployment
+    is_new: bool
+
+
+@dataclass
+class Change:
+    """One transaction on deployments, and whom to tell when it is committed."""
+
+    tx: Tx
+    now: datetime
+    permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
+    changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
+
+    def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
+        """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be."""
+        check_move(deployment.state, state)
+        if state.is_final:
+            deployments.end_open_steps(self.tx, deployment.id, self.now)
+            changes["finished_at"] = self.now
+        moved = deployments.change(
+            self.tx, deployment.id, self.now, event=reason, state=state, reason=reason, **changes
+        )
+        self.changed[moved.id] = moved.version
+        return moved
+
+    def permit(self, environment: Environment) -> None:
+        """Issue a permit for an environment that has work."""
+        self.permits[environment.id] = environment.lease_token
+
+
+class Lifecycle:
+    """Applies what people and events ask for."""
+
+    def __init__(self, engine: Engine, queue: Queue, *, preview_domain: str, clock: Clock = utc_now) -> None:
+        self.engine = engine
+        self._queue = queue
+        self._domain = preview_domain
+        self._clock = clock
+
+    @contextmanager
+    def change(self) -> Generator[Change]:
+        """One transaction; permits and announcements go out after it is committed."""
+        with writing(self.engine) as tx:
+            change = Change(tx, self._clock())
+            yield change
+        for environment, token in change.permits.items():
+            self._queue.permit(environment, token)
+        for deployment, version in change.changed.items():
+            self._queue.announce(deployment, version)
+
+    def request(self, change: Change, order: Order) -> Requested:
+        """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.
+
+        An automatic order for the commit that the environment's newest deployment is about gets that
+        one, unless it failed or was cancelled.
+        """
+        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        newest = deployments.newest_of_branch(change.tx, environment.id)
+        if order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
+            return Requested(newest, is_new=False)
+        pinned = environment.pinned and order.trigger.is_automatic
+        deployment = deployments.insert(
+            change.tx,
+            NewDeployment(
+                app_id=order.app.id,
+                environment_id=environment.id,
+                kind=Kind.BUILD,
+                trigger=order.trigger,
+                state=State.HELD if pinned else State.QUEUED,
+                commit=order.commit,
+                branch=order.branch,
+                reason=environment.pin_reason or "pinned" if pinned else order.reason,
+                requested_by=order.requested_by,
+                delivery_id=order.delivery_id,
+            ),
+            change.now,
+        )
+        change.changed[deployment.id] = deployment.version
+        self._supersede(change, environment, deployment)
+        if not pinned:
+            change.permit(environment)
+        return Requested(deployment, is_new=True)
+
+    def rollback(
+        self, change: Change, app: App, environment_name: str, word: str | None, by: str
+    ) -> Deployment:
+        """Bring back a release: the named one, else the one before the active. Pins the environment.
+
+        Raises `UserError` when the environment or the release does not exist.
+        """
+        environment = environments.by_name(change.tx, app.id, environment_name)
+        if environment is None:
+            raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=environment_name)
+        release = self._release_to_restore(change.tx, environment, word)
+        reason = f"rolled back to {release.name} by {by}"
+        environments.pin(change.tx, environment.id, reason)
+        deployment = deployments.insert(
+            change.tx,
+            NewDeployment(
+                app_id=app.id,
+                environment_id=environment.id,
+                kind=Kind.ROLLBACK,
+                trigger=Trigger.MANUAL,
+                state=State.QUEUED,
+                commit=Commit(release.sha, message=f"rollback to {release.name}"),
+                branch=environment.branch,
+                reason=reason,
+                requested_by=by,
+                release_id=release.id,
+            ),
+            change.now,
+        )
+        change.changed[deployment.id] = deployment.version
+        for other in deployments.unfinished(change.tx, environment.id):
+            self._make_way(change, other, deployment)
+        change.permit(environment)
+        return deployment
+
+    def resume(self, change: Change, environment: Environment) -> None:
+        """Unpin an environment: automatic deploys go on, beginning with the one that waits."""
+        environments.pin(change.tx, environment.id, None)
+        for deployment in deployments.unfinished(change.tx, environment.id):
+            if deployment.state is State.HELD:
+                change.move(deployment, State.QUEUED, "the environment was resumed")
+                change.permit(environment)
+
+    def cancel(self, change: Change, deployment: Deployment, by: str) -> Deployment:
+        """Cancel: at once while it waits, else the executing process is asked to stop.
+
+        A deployment that has its last word is returned as it is.
+        """
+        reason = f"cancelled by {by}"
+        if deployment.state.is_waiting:
+            return change.move(deployment, State.CANCELLED, reason)
+        if deployment.state is State.RUNNING:
+            return change.move(deployment, State.CANCELLING, reason, cancel_requested=True)
+        return deployment
+
+    def announced(self, deployment: DeploymentId, version: int) -> None:
+        """Remember that GitHub shows a deployment as of a version."""
+        with writing(self.engine) as tx:
+            deployments.set_announced(tx, deployment, version)
+
+    def _environment(self, tx: Tx, app: App, name: str, branch: str | None) -> Environment:
+        hostname = hostname_of(app.slug, name, self._domain)
+        return environments.ensure(tx, app, name, hostname, branch)
+
+    def _supersede(self, change: Change, environment: Environment, newest: Deployment) -> None:
+        reason = f"superseded by {reference(newest.id)}"
+        for older in deployments.unfinished(change.tx, environment.id):
+            if older.id == newest.id or older.kind is Kind.ROLLBACK:
+                continue
+            if older.state.is_waiting:
+                change.move(older, State.SUPERSEDED, reason, superseded_by=newest.id)
+            elif environment.kind is EnvironmentKind.PREVIEW and older.state is State.RUNNING:
+                self._replace_running(change, older, newest, reason)
+
+    def _make_way(self, change: Change, other: Deployment, rollback: Deployment) -> None:
+        if other.id == rollback.id:
+            return
+        if other.kind is Kind.ROLLBACK and other.state.is_waiting:
+            reason = f"superseded by {reference(rollback.id)}"
+            change.move(other, State.SUPERSEDED, reason, superseded_by=rollback.id)
+        elif other.state is State.QUEUED:
+            change.move(other, State.HELD, rollback.reason)
+        elif other.state is State.RUNNING:
+            # Whoever rolls back has an emergency: it does not wait for a build.
+            self._replace_running(
+                change, other, rollback, f"stopped for {reference(rollback.id)}, a rollback"
+            )
+
+    def _replace_running(self, change: Change, old: Deployment, new: Deployment, reason: str) -> None:
+        change.move(old, State.CANCELLING, reason, cancel_requested=True, superseded_by=new.id)
+
+    def _release_to_restore(self, tx: Tx, environment: Environment, word: str | None) -> Release:
+        if word is not None:
+            named = releases.by_word(tx, environment.app_id, word)
+            if named is None:
+                raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
+            return named
+        active = environment.active_release_id
+        before = releases.previous(tx, environment.id, active) if active is not None else None
+        if before is None:
+            raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
+        return before
+
+
+def _answers(newest: Deployment, commit: Commit) -> bool:
+    unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
+    return newest.sha == commit.sha and newest.state not in unwanted
+
+
+__all__ = ["PRODUCTION", "Change", "Lifecycle", "Order", "Requested"]

@@ -1,0 +1,28 @@
+"""Slipway's own log: one event per line, with the ids that were bound at the top of the work."""
+
+import logging
+import sys
+
+import structlog
+
+logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def set_up_logging(process: str, *, json: bool | None = None) -> None:
+    """Log to standard error: for people on a terminal, else JSON lines."""
+    for_people = sys.stderr.isatty() if json is None else not json
+    renderer = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

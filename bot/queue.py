@@ -1,0 +1,87 @@
+"""The only module that enqueues: names of jobs, their queue, time-outs and unique ids.
+
+Every job carries ids, never payloads. A job that is lost, doubled or late changes nothing: the truth
+is in the store, and the sweep enqueues again what is owed.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue as RqQueue
+from rq.exceptions import DuplicateJobError
+from rq.serializers import JSONSerializer
+
+from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId
+from bot.log import logger
+
+QUICK = "quick"
+"""Short work: deciding about deliveries, telling GitHub."""
+DEPLOY = "deploy"
+"""Permits: each lets one worker take the fairest ready environment."""
+
+INTAKE = "jobs.intake.intake"
+ANNOUNCE = "jobs.announce.announce"
+PERMIT = "jobs.deploy.deploy"
+
+_QUICK_TIMEOUT = timedelta(minutes=5)
+# The lease and the build's own time-out end a deployment; this is only RQ's last resort.
+_DEPLOY_TIMEOUT = timedelta(hours=24)
+_KEEP_FAILED = timedelta(minutes=10)
+
+
+def connect(url: str) -> Redis:
+    """A client that never hangs its caller: 1 s time-outs, one immediate retry."""
+    return Redis.from_url(
+        url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1), health_check_interval=30
+    )
+
+
+class Queue:
+    """Enqueues jobs by name and id. When Redis is down nothing is raised: the sweep makes up for it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._quick = RqQueue(QUICK, connection=redis, serializer=JSONSerializer)
+        self._deploy = RqQueue(DEPLOY, connection=redis, serializer=JSONSerializer)
+
+    def intake(self, deliveries: Sequence[DeliveryId], slot: str = "") -> bool:
+        """Ask for decisions about some deliveries. A slot makes the job differ from earlier ones."""
+        if not deliveries:
+            return True
+        job_id = f"intake-{min(deliveries)}-{max(deliveries)}{slot}"
+        return self._enqueue(self._quick, INTAKE, job_id, list(deliveries))
+
+    def announce(self, deployment: DeploymentId, version: int, slot: str = "") -> bool:
+        """Ask that GitHub be made to show a deployment's present state."""
+        return self._enqueue(self._quick, ANNOUNCE, f"announce-{deployment}-{version}{slot}", deployment)
+
+    def permit(self, environment: EnvironmentId, token: int, slot: str = "") -> bool:
+        """Issue a permit. Many requests between two claims of an environment make one permit."""
+        return self._enqueue(self._deploy, PERMIT, f"permit-{environment}-{token}{slot}")
+
+    def lengths(self) -> dict[str, int]:
+        """How many jobs wait, by queue."""
+        return {QUICK: self._quick.count, DEPLOY: self._deploy.count}
+
+    def _enqueue(self, queue: RqQueue, name: str, job_id: str, *args: Any) -> bool:
+        timeout = _DEPLOY_TIMEOUT if queue is self._deploy else _QUICK_TIMEOUT
+        try:
+            queue.enqueue_call(
+                name,
+                args=args,
+                job_id=job_id,
+                unique=True,
+                timeout=int(timeout.total_seconds()),
+                result_ttl=0,
+                failure_ttl=int(_KEEP_FAILED.total_seconds()),
+            )
+        except DuplicateJobError:
+            return True
+        except RedisError as error:
+            logger.warning("not enqueued; the sweep will", job=job_id, error=str(error))
+            return False
+        return True

@@ -1,0 +1,134 @@
+"""Every setting once: name, type, default and help. Read once at start, then passed in."""
+
+import ipaddress
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"'{value}' is not an address; write HOST:PORT or :PORT, such as 127.0.0.1:8000")
+    if host and host not in ("localhost", "*"):
+        ipaddress.ip_address(host.strip("[]"))
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Secrets = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """The settings of one Slipway instance, from environment variables with the prefix `SLIPWAY_`."""
+
+    model_config = SettingsConfigDict(env_prefix="SLIPWAY_", extra="ignore", frozen=True)
+
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        Path(".slipway"), description="Folder of all state: database, artifacts, logs, caches, keys."
+    )
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the store. Default: SQLite at `$HOME/slipway.db`."
+    )
+    redis_url: str | None = Field(
+        None,
+        description="Redis or Valkey, 6.2 or newer. Default: an embedded Valkey on a socket in the home.",
+    )
+    artifacts_url: str | None = Field(
+        None, description="Where releases are kept. Default: `file://$HOME/artifacts`."
+    )
+    web_address: Address = Field("127.0.0.1:8000", description="Where the web process listens.")
+    edge_address: Address = Field(":8080", description="Where the edge serves sites.")
+    edge_tls: str = Field(
+        "off",
+        description="`off`, `on-demand`, `files`, or `dns:<provider>` for a wildcard certificate by DNS-01.",
+    )
+    edge_tls_certificate: Path | None = Field(
+        None, description="With `EDGE_TLS=files`: the certificate chain, PEM."
+    )
+    edge_tls_key: Path | None = Field(None, description="With `EDGE_TLS=files`: its private key, PEM.")
+    edge_caddy: Path | None = Field(
+        None, description="Another Caddy binary, such as one with a DNS provider's module."
+    )
+    public_url: str = Field(
+        "http://localhost:8000", description="This instance as GitHub and people reach it."
+    )
+    preview_domain: str = Field("localhost", description="Sites are served one label below this domain.")
+    github_api_url: str = Field("https://api.github.com", description="GitHub's REST API.")
+    github_url: str = Field("https://github.com", description="GitHub's pages and git repositories.")
+    github_app_id: str | None = Field(None, description="The GitHub App's id or client id.")
+    github_private_key: SecretStr | None = Field(None, description="The App's private key, PEM.")
+    github_private_key_file: Path | None = Field(None, description="The same, as a file.")
+    github_webhook_secret: Secrets = Field(
+        default_factory=list[SecretStr],
+        description="Webhook secrets, comma-separated while rotating. Default: one made in the home by `up`.",
+    )
+    github_token: SecretStr | None = Field(None, description="A token, instead of a GitHub App.")
+    github_writes_per_minute: int = Field(80, ge=1, description="Content writes to GitHub, per installation.")
+    github_writes_per_hour: int = Field(500, ge=1, description="Content writes to GitHub, per installation.")
+    encryption_key: Secrets = Field(
+        default_factory=list[SecretStr],
+        description="Keys of secrets at rest (32 bytes, URL-safe base64), newest first. Default: in home.",
+    )
+    build_concurrency: int = Field(2, ge=1, le=64, description="Deployments that this worker runs at once.")
+    build_timeout: int = Field(1800, ge=1, description="Seconds that a build may take.")
+    build_memory: int = Field(
+        2048, ge=64, description="MiB of memory that a build may use, where limits work."
+    )
+    build_processes: int = Field(512, ge=16, description="Processes that a build may have at once.")
+    build_output: int = Field(1024, ge=1, description="MiB that one file written by a build may have.")
+    sandbox: Literal["auto", "bubblewrap", "none"] = Field(
+        "auto", description="The box that builds run in: `auto`, `bubblewrap`, `none`."
+    )
+    drain_seconds: int = Field(
+        60, ge=0, description="How long a stopping worker lets builds finish before it hands them back."
+    )
+    max_file_bytes: int = Field(25 * MIB, ge=1, description="Largest file of a release, in bytes.")
+    max_files: int = Field(20_000, ge=1, description="Most files of a release.")
+    keep_releases: int = Field(10, ge=1, description="Releases kept per app besides the live ones.")
+    log_bytes: int = Field(64 * MIB, ge=1024, description="Bytes kept of one deployment's log.")
+    sweep_seconds: float = Field(5.0, gt=0, description="Pause between two sweeps.")
+
+    @cached_property
+    def database(self) -> str:
+        """The store's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.home / 'slipway.db'}"
+
+    @cached_property
+    def redis(self) -> str:
+        """The queue's Redis URL."""
+        return self.redis_url or f"unix://{self.home / 'run' / 'valkey.sock'}"
+
+    @cached_property
+    def artifacts(self) -> Path:
+        """Folder of the content-addressed artifacts."""
+        url = self.artifacts_url or f"file://{self.home / 'artifacts'}"
+        return Path(url.removeprefix("file://"))
+
+    @cached_property
+    def edge_home(self) -> Path:
+        """Folder of what the edge serves; the file system below it is the routing table."""
+        return self.home / "edge"
+
+    @cached_property
+    def edge_port(self) -> int:
+        """Port that the edge listens on."""
+        return int(self.edge_address.rpartition(":")[2])
+
+    def site_url(self, hostname: str) -> str:
+        """Address of a site as a visitor writes it."""
+        scheme, usual = ("http", 80) if self.edge_tls == "off" else ("https", 443)
+        return f"{scheme}://{hostname}" + ("" if self.edge_port == usual else f":{self.edge_port}")

@@ -1,0 +1,46 @@
+"""What GitHub was last made to show of each deployment."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.domain.ids import DeploymentId
+from bot.store.engine import Tx
+from bot.store.schema import announcements
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """`shown` maps a surface to what it was last made to show."""
+
+    deployment_id: DeploymentId
+    github_deployment_id: int | None
+    shown: dict[str, Any]
+    attempts: int
+    retry_at: datetime | None
+    note: str
+
+
+def get(tx: Tx, deployment: DeploymentId) -> Announcement:
+    """What was shown so far; nothing at first."""
+    query = sa.select(announcements).where(announcements.c.deployment_id == deployment)
+    row = tx.execute(query).mappings().one_or_none()
+    if row is None:
+        return Announcement(deployment, None, {}, 0, None, "")
+    return Announcement(**{str(name): value for name, value in row.items()})
+
+
+def keep(tx: Tx, announcement: Announcement) -> None:
+    """Replace what was shown."""
+    values = {
+        "github_deployment_id": announcement.github_deployment_id,
+        "shown": announcement.shown,
+        "attempts": announcement.attempts,
+        "retry_at": announcement.retry_at,
+        "note": announcement.note,
+    }
+    where = announcements.c.deployment_id == announcement.deployment_id
+    if tx.execute(announcements.update().where(where).values(values)).rowcount == 0:
+        tx.execute(announcements.insert().values(deployment_id=announcement.deployment_id, **values))

@@ -1,0 +1,119 @@
+"""Tenants, projects and apps in the store."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from bot.domain.app import App
+from bot.domain.ids import AppId, ProjectId, TenantId
+from bot.store.engine import Tx
+from bot.store.schema import apps, projects, tenants
+
+_FIELDS = [apps.c[field.name] for field in fields(App)]
+DEFAULT = "default"
+"""Slug of the tenant and the project that an instance starts with."""
+
+
+@dataclass(frozen=True)
+class NewApp:
+    """What is needed to store an app."""
+
+    slug: str
+    repository: str
+    clone_url: str
+    production_branch: str
+    root_directory: str = ""
+    build_command: str | None = None
+    output_directory: str | None = None
+    webhook_secret: bytes | None = None
+
+
+def ensure_default_scope(tx: Tx, now: datetime) -> tuple[TenantId, ProjectId]:
+    """The tenant and the project that an instance starts with; made at first use."""
+    tenant = tx.scalar(sa.select(tenants.c.id).where(tenants.c.slug == DEFAULT))
+    if tenant is None:
+        tenant = tx.scalar(
+            tenants.insert().values(slug=DEFAULT, name="Default", created_at=now).returning(tenants.c.id)
+        )
+    project = tx.scalar(
+        sa.select(projects.c.id).where(projects.c.tenant_id == tenant, projects.c.slug == DEFAULT)
+    )
+    if project is None:
+        values = {"tenant_id": tenant, "slug": DEFAULT, "name": "Default", "created_at": now}
+        project = tx.scalar(projects.insert().values(values).returning(projects.c.id))
+    assert tenant is not None
+    assert project is not None
+    return TenantId(tenant), ProjectId(project)
+
+
+def insert(tx: Tx, new: NewApp, now: datetime) -> App:
+    """Store an app in the default project."""
+    tenant, project = ensure_default_scope(tx, now)
+    values = {field.name: getattr(new, field.name) for field in fields(new)}
+    scope = {"tenant_id": tenant, "project_id": project, "created_at": now}
+    row = tx.execute(apps.insert().values(**values, **scope).returning(*_FIELDS)).mappings().one()
+    return _app(row)
+
+
+def get(tx: Tx, app: AppId) -> App:
+    """One app by its id."""
+    return _app(tx.execute(sa.select(*_FIELDS).where(apps.c.id == app)).mappings().one())
+
+
+def by_slug(tx: Tx, slug: str) -> App | None:
+    """One app by its slug."""
+    row = tx.execute(sa.select(*_FIELDS).where(apps.c.slug == slug)).mappings().one_or_none()
+    return _app(row) if row else None
+
+
+def all_apps(tx: Tx) -> list[App]:
+    """Every app, by slug."""
+    return [_app(row) for row in tx.execute(sa.select(*_FIELDS).order_by(apps.c.slug)).mappings()]
+
+
+def of_repository(tx: Tx, repository_id: int, full_name: str) -> list[App]:
+    """Apps of a repository: by its id, and by its name those that never had a delivery.
+
+    A name can pass to another repository; an id can't. So a name counts until an id is pinned.
+    """
+    named = sa.and_(apps.c.repository_id.is_(None), sa.func.lower(apps.c.repository) == full_name.lower())
+    matches = sa.or_(apps.c.repository_id == repository_id, named)
+    rows = tx.execute(sa.select(*_FIELDS).where(matches).order_by(apps.c.id)).mappings()
+    return [_app(row) for row in rows]
+
+
+def pin_repository(tx: Tx, app: AppId, repository_id: int, installation_id: int | None) -> None:
+    """Remember which repository, and which installation of the GitHub App, an app's name meant."""
+    changes: dict[str, Any] = {"repository_id": repository_id}
+    if installation_id is not None:
+        changes["installation_id"] = installation_id
+    tx.execute(apps.update().where(apps.c.id == app).values(changes))
+
+
+def secrets(tx: Tx) -> list[tuple[AppId, int | None, str, bytes]]:
+    """Apps that have a webhook secret of their own: id, repository id, full name, sealed secret."""
+    columns = (apps.c.id, apps.c.repository_id, apps.c.repository, apps.c.webhook_secret)
+    rows = tx.execute(sa.select(*columns).where(apps.c.webhook_secret.is_not(None)))
+    return [(AppId(row[0]), row[1], row[2], row[3]) for row in rows]
+
+
+def policy(tx: Tx, app: AppId) -> dict[str, Any] | None:
+    """The policy that was last read from the app's default branch, as JSON."""
+    return tx.scalar(sa.select(apps.c.policy).where(apps.c.id == app))
+
+
+def keep_policy(tx: Tx, app: AppId, value: dict[str, Any]) -> None:
+    """Remember the policy read from the app's default branch."""
+    tx.execute(apps.update().where(apps.c.id == app).values(policy=value))
+
+
+def set_enabled(tx: Tx, app: AppId, *, enabled: bool) -> None:
+    """Switch an app's automatic deploys on or off."""
+    tx.execute(apps.update().where(apps.c.id == app).values(enabled=enabled))
+
+
+def _app(row: RowMapping) -> App:
+    return App(**{str(name): value for name, value in row.items()})

@@ -1,0 +1,208 @@
+"""Deployments, their events and their steps in the store. Only `bot.lifecycle` changes states."""
+
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
+from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
+from bot.store.engine import Tx
+from bot.store.schema import deployment_events, deployment_steps, deployments
+
+_FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
+_UNFINISHED = [state for state in State if not state.is_final]
+
+
+@dataclass(frozen=True)
+class NewDeployment:
+    """What is needed to store a deployment."""
+
+    app_id: AppId
+    environment_id: EnvironmentId
+    kind: Kind
+    trigger: Trigger
+    state: State
+    commit: Commit
+    branch: str | None
+    reason: str
+    requested_by: str
+    delivery_id: DeliveryId | None = None
+    release_id: ReleaseId | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of state."""
+
+    state: State
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one attempt. State: `running`, `succeeded`, `failed` or `skipped`."""
+
+    attempt: int
+    name: str
+    state: str
+    command: str | None
+    exit_code: int | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
+    """Store a deployment and its first event."""
+    values = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "commit"}
+    row = (
+        tx.execute(
+            deployments.insert().values(**values, **asdict(new.commit), created_at=now).returning(*_FIELDS)
+        )
+        .mappings()
+        .one()
+    )
+    deployment = _deployment(row)
+    _append_event(tx, deployment.id, new.state, new.reason, now)
+    return deployment
+
+
+def find(tx: Tx, deployment: DeploymentId) -> Deployment | None:
+    """One deployment by its id, if there is one."""
+    query = sa.select(*_FIELDS).where(deployments.c.id == deployment)
+    row = tx.execute(query).mappings().one_or_none()
+    return _deployment(row) if row else None
+
+
+def get(tx: Tx, deployment: DeploymentId) -> Deployment:
+    """One deployment that is known to exist."""
+    found = find(tx, deployment)
+    assert found is not None
+    return found
+
+
+def latest(
+    tx: Tx, limit: int, app: AppId | None = None, environment: EnvironmentId | None = None
+) -> list[Deployment]:
+    """The newest deployments, newest first."""
+    query = sa.select(*_FIELDS).order_by(deployments.c.id.desc()).limit(limit)
+    if app is not None:
+        query = query.where(deployments.c.app_id == app)
+    if environment is not None:
+        query = query.where(deployments.c.environment_id == environment)
+    return [_deployment(row) for row in tx.execute(query).mappings()]
+
+
+def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
+    """Deployments of an environment that have no last word yet, newest first."""
+    where = (deployments.c.environment_id == environment, deployments.c.state.in_(_UNFINISHED))
+    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc())
+    return [_deployment(row) for row in tx.execute(query).mappings()]
+
+
+def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
+    """The newest deployment of an environment that built a commit."""
+    where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)
+    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc()).limit(1)
+    row = tx.execute(query).mappings().one_or_none()
+    return _deployment(row) if row else None
+
+
+def owed(tx: Tx, limit: int) -> list[DeploymentId]:
+    """Deployments of which GitHub does not show the present state, those that matter most first.
+
+    A superseded deployment matters least: nobody waits for its last word.
+    """
+    unannounced = deployments.c.announced < deployments.c.version
+    least = sa.case((deployments.c.state == State.SUPERSEDED, 1), else_=0)
+    query = sa.select(deployments.c.id).where(unannounced).order_by(least, deployments.c.id.desc())
+    return [DeploymentId(found) for found in tx.scalars(query.limit(limit))]
+
+
+def set_announced(tx: Tx, deployment: DeploymentId, version: int) -> None:
+    """Remember up to which version GitHub was told."""
+    where = (deployments.c.id == deployment, deployments.c.announced < version)
+    tx.execute(deployments.update().where(*where).values(announced=version))
+
+
+def change(
+    tx: Tx, deployment: DeploymentId, now: datetime, *, event: str | None = None, **changes: Any
+) -> Deployment:
+    """Change a deployment and raise its version; a change of state leaves an event with a reason."""
+    values = {**changes, "version": deployments.c.version + 1}
+    if isinstance(failure := changes.get("failure"), Failure):
+        values["failure"] = asdict(failure)
+    query = deployments.update().where(deployments.c.id == deployment).values(values).returning(*_FIELDS)
+    changed = _deployment(tx.execute(query).mappings().one())
+    if "state" in changes:
+        _append_event(tx, deployment, changed.state, event or "", now)
+    return changed
+
+
+def set_phase(tx: Tx, deployment: DeploymentId, phase: Phase) -> None:
+    """Remember which step runs. Not a change that GitHub is told about, so the version stays."""
+    tx.execute(deployments.update().where(deployments.c.id == deployment).values(phase=phase))
+
+
+def events(tx: Tx, deployment: DeploymentId) -> list[Event]:
+    """What happened to a deployment, oldest first."""
+    table = deployment_events
+    query = sa.select(table.c.state, table.c.reason, table.c.at).where(table.c.deployment_id == deployment)
+    rows = tx.execute(query.order_by(table.c.id))
+    return [Event(State(row[0]), row[1], row[2]) for row in rows]
+
+
+def start_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, now: datetime) -> None:
+    """Remember that a step of an attempt has begun."""
+    row = {
+        "deployment_id": deployment,
+        "attempt": attempt,
+        "name": name,
+        "state": "running",
+        "started_at": now,
+    }
+    tx.execute(deployment_steps.insert().values(row))
+
+
+def change_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, changes: dict[str, Any]) -> None:
+    """Change a step: `command`, or its end with `state`, `exit_code` and `finished_at`."""
+    table = deployment_steps
+    where = (table.c.deployment_id == deployment, table.c.attempt == attempt, table.c.name == name)
+    tx.execute(table.update().where(*where).values(changes))
+
+
+def end_open_steps(tx: Tx, deployment: DeploymentId, now: datetime) -> None:
+    """Mark steps as failed that their attempt left running when it ended."""
+    table = deployment_steps
+    where = (table.c.deployment_id == deployment, table.c.state == "running")
+    tx.execute(table.update().where(*where).values(state="failed", finished_at=now))
+
+
+def steps(tx: Tx, deployment: DeploymentId) -> list[Step]:
+    """The steps of every attempt, in order."""
+    columns = [deployment_steps.c[field.name] for field in fields(Step)]
+    query = sa.select(*columns).where(deployment_steps.c.deployment_id == deployment)
+    rows = tx.execute(query.order_by(deployment_steps.c.id)).mappings()
+    return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
+
+
+def _append_event(tx: Tx, deployment: DeploymentId, state: State, reason: str, now: datetime) -> None:
+    row = {"deployment_id": deployment, "state": state, "reason": reason, "at": now}
+    tx.execute(deployment_events.insert().values(row))
+
+
+def _deployment(row: RowMapping) -> Deployment:
+    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    values["kind"] = Kind(values["kind"])
+    values["trigger"] = Trigger(values["trigger"])
+    values["state"] = State(values["state"])
+    values["phase"] = Phase(values["phase"]) if values["phase"] else None
+    values["failure"] = _failure(values["failure"]) if values["failure"] else None
+    return Deployment(**values)
+
+
+def _failure(stored: dict[str, Any]) -> Failure:
+    return Failure(stored["code"], stored["facts"], Blame(stored["blame"]))

@@ -1,0 +1,59 @@
+"""Opens the store, and hands out transactions: `reading` sees one moment, `writing` is alone."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+Tx = Connection
+"""A connection inside a transaction; every function of the store takes one."""
+
+BUSY_SECONDS = 10
+
+
+def open_engine(url: str) -> Engine:
+    """Open the store at a SQLAlchemy URL; a SQLite file and its folder are made when missing."""
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url, pool_pre_ping=True)
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Generator[Tx]:
+    """A transaction that only reads."""
+    with engine.connect() as tx, tx.begin():
+        yield tx
+
+
+@contextmanager
+def writing(engine: Engine) -> Generator[Tx]:
+    """A transaction that may write; on SQLite it takes the write lock at once.
+
+    A lock that is taken later, at the first write, can fail with SQLITE_BUSY without waiting when
+    another writer came in between (https://www.sqlite.org/lang_transaction.html).
+    """
+    with engine.connect().execution_options(slipway_writing=True) as tx, tx.begin():
+        yield tx
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, sqlite3.Connection)
+    # Our own BEGIN decides between a read and a write transaction; the driver's would always defer.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("slipway_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

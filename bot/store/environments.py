@@ -1,0 +1,174 @@
+"""Environments and their leases in the store."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from bot.domain.app import App
+from bot.domain.deployment import State
+from bot.domain.environment import Environment, EnvironmentKind
+from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
+from bot.store.engine import Tx
+from bot.store.schema import apps, deployments, environments, tenants
+
+_FIELDS = [environments.c[field.name] for field in fields(Environment)]
+
+
+def ensure(tx: Tx, app: App, name: str, hostname: str, branch: str | None) -> Environment:
+    """The app's environment of that name; made at first use, its branch kept up to date."""
+    found = by_name(tx, app.id, name)
+    if found is None:
+        kind = EnvironmentKind.PRODUCTION if name == "production" else EnvironmentKind.BRANCH
+        values = {"app_id": app.id, "name": name, "kind": kind, "branch": branch, "hostname": hostname}
+        row = tx.execute(environments.insert().values(values).returning(*_FIELDS)).mappings().one()
+        return _environment(row)
+    if found.branch == branch:
+        return found
+    changed = environments.update().where(environments.c.id == found.id).values(branch=branch)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def get(tx: Tx, environment: EnvironmentId) -> Environment:
+    """One environment by its id."""
+    row = tx.execute(sa.select(*_FIELDS).where(environments.c.id == environment)).mappings().one()
+    return _environment(row)
+
+
+def by_name(tx: Tx, app: AppId, name: str) -> Environment | None:
+    """One environment of an app by its name."""
+    where = (environments.c.app_id == app, environments.c.name == name)
+    row = tx.execute(sa.select(*_FIELDS).where(*where)).mappings().one_or_none()
+    return _environment(row) if row else None
+
+
+def of_apps(tx: Tx, app_ids: Sequence[AppId]) -> list[Environment]:
+    """Environments of some apps, by id."""
+    where = environments.c.app_id.in_(app_ids)
+    rows = tx.execute(sa.select(*_FIELDS).where(where).order_by(environments.c.id)).mappings()
+    return [_environment(row) for row in rows]
+
+
+def live(tx: Tx) -> list[Environment]:
+    """Every environment that has a release."""
+    where = environments.c.active_release_id.is_not(None)
+    return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
+
+
+def pin(tx: Tx, environment: EnvironmentId, reason: str | None) -> None:
+    """Make automatic deploys wait, for a reason; or let them go on, with no reason."""
+    changes = {"pinned": reason is not None, "pin_reason": reason}
+    tx.execute(environments.update().where(environments.c.id == environment).values(changes))
+
+
+def activate(tx: Tx, environment: EnvironmentId, release: ReleaseId, deployment: DeploymentId) -> int:
+    """Point an environment at a release; the number of this switch, which grows with each."""
+    changes = {
+        "active_release_id": release,
+        "active_deployment_id": deployment,
+        "activation": environments.c.activation + 1,
+    }
+    changed = environments.update().where(environments.c.id == environment).values(changes)
+    number = tx.scalar(changed.returning(environments.c.activation))
+    assert number is not None
+    return number
+
+
+def claim_fairest(
+    tx: Tx, holder: str, now: datetime, until: datetime, *, previews: bool
+) -> Environment | None:
+    """Take the lease of the ready environment whose tenant was served longest ago, then the oldest.
+
+    Ready: it has a queued deployment, nobody holds its lease, and its tenant is below its limit.
+    Without `previews` only production may be taken.
+    """
+    busy = environments.alias("busy")
+    busy_apps = apps.alias("busy_apps")
+    running = (
+        sa.select(sa.func.count())
+        .select_from(busy.join(busy_apps, busy.c.app_id == busy_apps.c.id))
+        .where(busy.c.lease_until > now, busy_apps.c.tenant_id == tenants.c.id)
+        .scalar_subquery()
+    )
+    oldest = sa.func.min(deployments.c.id)
+    ready = (
+        sa.select(environments.c.id)
+        .join(apps, apps.c.id == environments.c.app_id)
+        .join(tenants, tenants.c.id == apps.c.tenant_id)
+        .join(deployments, deployments.c.environment_id == environments.c.id)
+        .where(
+            deployments.c.state == State.QUEUED,
+            sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now),
+            sa.or_(tenants.c.build_limit.is_(None), running < tenants.c.build_limit),
+            sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW,
+        )
+        .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
+        .order_by(tenants.c.served_at.asc().nulls_first(), oldest)
+        .limit(1)
+        .scalar_subquery()
+    )
+    free = sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now)
+    taken = (
+        environments.update()
+        .where(environments.c.id == ready, free)
+        .values(lease_holder=holder, lease_token=environments.c.lease_token + 1, lease_until=until)
+        .returning(*_FIELDS)
+    )
+    row = tx.execute(taken).mappings().one_or_none()
+    if row is None:
+        return None
+    environment = _environment(row)
+    tenant = sa.select(apps.c.tenant_id).where(apps.c.id == environment.app_id).scalar_subquery()
+    tx.execute(tenants.update().where(tenants.c.id == tenant).values(served_at=now))
+    return environment
+
+
+def leased(tx: Tx) -> list[Environment]:
+    """Environments that somebody holds, expired leases too."""
+    where = environments.c.lease_until.is_not(None)
+    return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
+
+
+def previews_running(tx: Tx, now: datetime) -> int:
+    """How many leases are held on environments that are not production."""
+    where = (environments.c.lease_until > now, environments.c.kind == EnvironmentKind.PREVIEW)
+    return tx.scalar(sa.select(sa.func.count()).select_from(environments).where(*where)) or 0
+
+
+def renew_lease(tx: Tx, environment: EnvironmentId, token: int, until: datetime) -> bool:
+    """Prolong a lease; False when it is no longer the caller's."""
+    mine = (environments.c.id == environment, environments.c.lease_token == token)
+    held = environments.c.lease_until.is_not(None)
+    changed = tx.execute(environments.update().where(*mine, held).values(lease_until=until))
+    return changed.rowcount == 1
+
+
+def release_lease(tx: Tx, environment: EnvironmentId, token: int) -> bool:
+    """Give a lease back; False when it was no longer the caller's."""
+    mine = (environments.c.id == environment, environments.c.lease_token == token)
+    freed = {"lease_holder": None, "lease_until": None}
+    held = environments.c.lease_until.is_not(None)
+    return tx.execute(environments.update().where(*mine, held).values(freed)).rowcount == 1
+
+
+def ready_ids(tx: Tx, now: datetime) -> list[EnvironmentId]:
+    """Environments with a queued deployment that nobody works on."""
+    query = (
+        sa.select(environments.c.id)
+        .join(deployments, deployments.c.environment_id == environments.c.id)
+        .where(
+            deployments.c.state == State.QUEUED,
+            sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now),
+        )
+        .distinct()
+    )
+    return [EnvironmentId(found) for found in tx.scalars(query)]
+
+
+def _environment(row: RowMapping) -> Environment:
+    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    values["kind"] = EnvironmentKind(values["kind"])
+    return Environment(**values)

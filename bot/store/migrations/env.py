@@ -1,0 +1,10 @@
+"""Alembic's entry: runs the migrations on the transaction that `bot.store.migrate` hands in."""
+
+from alembic import context
+
+from bot.store.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True
+)
+context.run_migrations()

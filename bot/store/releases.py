@@ -1,0 +1,97 @@
+"""Releases in the store."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
+from bot.domain.release import Release, release_name
+from bot.store.engine import Tx
+from bot.store.schema import deployments, environments, releases
+
+_FIELDS = [releases.c[field.name] for field in fields(Release)]
+
+
+@dataclass(frozen=True)
+class NewRelease:
+    """What is needed to store a release; number and name are given by the store."""
+
+    app_id: AppId
+    key: Digest
+    manifest: Digest
+    sha: Sha
+    files: int
+    size: int
+    spa: bool
+    deployment_id: DeploymentId
+
+
+def insert(tx: Tx, new: NewRelease, now: datetime) -> Release:
+    """Store a release under the app's next number. Needs a writing transaction: numbers have no gaps."""
+    newest = sa.select(sa.func.max(releases.c.number)).where(releases.c.app_id == new.app_id)
+    number = (tx.scalar(newest) or 0) + 1
+    values = {field.name: getattr(new, field.name) for field in fields(new)}
+    named = {"number": number, "name": release_name(new.app_id, number), "created_at": now}
+    row = tx.execute(releases.insert().values(**values, **named).returning(*_FIELDS)).mappings().one()
+    return _release(row)
+
+
+def get(tx: Tx, release: ReleaseId) -> Release:
+    """One release by its id."""
+    return _release(tx.execute(sa.select(*_FIELDS).where(releases.c.id == release)).mappings().one())
+
+
+def by_key(tx: Tx, app: AppId, key: Digest) -> Release | None:
+    """The app's newest release with that content key."""
+    where = (releases.c.app_id == app, releases.c.key == key)
+    query = sa.select(*_FIELDS).where(*where).order_by(releases.c.id.desc()).limit(1)
+    row = tx.execute(query).mappings().one_or_none()
+    return _release(row) if row else None
+
+
+def by_word(tx: Tx, app: AppId, word: str) -> Release | None:
+    """The app's release with that name, number (`42`, `#42`) or start of its commit (7 digits or more)."""
+    number = word.removeprefix("#")
+    if number.isascii() and number.isdigit() and len(number) < 7:
+        matches = releases.c.number == int(number)
+    else:
+        by_sha = releases.c.sha.startswith(word, autoescape=True) if len(word) >= 7 else sa.false()
+        matches = sa.or_(releases.c.name == word, by_sha)
+    query = sa.select(*_FIELDS).where(releases.c.app_id == app, matches).order_by(releases.c.id.desc())
+    row = tx.execute(query.limit(1)).mappings().one_or_none()
+    return _release(row) if row else None
+
+
+def previous(tx: Tx, environment: EnvironmentId, active: ReleaseId) -> Release | None:
+    """The release that was live in an environment before the active one came."""
+    shown = (
+        sa.select(deployments.c.release_id)
+        .where(
+            deployments.c.environment_id == environment,
+            deployments.c.state == "succeeded",
+            deployments.c.release_id.is_not(None),
+            deployments.c.release_id < active,
+        )
+        .order_by(deployments.c.id.desc())
+        .limit(1)
+    )
+    found = tx.scalar(shown)
+    return get(tx, ReleaseId(found)) if found is not None else None
+
+
+def of_app(tx: Tx, app: AppId) -> list[Release]:
+    """The app's releases, newest first."""
+    query = sa.select(*_FIELDS).where(releases.c.app_id == app).order_by(releases.c.id.desc())
+    return [_release(row) for row in tx.execute(query).mappings()]
+
+
+def live_ids(tx: Tx) -> set[ReleaseId]:
+    """Releases that some environment points at."""
+    query = sa.select(environments.c.active_release_id).where(environments.c.active_release_id.is_not(None))
+    return {ReleaseId(found) for found in tx.scalars(query) if found is not None}
+
+
+def _release(row: RowMapping) -> Release:
+    return Release(**{str(name): value for name, value in row.items()})

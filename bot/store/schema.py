@@ -1,0 +1,273 @@
+"""The tables. A moment is stored as microseconds since 1970 so that both databases compare it alike."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Conventional names, so that a migration can name each constraint on both databases.
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers rows by itself only in a column that is INTEGER to the letter.
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime in UTC, stored as microseconds since 1970."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Turn a datetime into what is stored."""
+        if value is None:
+            return None
+        since = value - _EPOCH
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Turn what is stored into a datetime."""
+        return (
+            None
+            if value is None
+            else datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+        )
+
+
+def _key() -> sa.Column[int]:
+    return sa.Column("id", Id, primary_key=True, autoincrement=True)
+
+
+def _to(table: str, *, nullable: bool = False, index: bool = False) -> sa.Column[int]:
+    name = {"deliveries": "delivery_id"}.get(table, f"{table.removesuffix('s')}_id")
+    return sa.Column(name, Id, sa.ForeignKey(f"{table}.id"), nullable=nullable, index=index)
+
+
+def _text(name: str, *, default: str | None = None, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=nullable, server_default=default)
+
+
+def _number(name: str, default: int = 0) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
+
+
+def _moment(name: str, *, nullable: bool = True) -> sa.Column[datetime]:
+    return sa.Column(name, Moment, nullable=nullable)
+
+
+tenants = sa.Table(
+    "tenants",
+    metadata,
+    _key(),
+    sa.Column("slug", sa.Text, nullable=False, unique=True),
+    _text("name"),
+    sa.Column("build_limit", sa.Integer, nullable=True),
+    _moment("served_at"),
+    _moment("created_at", nullable=False),
+)
+
+projects = sa.Table(
+    "projects",
+    metadata,
+    _key(),
+    _to("tenants"),
+    _text("slug"),
+    _text("name"),
+    _moment("created_at", nullable=False),
+    sa.UniqueConstraint("tenant_id", "slug"),
+)
+
+apps = sa.Table(
+    "apps",
+    metadata,
+    _key(),
+    _to("tenants", index=True),
+    _to("projects", index=True),
+    # A slug is a part of public hostnames: one namespace for the whole instance.
+    sa.Column("slug", sa.Text, nullable=False, unique=True),
+    sa.Column("repository", sa.Text, nullable=False, index=True),
+    sa.Column("repository_id", sa.BigInteger, nullable=True, index=True),
+    _text("clone_url"),
+    sa.Column("installation_id", sa.BigInteger, nullable=True),
+    _text("production_branch"),
+    _text("root_directory", default=""),
+    _text("build_command", nullable=True),
+    _text("output_directory", nullable=True),
+    sa.Column("webhook_secret", sa.LargeBinary, nullable=True),
+    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    # The last policy that was read from the default branch, for when the repository can't be reached.
+    sa.Column("policy", sa.JSON, nullable=True),
+    _moment("created_at", nullable=False),
+)
+
+environments = sa.Table(
+    "environments",
+    metadata,
+    _key(),
+    _to("apps"),
+    _text("name"),
+    _text("kind"),
+    _text("branch", nullable=True),
+    sa.Column("hostname", sa.Text, nullable=False, unique=True),
+    sa.Column("active_release_id", Id, nullable=True),
+    sa.Column("active_deployment_id", Id, nullable=True),
+    _number("activation"),
+    _flag("pinned"),
+    _text("pin_reason", nullable=True),
+    _text("lease_holder", nullable=True),
+    _number("lease_token"),
+    sa.Column("lease_until", Moment, nullable=True, index=True),
+    sa.UniqueConstraint("app_id", "name"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    _key(),
+    _text("hook_id"),
+    _text("guid"),
+    _text("event"),
+    _text("source", default="github"),
+    # Set when the app's own secret verified the delivery: then it speaks for that app alone.
+    sa.Column("verified_app_id", Id, nullable=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    _text("state", default="received"),
+    _text("note", default=""),
+    _number("attempts"),
+    _moment("received_at", nullable=False),
+    _moment("retry_at"),
+    _moment("decided_at"),
+    sa.UniqueConstraint("hook_id", "guid"),
+    sa.Index("ix_deliveries_guid", "guid"),
+    sa.Index("ix_deliveries_state_id", "state", "id"),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    _key(),
+    _to("deliveries"),
+    _to("apps", nullable=True, index=True),
+    _text("kind"),
+    _text("code"),
+    _text("sentence"),
+    sa.Column("facts", sa.JSON, nullable=False),
+    _moment("created_at", nullable=False),
+    sa.UniqueConstraint("delivery_id", "app_id"),
+)
+
+deployments = sa.Table(
+    "deployments",
+    metadata,
+    _key(),
+    _to("apps", index=True),
+    _to("environments"),
+    _text("kind"),
+    _text("trigger"),
+    _text("state"),
+    _text("phase", nullable=True),
+    _text("sha"),
+    _text("branch", nullable=True),
+    _text("message", default=""),
+    _text("author", default=""),
+    _text("reason", default=""),
+    _text("requested_by", default=""),
+    _to("deliveries", nullable=True),
+    sa.Column("release_id", Id, nullable=True),
+    sa.Column("superseded_by", Id, nullable=True),
+    sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
+    _number("attempt", 1),
+    _number("losses"),
+    _number("version", 1),
+    _number("announced"),
+    _flag("cancel_requested"),
+    _moment("created_at", nullable=False),
+    _moment("started_at"),
+    _moment("finished_at"),
+    sa.Index("ix_deployments_environment_id_state", "environment_id", "state"),
+    sa.Index("ix_deployments_state", "state"),
+    sa.Index(
+        "ix_deployments_unannounced",
+        "id",
+        sqlite_where=sa.text("announced < version"),
+        postgresql_where=sa.text("announced < version"),
+    ),
+)
+
+deployment_events = sa.Table(
+    "deployment_events",
+    metadata,
+    _key(),
+    _to("deployments", index=True),
+    _text("state"),
+    _text("reason", default=""),
+    _moment("at", nullable=False),
+)
+
+deployment_steps = sa.Table(
+    "deployment_steps",
+    metadata,
+    _key(),
+    _to("deployments"),
+    _number("attempt", 1),
+    _text("name"),
+    _text("state"),
+    _text("command", nullable=True),
+    sa.Column("exit_code", sa.Integer, nullable=True),
+    _moment("started_at", nullable=False),
+    _moment("finished_at"),
+    sa.UniqueConstraint("deployment_id", "attempt", "name"),
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    _key(),
+    _to("apps"),
+    _number("number"),
+    _text("name"),
+    _text("key"),
+    _text("manifest"),
+    _text("sha"),
+    _number("files"),
+    _number("size"),
+    _flag("spa"),
+    _to("deployments"),
+    _moment("created_at", nullable=False),
+    sa.UniqueConstraint("app_id", "number"),
+    sa.Index("ix_releases_app_id_key", "app_id", "key"),
+)
+
+announcements = sa.Table(
+    "announcements",
+    metadata,
+    sa.Column("deployment_id", Id, sa.ForeignKey("deployments.id"), primary_key=True),
+    sa.Column("github_deployment_id", sa.BigInteger, nullable=True),
+    # What each surface of GitHub was last made to show, by surface.
+    sa.Column("shown", sa.JSON, nullable=False),
+    _number("attempts"),
+    _moment("retry_at"),
+    _text("note", default=""),
+)
+
+singletons = sa.Table(
+    "singletons",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _text("holder", default=""),
+    _moment("until"),
+    sa.Column("facts", sa.JSON, nullable=False),
+)

@@ -1,0 +1,35 @@
+"""Leases by name for what only one process may do, and small facts that outlive processes."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.store.engine import Tx
+from bot.store.schema import singletons
+
+
+def lead(tx: Tx, name: str, holder: str, now: datetime, until: datetime) -> bool:
+    """Take or keep the lead in something; False while another holder's lease runs."""
+    row = tx.execute(
+        sa.select(singletons.c.holder, singletons.c.until).where(singletons.c.name == name)
+    ).one_or_none()
+    if row is None:
+        tx.execute(singletons.insert().values(name=name, holder=holder, until=until, facts={}))
+        return True
+    if row.holder != holder and row.until is not None and row.until > now:
+        return False
+    tx.execute(singletons.update().where(singletons.c.name == name).values(holder=holder, until=until))
+    return True
+
+
+def facts(tx: Tx, name: str) -> dict[str, Any]:
+    """The facts kept under a name; empty when there are none."""
+    return tx.scalar(sa.select(singletons.c.facts).where(singletons.c.name == name)) or {}
+
+
+def keep_facts(tx: Tx, name: str, value: dict[str, Any]) -> None:
+    """Replace the facts kept under a name."""
+    changed = tx.execute(singletons.update().where(singletons.c.name == name).values(facts=value))
+    if changed.rowcount == 0:
+        tx.execute(singletons.insert().values(name=name, facts=value))

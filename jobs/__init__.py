@@ -1,0 +1,1 @@
+"""The work: everything that fetches, builds, publishes and tells, run by workers."""

@@ -1,0 +1,73 @@
+"""What a step is given, and what steps hand on to each other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.domain.app import App
+from bot.domain.deployment import Deployment, Phase
+from bot.domain.environment import Environment
+from bot.domain.ids import Digest
+from bot.logs import LogWriter
+from bot.settings import Settings
+
+
+class StoppedError(Exception):
+    """The work must end now: it was cancelled, handed back, or its lease was lost."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One attempt at one deployment, as its steps see it.
+
+    `stopped` is asked often, at least every 0.2 s while something long runs; once it is true, a step
+    ends what it started and raises `StoppedError`. `workspace` is a folder of this attempt alone; it
+    exists, is empty at first, and is removed afterwards. `ran` is told of each command of the user's
+    that ran, with its exit code.
+    """
+
+    app: App
+    environment: Environment
+    deployment: Deployment
+    settings: Settings
+    log: LogWriter
+    workspace: Path
+    stopped: Callable[[], bool]
+    ran: Callable[[Phase, str, int], None]
+
+    def check(self) -> None:
+        """Raise `StoppedError` when the work must end."""
+        if self.stopped():
+            raise StoppedError
+
+
+@dataclass(frozen=True)
+class Source:
+    """The exact commit's files. `tree` is kept between deployments and is never written by a build.
+
+    `root` is the app's root directory below `tree`; `digest` names the content of `root` (git's tree id).
+    """
+
+    tree: Path
+    root: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a static app is built, and why we think so.
+
+    `install` and `build` are argv lists, or a user's own command as `["sh", "-c", command]`; empty
+    when there is nothing to run. `output` is relative to the root. `key` is the digest of everything
+    that decides the release's content: the tree, the recipe, the tools.
+    """
+
+    framework: str
+    evidence: tuple[str, ...]
+    package_manager: str | None
+    install: tuple[str, ...]
+    build: tuple[str, ...]
+    output: str
+    lock_files: tuple[str, ...]
+    spa: bool
+    key: Digest
