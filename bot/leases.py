@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
+from typing import Any
 
 from bot import holder as holders
 from bot.clock import Clock, utc_now
@@ -104,15 +105,18 @@ class Leases:
             deployments.change(tx, claim.deployment.id, self._clock(), release_id=release)
             return environments.activate(tx, claim.environment.id, release, claim.deployment.id)
 
-    def finish(self, claim: Claim, state: State, reason: str, failure: Failure | None = None) -> bool:
-        """Give the deployment its last word and the lease back; False when the claim was lost."""
+    def finish(self, claim: Claim, state: State, reason: str, **changes: Any) -> bool:
+        """Give the deployment its last word and the lease back; False when the claim was lost.
+
+        With the last word go `failure` or `superseded_by`, where there is one.
+        """
         with self._lifecycle.change() as change:
             if not environments.release_lease(change.tx, claim.environment.id, claim.token):
                 return False
             deployment = deployments.get(change.tx, claim.deployment.id)
             if state is State.CANCELLED and deployment.superseded_by is not None:
                 state, reason = State.SUPERSEDED, deployment.reason
-            change.move(deployment, state, reason, failure=failure)
+            change.move(deployment, state, reason, **changes)
             _permit_next(change)
             return True
 

@@ -19,9 +19,11 @@ from rq.serializers import JSONSerializer
 from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId
 from bot.log import logger
 
-QUICK = "quick"
-"""Short work: deciding about deliveries, telling GitHub."""
-DEPLOY = "deploy"
+INTAKE_QUEUE = "intake"
+"""Deciding about deliveries. Apart from telling GitHub, which may be slow or away."""
+ANNOUNCE_QUEUE = "announce"
+"""Telling GitHub."""
+DEPLOY_QUEUE = "deploy"
 """Permits: each lets one worker take the fairest ready environment."""
 
 INTAKE = "jobs.intake.intake"
@@ -45,19 +47,20 @@ class Queue:
     """Enqueues jobs by name and id. When Redis is down nothing is raised: the sweep makes up for it."""
 
     def __init__(self, redis: Redis) -> None:
-        self._quick = RqQueue(QUICK, connection=redis, serializer=JSONSerializer)
-        self._deploy = RqQueue(DEPLOY, connection=redis, serializer=JSONSerializer)
+        self._intake = RqQueue(INTAKE_QUEUE, connection=redis, serializer=JSONSerializer)
+        self._announce = RqQueue(ANNOUNCE_QUEUE, connection=redis, serializer=JSONSerializer)
+        self._deploy = RqQueue(DEPLOY_QUEUE, connection=redis, serializer=JSONSerializer)
 
     def intake(self, deliveries: Sequence[DeliveryId], slot: str = "") -> bool:
         """Ask for decisions about some deliveries. A slot makes the job differ from earlier ones."""
         if not deliveries:
             return True
         job_id = f"intake-{min(deliveries)}-{max(deliveries)}{slot}"
-        return self._enqueue(self._quick, INTAKE, job_id, list(deliveries))
+        return self._enqueue(self._intake, INTAKE, job_id, list(deliveries))
 
     def announce(self, deployment: DeploymentId, version: int, slot: str = "") -> bool:
         """Ask that GitHub be made to show a deployment's present state."""
-        return self._enqueue(self._quick, ANNOUNCE, f"announce-{deployment}-{version}{slot}", deployment)
+        return self._enqueue(self._announce, ANNOUNCE, f"announce-{deployment}-{version}{slot}", deployment)
 
     def permit(self, environment: EnvironmentId, token: int, slot: str = "") -> bool:
         """Issue a permit. Many requests between two claims of an environment make one permit."""
@@ -65,7 +68,7 @@ class Queue:
 
     def lengths(self) -> dict[str, int]:
         """How many jobs wait, by queue."""
-        return {QUICK: self._quick.count, DEPLOY: self._deploy.count}
+        return {queue.name: queue.count for queue in (self._intake, self._announce, self._deploy)}
 
     def _enqueue(self, queue: RqQueue, name: str, job_id: str, *args: Any) -> bool:
         timeout = _DEPLOY_TIMEOUT if queue is self._deploy else _QUICK_TIMEOUT

@@ -1,6 +1,8 @@
 """Every setting once: name, type, default and help. Read once at start, then passed in."""
 
+import hashlib
 import ipaddress
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
+# A socket's path must fit into 108 bytes (unix(7)), its final zero included.
+_LONGEST_SOCKET = 100
 
 
 def _split(value: object) -> object:
@@ -110,7 +114,16 @@ class Settings(BaseSettings):
     @cached_property
     def redis(self) -> str:
         """The queue's Redis URL."""
-        return self.redis_url or f"unix://{self.home / 'run' / 'valkey.sock'}"
+        return self.redis_url or f"unix://{self.valkey_socket}"
+
+    @cached_property
+    def valkey_socket(self) -> Path:
+        """Where the embedded Valkey listens: in the home, or elsewhere when that path is too long."""
+        path = self.home / "run" / "valkey.sock"
+        if len(str(path).encode()) <= _LONGEST_SOCKET:
+            return path
+        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"slipway-{digest}" / "valkey.sock"
 
     @cached_property
     def artifacts(self) -> Path:

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.store.engine import Tx
-from bot.store.schema import deployment_events, deployment_steps, deployments
+from bot.store.schema import announcements, deployment_events, deployment_steps, deployments
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
 _UNFINISHED = [state for state in State if not state.is_final]
@@ -111,15 +111,21 @@ def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     return _deployment(row) if row else None
 
 
-def owed(tx: Tx, limit: int) -> list[DeploymentId]:
-    """Deployments of which GitHub does not show the present state, those that matter most first.
+def owed(tx: Tx, now: datetime, limit: int) -> list[tuple[DeploymentId, int]]:
+    """Deployments of which GitHub does not show the present state, with their version, most urgent first.
 
     A superseded deployment matters least: nobody waits for its last word.
     """
-    unannounced = deployments.c.announced < deployments.c.version
+    shown = announcements
+    due = sa.or_(shown.c.retry_at.is_(None), shown.c.retry_at <= now)
     least = sa.case((deployments.c.state == State.SUPERSEDED, 1), else_=0)
-    query = sa.select(deployments.c.id).where(unannounced).order_by(least, deployments.c.id.desc())
-    return [DeploymentId(found) for found in tx.scalars(query.limit(limit))]
+    query = (
+        sa.select(deployments.c.id, deployments.c.version)
+        .join(shown, shown.c.deployment_id == deployments.c.id, isouter=True)
+        .where(deployments.c.announced < deployments.c.version, due)
+        .order_by(least, deployments.c.id.desc())
+    )
+    return [(DeploymentId(row[0]), row[1]) for row in tx.execute(query.limit(limit))]
 
 
 def set_announced(tx: Tx, deployment: DeploymentId, version: int) -> None:

@@ -1,16 +1,19 @@
 """Releases in the store."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
+from bot.domain.deployment import State
 from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
 from bot.domain.release import Release, release_name
 from bot.store.engine import Tx
 from bot.store.schema import deployments, environments, releases
 
+_KEPT = releases.c.expired_at.is_(None)
 _FIELDS = [releases.c[field.name] for field in fields(Release)]
 
 
@@ -45,7 +48,7 @@ def get(tx: Tx, release: ReleaseId) -> Release:
 
 def by_key(tx: Tx, app: AppId, key: Digest) -> Release | None:
     """The app's newest release with that content key."""
-    where = (releases.c.app_id == app, releases.c.key == key)
+    where = (releases.c.app_id == app, releases.c.key == key, _KEPT)
     query = sa.select(*_FIELDS).where(*where).order_by(releases.c.id.desc()).limit(1)
     row = tx.execute(query).mappings().one_or_none()
     return _release(row) if row else None
@@ -59,7 +62,7 @@ def by_word(tx: Tx, app: AppId, word: str) -> Release | None:
     else:
         by_sha = releases.c.sha.startswith(word, autoescape=True) if len(word) >= 7 else sa.false()
         matches = sa.or_(releases.c.name == word, by_sha)
-    query = sa.select(*_FIELDS).where(releases.c.app_id == app, matches).order_by(releases.c.id.desc())
+    query = sa.select(*_FIELDS).where(releases.c.app_id == app, matches, _KEPT).order_by(releases.c.id.desc())
     row = tx.execute(query.limit(1)).mappings().one_or_none()
     return _release(row) if row else None
 
@@ -68,7 +71,9 @@ def previous(tx: Tx, environment: EnvironmentId, active: ReleaseId) -> Release |
     """The release that was live in an environment before the active one came."""
     shown = (
         sa.select(deployments.c.release_id)
+        .join(releases, releases.c.id == deployments.c.release_id)
         .where(
+            _KEPT,
             deployments.c.environment_id == environment,
             deployments.c.state == "succeeded",
             deployments.c.release_id.is_not(None),
@@ -83,8 +88,27 @@ def previous(tx: Tx, environment: EnvironmentId, active: ReleaseId) -> Release |
 
 def of_app(tx: Tx, app: AppId) -> list[Release]:
     """The app's releases, newest first."""
-    query = sa.select(*_FIELDS).where(releases.c.app_id == app).order_by(releases.c.id.desc())
+    query = sa.select(*_FIELDS).where(releases.c.app_id == app, _KEPT).order_by(releases.c.id.desc())
     return [_release(row) for row in tx.execute(query).mappings()]
+
+
+def kept(tx: Tx) -> list[Release]:
+    """Every release whose bytes are kept."""
+    return [_release(row) for row in tx.execute(sa.select(*_FIELDS).where(_KEPT)).mappings()]
+
+
+def expire(tx: Tx, gone: Collection[ReleaseId], now: datetime) -> None:
+    """Remember that the bytes of some releases are taken away: nothing may bring them back."""
+    tx.execute(releases.update().where(releases.c.id.in_(gone)).values(expired_at=now))
+
+
+def needed_ids(tx: Tx) -> set[ReleaseId]:
+    """Releases that an unfinished deployment is about to bring back."""
+    open_there = [state for state in State if not state.is_final]
+    query = sa.select(deployments.c.release_id).where(
+        deployments.c.state.in_(open_there), deployments.c.release_id.is_not(None)
+    )
+    return {ReleaseId(found) for found in tx.scalars(query) if found is not None}
 
 
 def live_ids(tx: Tx) -> set[ReleaseId]:

@@ -1,0 +1,149 @@
+"""Commands about apps."""
+
+import dataclasses
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot.cli.instance import find_app, open_instance
+from bot.clock import utc_now
+from bot.domain.app import App, is_inside, is_repository, is_slug, slug_of
+from bot.errors import ErrorCode, UserError
+from bot.settings import Settings
+from bot.store import apps, deployments, environments, releases
+from bot.store.apps import NewApp
+from bot.store.engine import Tx, reading, writing
+
+application = typer.Typer(no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@application.command()
+def create(  # noqa: PLR0913  each option is a parameter of the command
+    *,
+    repository: Annotated[str, typer.Option(help="OWNER/NAME, as GitHub's events name it.")],
+    clone_url: Annotated[
+        str | None, typer.Option(help="Any git URL; default: the repository on GitHub.")
+    ] = None,
+    root_directory: Annotated[str, typer.Option(help="Where the app lives in the repository.")] = "",
+    build_command: Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")] = None,
+    output_directory: Annotated[
+        str | None, typer.Option(help="Default: slipway.toml, else detected.")
+    ] = None,
+    production_branch: Annotated[str, typer.Option(help="The branch that goes live.")] = "main",
+    slug: Annotated[
+        str | None, typer.Option(help="The app's name in hostnames; default: the repository's.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Register an app. Nothing is live until the first push succeeds."""
+    instance = open_instance()
+    _check("repository", repository, is_repository(repository), "OWNER/NAME, such as acme/shop")
+    root = root_directory.strip("/").removeprefix("./").removesuffix(".")
+    for field, directory in (
+        ("root-directory", root_directory),
+        ("output-directory", output_directory or ""),
+    ):
+        _check(field, directory, is_inside(directory), "a path below the repository's top, without '..'")
+    with writing(instance.engine) as tx:
+        name = slug or _free_slug(tx, slug_of(root.rpartition("/")[2] or repository.partition("/")[2]))
+        _check("slug", name, is_slug(name), "lowercase letters, digits and single hyphens, at most 40")
+        _check("slug", name, apps.by_slug(tx, name) is None, "a slug that no other app has")
+        url = clone_url or f"{instance.settings.github_url.rstrip('/')}/{repository}.git"
+        new = NewApp(name, repository, url, production_branch, root, build_command, output_directory)
+        app = apps.insert(tx, new, utc_now())
+    if as_json:
+        _print_json(_facts(app))
+        return
+    url = instance.settings.site_url(f"{app.slug}.{instance.settings.preview_domain}")
+    sys.stdout.write(f"{app.slug} is registered. A push to {app.production_branch} makes it live at {url}\n")
+
+
+@application.command("list")
+def list_apps(*, as_json: Json = False) -> None:
+    """List the apps, and what is live."""
+    instance = open_instance()
+    with reading(instance.engine) as tx:
+        found = apps.all_apps(tx)
+        live = {one.app_id: one for one in environments.live(tx) if one.name == "production"}
+        names = {
+            app: releases.get(tx, one.active_release_id).name
+            for app, one in live.items()
+            if one.active_release_id
+        }
+    if as_json:
+        _print_json([{**_facts(app), "live": names.get(app.id)} for app in found])
+        return
+    table = Table("App", "Repository", "Branch", "Live", "Address", box=None, header_style="bold")
+    for app in found:
+        site = instance.settings.site_url(live[app.id].hostname) if app.id in live else ""
+        table.add_row(app.slug, app.repository, app.production_branch, names.get(app.id, "nothing yet"), site)
+    Console(soft_wrap=True).print(table)
+
+
+@application.command()
+def show(slug: str, *, as_json: Json = False) -> None:
+    """Show one app: its settings, environments and latest deployments."""
+    instance = open_instance()
+    with reading(instance.engine) as tx:
+        app = find_app(tx, slug)
+        facts = {
+            **_facts(app),
+            "environments": _environments(tx, app, instance.settings),
+            "deployments": [
+                {"deployment": f"DEP-{one.id}", "state": one.state, "commit": one.sha, "reason": one.reason}
+                for one in deployments.latest(tx, 5, app.id)
+            ],
+        }
+    if as_json:
+        _print_json(facts)
+        return
+    console = Console(soft_wrap=True)
+    for name, value in facts.items():
+        if isinstance(value, list):
+            console.print(f"{name}:")
+            for row in value:
+                console.print(
+                    "  " + "  ".join(str(part) for part in row.values()), markup=False, highlight=False
+                )
+        else:
+            console.print(
+                f"{name}: {value if value is not None else '(detected)'}", markup=False, highlight=False
+            )
+
+
+def _check(field: str, value: str, ok: bool, expected: str) -> None:
+    if not ok:
+        raise UserError(ErrorCode.INVALID_VALUE, field=field, value=value, expected=expected)
+
+
+def _free_slug(tx: Tx, wanted: str) -> str:
+    taken = {app.slug for app in apps.all_apps(tx)}
+    numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
+    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
+
+
+def _facts(app: App) -> dict[str, Any]:
+    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at")
+    return {name: value for name, value in dataclasses.asdict(app).items() if name not in hidden}
+
+
+def _environments(tx: Tx, app: App, settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {
+            "environment": one.name,
+            "branch": one.branch,
+            "release": releases.get(tx, one.active_release_id).name if one.active_release_id else None,
+            "address": settings.site_url(one.hostname),
+            "pinned": one.pin_reason or "",
+        }
+        for one in environments.of_apps(tx, [app.id])
+    ]
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, default=str) + "\n")

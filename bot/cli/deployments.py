@@ -1,0 +1,114 @@
+"""Commands about deployments: follow, cancel, roll back, resume, explain."""
+
+import getpass
+import json
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from bot.cli.instance import Instance, find_app, find_deployment, open_instance
+from bot.domain.deployment import Deployment, State
+from bot.domain.ids import reference
+from bot.errors import ErrorCode, UserError
+from bot.explain import explain as explain_delivery
+from bot.logs import LogReader
+from bot.queue import connect
+from bot.store import deployments, environments
+from bot.store.engine import reading
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Environment = Annotated[str, typer.Option(help="The environment.")]
+_POLL_SECONDS = 0.05
+
+
+def logs(
+    deployment: str,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the deployment ends.")] = False,
+    after: Annotated[int, typer.Option(help="Start after this line.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Print a deployment's log; with -f, follow it to its end. Exit code 1 when it did not succeed."""
+    instance = open_instance()
+    with reading(instance.engine) as tx:
+        found = find_deployment(tx, deployment)
+    reader = LogReader(connect(instance.settings.redis), instance.settings.home)
+    lines = reader.follow(found.id, after=after) if follow else reader.read(found.id, after=after)
+    for line in lines:
+        text = json.dumps(line.as_json()) if as_json else f"{line.number:>5}  {line.step:<9} {line.text}"
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    if follow and _ended(instance, found).state is not State.SUCCEEDED:
+        raise typer.Exit(1)
+
+
+def cancel(deployment: str, *, as_json: Json = False) -> None:
+    """Cancel a deployment, and wait until nothing of it runs any more."""
+    instance = open_instance()
+    with instance.lifecycle.change() as change:
+        found = find_deployment(change.tx, deployment)
+        instance.lifecycle.cancel(change, found, getpass.getuser())
+    _tell(_ended(instance, found), as_json=as_json)
+
+
+def rollback(
+    app: str,
+    release: Annotated[
+        str | None, typer.Argument(help="Name, number or commit; default: the one before.")
+    ] = None,
+    *,
+    environment: _Environment = "production",
+    as_json: Json = False,
+) -> None:
+    """Bring back an earlier release. Automatic deploys wait until `slipway resume`."""
+    instance = open_instance()
+    with instance.lifecycle.change() as change:
+        found = find_app(change.tx, app)
+        made = instance.lifecycle.rollback(change, found, environment, release, getpass.getuser())
+    ended = _ended(instance, made)
+    _tell(ended, as_json=as_json)
+    if ended.state is not State.SUCCEEDED:
+        raise typer.Exit(1)
+
+
+def resume(app: str, *, environment: _Environment = "production") -> None:
+    """Let automatic deploys of a pinned environment go on."""
+    instance = open_instance()
+    with instance.lifecycle.change() as change:
+        found = environments.by_name(change.tx, find_app(change.tx, app).id, environment)
+        if found is None:
+            raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=environment)
+        instance.lifecycle.resume(change, found)
+    sys.stdout.write(f"{app} {environment} deploys automatically again.\n")
+
+
+def explain(guid: str, *, as_json: Json = False) -> None:
+    """Tell what became of a delivery of GitHub's, and why."""
+    instance = open_instance()
+    with reading(instance.engine) as tx:
+        sentences = explain_delivery(tx, guid)
+    sys.stdout.write(json.dumps(sentences) + "\n" if as_json else "".join(f"{line}\n" for line in sentences))
+
+
+COMMANDS = (logs, cancel, rollback, resume, explain)
+
+
+def _ended(instance: Instance, deployment: Deployment) -> Deployment:
+    while True:
+        with reading(instance.engine) as tx:
+            found = deployments.get(tx, deployment.id)
+        if found.state.is_final:
+            return found
+        time.sleep(_POLL_SECONDS)
+
+
+def _tell(deployment: Deployment, *, as_json: bool) -> None:
+    facts: dict[str, Any] = {
+        "deployment": reference(deployment.id),
+        "state": deployment.state,
+        "reason": deployment.reason,
+    }
+    text = json.dumps(facts) if as_json else f"{facts['deployment']} {deployment.state}: {deployment.reason}"
+    sys.stdout.write(f"{text}\n")

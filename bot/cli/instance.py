@@ -1,0 +1,51 @@
+"""What a command needs of an instance: its settings, store and lifecycle, opened in place."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from bot.domain.app import App
+from bot.domain.deployment import Deployment
+from bot.domain.ids import parse_reference
+from bot.errors import ErrorCode, UserError
+from bot.lifecycle import Lifecycle
+from bot.queue import Queue, connect
+from bot.settings import Settings
+from bot.store import apps, deployments
+from bot.store.engine import Tx, open_engine
+from bot.store.migrate import migrate
+
+
+@dataclass(frozen=True)
+class Instance:
+    """The instance that the settings name, as a command works on it."""
+
+    settings: Settings
+    engine: Engine
+    lifecycle: Lifecycle
+
+
+def open_instance() -> Instance:
+    """Open the instance of the environment's settings; its store is made when missing."""
+    settings = Settings()
+    engine = open_engine(settings.database)
+    migrate(engine)
+    queue = Queue(connect(settings.redis))
+    return Instance(settings, engine, Lifecycle(engine, queue, preview_domain=settings.preview_domain))
+
+
+def find_app(tx: Tx, slug: str) -> App:
+    """The app of that slug. Raises `UserError`."""
+    app = apps.by_slug(tx, slug)
+    if app is None:
+        raise UserError(ErrorCode.UNKNOWN_NAME, field="app", value=slug)
+    return app
+
+
+def find_deployment(tx: Tx, reference: str) -> Deployment:
+    """The deployment of that reference, such as `DEP-12`. Raises `UserError`."""
+    parsed = parse_reference(reference)
+    found = deployments.find(tx, parsed) if parsed is not None else None
+    if found is None:
+        raise UserError(ErrorCode.UNKNOWN_NAME, field="deployment", value=reference)
+    return found

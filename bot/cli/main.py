@@ -1,0 +1,41 @@
+"""The `slipway` command: its groups of commands, and how errors end."""
+
+import sys
+
+import typer
+from pydantic import ValidationError
+
+from bot import render
+from bot.cli import apps, deployments, doctor, run
+from bot.cli.demo import demo
+from bot.errors import SlipwayError
+
+application = typer.Typer(
+    help="Slipway deploys your repositories: push to a branch and it is live.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+application.add_typer(apps.application, name="app", help="Apps: what is deployed.")
+for command in (run.up, run.web, run.worker, run.sweep, run.edge, run.migrate, demo, doctor.doctor):
+    application.command()(command)
+for command in deployments.COMMANDS:
+    application.command()(command)
+
+
+def main() -> None:
+    """Run a command; an error ends with one clear text and exit code 2."""
+    try:
+        application()
+    except SlipwayError as error:
+        sys.stderr.write(f"{render.message(error.code, error.facts)}\n")
+        sys.exit(2)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = f"SLIPWAY_{'_'.join(str(part) for part in problem['loc']).upper()}"
+            sys.stderr.write(f"{name}: {problem['msg']} (it is {problem['input']!r})\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

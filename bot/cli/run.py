@@ -1,0 +1,93 @@
+"""Commands that run Slipway: everything at once, or one process as in the Procfile."""
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bot.console.access import console_key
+from bot.keys import webhook_secrets
+from bot.log import set_up_logging
+from bot.settings import Settings
+from bot.store.engine import open_engine
+from bot.store.migrate import migrate as migrate_store
+from bot.up import prepare, stop_on_signals
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON line for scripts.")]
+
+
+def up(*, json_line: Json = False) -> None:
+    """Run everything on this machine: Valkey, web, worker, sweep and edge. Ctrl-C stops it."""
+    settings = Settings()
+    set_up_logging("up")
+    tree = prepare(settings)
+    stop_on_signals(tree)
+    try:
+        tree.start()
+        _tell(settings, json_line=json_line)
+        tree.watch(until=lambda: False)
+    finally:
+        tree.stop()
+
+
+def web() -> None:
+    """Run the web process: webhook, console, API."""
+    _become("bot.web")
+
+
+def worker() -> None:
+    """Run the worker: decides, builds, publishes, tells GitHub."""
+    _become("jobs.worker")
+
+
+def sweep() -> None:
+    """Run the sweep: heals what crashes and outages left."""
+    _become("jobs.sweep")
+
+
+def edge() -> None:
+    """Run the edge: serves the sites."""
+    _become("jobs.edge")
+
+
+def migrate() -> None:
+    """Bring the store's schema up to date."""
+    settings = Settings()
+    migrate_store(open_engine(settings.database))
+    sys.stdout.write(f"The store at {open_engine(settings.database).url!r} is up to date.\n")
+
+
+def _become(module: str) -> None:
+    # The same process id: a service manager's signals reach the process itself.
+    os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606  there is no shell to start
+
+
+def _tell(settings: Settings, *, json_line: bool) -> None:
+    webhook = f"{settings.public_url.rstrip('/')}/webhooks/github"
+    if json_line:
+        facts = {
+            "ready": True,
+            "web": f"http://{settings.web_address}",
+            "edge": f"http://127.0.0.1:{settings.edge_port}",
+            "webhook": webhook,
+            "home": str(settings.home),
+        }
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+        return
+    console = Console(soft_wrap=True)
+    console.print("\n[bold green]Slipway is up.[/] Ctrl-C stops it; what it knows stays.\n")
+    rows = {
+        "Console": f"{settings.public_url.rstrip('/')}/sign-in#{console_key(settings)}",
+        "Sites": settings.site_url(f"<app>.{settings.preview_domain}"),
+        "State": f"{settings.home}",
+        "Webhook": f"{webhook}   (GitHub: Settings > Webhooks; content type application/json; event: push)",
+        "Secret": webhook_secrets(settings)[0].decode(),
+        "Next": "slipway app create --repository OWNER/NAME",
+    }
+    for name, value in rows.items():
+        console.print(f"  {name:<9}{value}", highlight=False, markup=False)
+    console.print()

@@ -1,0 +1,98 @@
+"""Keeps this machine's disk and edge in step with the store: what should be there is, nothing else is."""
+
+import shutil
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from bot.clock import Clock, utc_now
+from bot.domain.deployment import State
+from bot.domain.environment import Environment
+from bot.domain.ids import DeploymentId
+from bot.domain.release import Release, releases_to_keep
+from bot.log import logger
+from bot.logs import archive_abandoned
+from bot.settings import Settings
+from bot.store import deployments, environments, releases
+from bot.store.engine import reading, writing
+from jobs.artifacts import retention
+from jobs.artifacts.disk import DiskStore
+from jobs.artifacts.materialise import materialise
+from jobs.sandbox.box import Sandbox
+from jobs.sites import Entry, Sites
+
+
+class Housekeeping:
+    """Chores of the sweep on one machine."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        engine: Engine,
+        artifacts: DiskStore,
+        sites: Sites,
+        sandbox: Sandbox,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._artifacts = artifacts
+        self._sites = sites
+        self._sandbox = sandbox
+        self._clock = clock
+        self._released = settings.edge_home / "releases"
+
+    def agree_with_edge(self) -> None:
+        """Make the edge serve what the store says is live."""
+        with reading(self._engine) as tx:
+            live = environments.live(tx)
+            shown = {one.active_release_id: releases.get(tx, one.active_release_id) for one in live if one.active_release_id}
+        wanted = {one.hostname: self._entry(one, shown[one.active_release_id]) for one in live if one.active_release_id}
+        for repaired in self._sites.reconcile(wanted):
+            logger.warning("the edge was repaired", repaired=repaired)
+
+    def clear_leftovers(self) -> None:
+        """Remove what attempts left that ended without cleaning up: processes, work trees, open logs."""
+        for folder in self._folders(self._settings.home / "work"):
+            deployment, _, attempt = folder.name.partition("-")
+            if not (deployment.isdigit() and attempt.isdigit()) or self._runs(int(deployment), int(attempt)):
+                continue
+            self._sandbox.sweep(f"{folder.name}-")
+            shutil.rmtree(folder, ignore_errors=True)
+            logger.warning("an attempt's leftovers were removed", attempt=folder.name)
+        archive_abandoned(self._settings.home, self._is_final)
+
+    def retain(self) -> None:
+        """Take away releases beyond the number that is kept, and all bytes that no release needs."""
+        with writing(self._engine) as tx:
+            known = releases.kept(tx)
+            live = releases.live_ids(tx) | releases.needed_ids(tx)
+            keep = releases_to_keep(known, live, self._settings.keep_releases)
+            releases.expire(tx, {one.id for one in known} - keep, self._clock())
+        kept = [one for one in known if one.id in keep]
+        swept = retention.sweep(self._artifacts, {one.manifest for one in kept})
+        names = {str(one.id) for one in kept} | {str(one) for one in self._sites.releases()}
+        folders = retention.sweep_folders(self._released, names)
+        if swept.blobs or folders:
+            logger.info("retention", blobs=swept.blobs, bytes=swept.size, folders=folders)
+
+    def _entry(self, environment: Environment, release: Release) -> Entry:
+        folder = self._released / str(release.id)
+        if not folder.exists():
+            materialise(self._artifacts, release.manifest, folder)
+        rules = (folder / "rules.json").exists()
+        return Entry(environment.activation, release.id, spa=release.spa, rules=rules)
+
+    def _runs(self, deployment: int, attempt: int) -> bool:
+        with reading(self._engine) as tx:
+            found = deployments.find(tx, DeploymentId(deployment))
+        return found is not None and found.attempt == attempt and found.state in (State.RUNNING, State.CANCELLING)
+
+    def _is_final(self, deployment: DeploymentId) -> bool:
+        with reading(self._engine) as tx:
+            found = deployments.find(tx, deployment)
+        return found is None or found.state.is_final
+
+    def _folders(self, parent: Path) -> list[Path]:
+        return [entry for entry in parent.iterdir() if entry.is_dir()] if parent.exists() else []

@@ -1,0 +1,205 @@
+"""The steps in order, each logged, timed and checked for a wish to stop."""
+
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from bot.clock import Clock, utc_now
+from bot.domain.deployment import Commit, Kind, Phase
+from bot.domain.ids import DeploymentId, reference
+from bot.domain.release import Release
+from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
+from bot.leases import Claim, Leases
+from bot.lifecycle import Lifecycle, Order
+from bot.logs import DeploymentLog
+from bot.settings import Settings
+from bot.store import apps, deployments, releases
+from bot.store.engine import reading, writing
+from bot.store.releases import NewRelease
+from jobs.artifacts.store import ArtifactStore
+from jobs.git import Mirrors
+from jobs.sandbox.box import Sandbox
+from jobs.sites import Sites
+from jobs.steps import build, checkout, package, plan, verify
+from jobs.steps import release as release_step
+from jobs.steps.context import Context, Plan, Source
+from jobs.watch import Watch
+
+
+class OvertakenError(Exception):
+    """The branch has a newer commit than this deployment's; `by` is the deployment of that one."""
+
+    def __init__(self, by: DeploymentId) -> None:
+        self.by = by
+        super().__init__(reference(by))
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the steps work with, one for each system that they touch."""
+
+    mirrors: Mirrors
+    sandbox: Sandbox
+    artifacts: ArtifactStore
+    sites: Sites
+    open_log: Callable[[DeploymentId], DeploymentLog]
+
+
+class Pipeline:
+    """Brings one claimed deployment to its release."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        lifecycle: Lifecycle,
+        leases: Leases,
+        tools: Tools,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._engine: Engine = lifecycle.engine
+        self._leases = leases
+        self._tools = tools
+        self._clock = clock
+
+    def run(self, claim: Claim, watch: Watch) -> Release:
+        """Run every step. Raises `StoppedError`, `OvertakenError`, `UserError` or `PlatformError`."""
+        log = self._tools.open_log(claim.deployment.id)
+        workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
+        try:
+            workspace.mkdir(parents=True)
+            with reading(self._engine) as tx:
+                app = apps.get(tx, claim.environment.app_id)
+            context = Context(
+                app=app,
+                environment=claim.environment,
+                deployment=claim.deployment,
+                settings=self._settings,
+                log=log,
+                workspace=workspace,
+                stopped=watch.stopped,
+                ran=lambda phase, command, code: self._ran(claim, phase, command, code),
+            )
+            release = self._release_of(context, claim)
+            self._publish(context, claim, release)
+        except SlipwayError as error:
+            log.say("end", f"Failed: {error}")
+            raise
+        else:
+            return release
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)
+            log.close()
+
+    def _release_of(self, context: Context, claim: Claim) -> Release:
+        if claim.deployment.kind is Kind.ROLLBACK:
+            assert claim.deployment.release_id is not None
+            with reading(self._engine) as tx:
+                return releases.get(tx, claim.deployment.release_id)
+        with self._step(context, claim, Phase.CHECKOUT):
+            self._yield_to_newer(context, claim)
+            source = checkout.run(context, self._tools.mirrors)
+        with self._step(context, claim, Phase.PLAN):
+            planned = plan.run(context, source)
+            same = self._same_content(context, planned)
+        return same or self._build(context, claim, source, planned)
+
+    def _build(self, context: Context, claim: Claim, source: Source, planned: Plan) -> Release:
+        with self._step(context, claim, Phase.BUILD):
+            output = build.run(context, source, planned, self._tools.sandbox)
+        with self._step(context, claim, Phase.PACKAGE):
+            packed = package.run(context, output, planned, self._tools.artifacts)
+            new = NewRelease(
+                app_id=context.app.id,
+                key=planned.key,
+                manifest=packed.manifest,
+                sha=context.deployment.sha,
+                files=packed.files,
+                size=packed.size,
+                spa=planned.spa,
+                deployment_id=context.deployment.id,
+            )
+            with writing(self._engine) as tx:
+                release = releases.insert(tx, new, self._clock())
+            context.log.say("package", f"Release {release.name}.")
+            return release
+
+    def _publish(self, context: Context, claim: Claim, release: Release) -> None:
+        with self._step(context, claim, Phase.RELEASE):
+            ready = release_step.prepare(context, release, self._tools.artifacts)
+            context.check()
+            activation = self._leases.switch(claim, release.id)
+            release_step.activate(context, ready, activation, self._tools.sites)
+        with self._step(context, claim, Phase.VERIFY):
+            verify.run(context, release.id)
+
+    def _same_content(self, context: Context, planned: Plan) -> Release | None:
+        with reading(self._engine) as tx:
+            same = releases.by_key(tx, context.app.id, planned.key)
+        if same is None or not self._tools.artifacts.has(same.manifest):
+            return None
+        context.log.say("plan", f"Same content as release {same.name}: nothing to build.")
+        return same
+
+    def _yield_to_newer(self, context: Context, claim: Claim) -> None:
+        """Let the branch's newest commit win; the event may be old by the time its work starts."""
+        deployment = claim.deployment
+        if not deployment.trigger.is_automatic or deployment.branch is None:
+            return
+        head = self._tools.mirrors.newest_head(context.app, deployment.branch)
+        if head is None:
+            raise UserError(ErrorCode.BRANCH_GONE, branch=deployment.branch)
+        if head == deployment.sha:
+            return
+        order = Order(
+            app=context.app,
+            environment=claim.environment.name,
+            branch=deployment.branch,
+            commit=Commit(head),
+            trigger=deployment.trigger,
+            reason=f"{deployment.branch} moved on to {head[:7]}",
+            requested_by=deployment.requested_by,
+            delivery_id=deployment.delivery_id,
+        )
+        with self._lifecycle.change() as change:
+            newer = self._lifecycle.request(change, order).deployment
+        if newer.id == deployment.id:
+            raise PlatformError(ErrorCode.UNEXPECTED, error="a deployment can't overtake itself")
+        context.log.say(
+            "checkout", f"{deployment.branch} is at {head[:7]} by now: {reference(newer.id)} goes on."
+        )
+        raise OvertakenError(newer.id)
+
+    @contextmanager
+    def _step(self, context: Context, claim: Claim, phase: Phase) -> Generator[None]:
+        context.check()
+        self._leases.enter(claim, phase)
+        began = self._clock()
+        ended = "failed"
+        try:
+            yield
+            ended = "succeeded"
+        finally:
+            now = self._clock()
+            self._change_step(claim, phase, {"state": ended, "finished_at": now})
+            if ended == "succeeded":
+                context.log.say(phase, f"Done in {_duration(began, now)}.")
+
+    def _ran(self, claim: Claim, phase: Phase, command: str, code: int) -> None:
+        self._change_step(claim, phase, {"command": command, "exit_code": code})
+
+    def _change_step(self, claim: Claim, phase: Phase, changes: dict[str, Any]) -> None:
+        with writing(self._engine) as tx:
+            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, changes)
+
+
+def _duration(began: datetime, ended: datetime) -> str:
+    seconds = (ended - began).total_seconds()
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

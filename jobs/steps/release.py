@@ -1,0 +1,38 @@
+"""The release step: makes the release's files ready beside what is live, then switches the hostname."""
+
+from dataclasses import dataclass
+
+from bot.domain.release import Release
+from jobs.artifacts.materialise import materialise
+from jobs.artifacts.store import ArtifactStore
+from jobs.sites import Sites
+from jobs.steps.context import Context
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A release whose files stand where the edge can serve them."""
+
+    release: Release
+    has_rules: bool
+
+
+def prepare(context: Context, release: Release, artifacts: ArtifactStore) -> Ready:
+    """Put the release's files below the edge's home; visitors see nothing of it yet."""
+    target = context.settings.edge_home / "releases" / str(release.id)
+    has_rules = materialise(artifacts, release.manifest, target)
+    context.log.say("release", f"{release.name}: {release.files} files are ready.")
+    return Ready(release, has_rules)
+
+
+def activate(context: Context, ready: Ready, activation: int, sites: Sites) -> None:
+    """Switch the environment's hostname to the release."""
+    hostname = context.environment.hostname
+    sites.activate(
+        hostname,
+        activation=activation,
+        release=ready.release.id,
+        spa=ready.release.spa,
+        rules=ready.has_rules,
+    )
+    context.log.say("release", f"{ready.release.name} is live at {context.settings.site_url(hostname)}")

@@ -1,0 +1,50 @@
+"""The verify step: the edge must answer for the hostname with the release that was just activated."""
+
+import time
+
+import httpx
+
+from bot.domain.ids import ReleaseId
+from bot.errors import ErrorCode, PlatformError
+from bot.settings import Settings
+from jobs.steps.context import Context
+
+# An edge that was killed is back within a second or two.
+_PATIENCE_SECONDS = 15.0
+_PAUSE_SECONDS = 0.05
+
+
+def run(context: Context, release: ReleaseId) -> None:
+    """Ask the edge until it answers with the release. Raises `PlatformError` when it never does."""
+    hostname = context.environment.hostname
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with _client(context.settings, hostname) as client:
+        while (seen := _release_at(client)) != str(release):
+            context.check()
+            if time.monotonic() > deadline:
+                raise PlatformError(
+                    ErrorCode.EDGE_SILENT, hostname=hostname, expected=str(release), got=seen or "no answer"
+                )
+            time.sleep(_PAUSE_SECONDS)
+    context.log.say("verify", f"The edge serves release {release} at {hostname}.")
+
+
+def _client(settings: Settings, hostname: str) -> httpx.Client:
+    scheme = "http" if settings.edge_tls == "off" else "https"
+    host, _, port = settings.edge_address.rpartition(":")
+    # The answer is checked for the release, not for the certificate: that may not be issued yet.
+    return httpx.Client(
+        base_url=f"{scheme}://{host.strip('*') or '127.0.0.1'}:{port}",
+        headers={"Host": hostname},
+        timeout=2.0,
+        verify=False,  # noqa: S501
+        trust_env=False,
+    )
+
+
+def _release_at(client: httpx.Client) -> str | None:
+    extensions = {"sni_hostname": client.headers["Host"]}
+    try:
+        return client.head("/", extensions=extensions).headers.get("X-Slipway-Release")
+    except httpx.HTTPError:
+        return None

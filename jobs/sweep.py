@@ -1,0 +1,140 @@
+"""The sweep: periodic work that heals what crashes and outages left. One leads, by lease; others wait.
+
+Whatever a lost message, a killed process or an outage left undone is found here by looking at the
+store, not by remembering what went wrong.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import holder as holders
+from bot.log import logger, set_up_logging
+from bot.settings import Settings
+from bot.store import deliveries, deployments, environments, singletons
+from bot.store.engine import reading, writing
+from jobs.workshop import Workshop, furnish
+
+_LEAD = timedelta(seconds=20)
+# A delivery this old that nobody decided about: its job was lost.
+_FORGOTTEN = timedelta(seconds=5)
+_BATCH = 200
+
+
+@dataclass
+class Chore:
+    """Something to be done every so many seconds."""
+
+    name: str
+    seconds: float
+    do: Callable[[], None]
+    due: float = 0.0
+
+
+class Sweep:
+    """Runs the chores that are due, one after the other; a chore that fails does not stop the others."""
+
+    def __init__(self, settings: Settings, workshop: Workshop) -> None:
+        self._settings = settings
+        self._workshop = workshop
+        self._holder = holders.this_process()
+        self._ended = threading.Event()
+        every = settings.sweep_seconds
+        self._chores = [
+            Chore("leases", every, self._reap),
+            Chore("deliveries", every, self._decide),
+            Chore("permits", every, self._permit),
+            Chore("announcements", every, self._announce),
+            Chore("edge", every, workshop.housekeeping.agree_with_edge),
+            Chore("leftovers", 60, workshop.housekeeping.clear_leftovers),
+            Chore("retention", 3600, workshop.housekeeping.retain),
+            Chore("recovery", 300, workshop.recover),
+        ]
+
+    def run(self) -> None:
+        """Sweep until told to end."""
+        while not self._ended.is_set():
+            try:
+                if self._leads():
+                    self._sweep()
+            except SQLAlchemyError as error:
+                logger.warning("the store does not answer; the sweep tries again", error=str(error))
+            self._ended.wait(self._settings.sweep_seconds)
+
+    def end(self) -> None:
+        """End after the chore that runs."""
+        self._ended.set()
+
+    def _sweep(self) -> None:
+        for chore in self._chores:
+            if self._ended.is_set() or time.monotonic() < chore.due:
+                continue
+            chore.due = time.monotonic() + chore.seconds
+            try:
+                chore.do()
+            except (OSError, RedisError, SQLAlchemyError) as error:
+                logger.warning("a chore failed; it is tried again", chore=chore.name, error=str(error))
+            except Exception:  # noqa: BLE001  the other chores heal: they go on, the trace is the operator's
+                logger.exception("a chore failed unexpectedly", chore=chore.name)
+
+    def _leads(self) -> bool:
+        now = self._workshop.clock()
+        with writing(self._workshop.engine) as tx:
+            return singletons.lead(tx, "sweep", self._holder, now, now + _LEAD)
+
+    def _reap(self) -> None:
+        for deployment in self._workshop.leases.reap():
+            logger.warning(
+                "a lost deployment was taken back", deployment=deployment.id, state=deployment.state
+            )
+
+    def _decide(self) -> None:
+        now = self._workshop.clock()
+        with reading(self._workshop.engine) as tx:
+            forgotten = deliveries.undecided(tx, now, _BATCH, received_before=now - _FORGOTTEN)
+        self._workshop.queue.intake(forgotten, slot=self._slot())
+
+    def _permit(self) -> None:
+        with reading(self._workshop.engine) as tx:
+            ready = environments.ready_ids(tx, self._workshop.clock())
+            found = [
+                environments.get(tx, environment) for environment in ready[: self._settings.build_concurrency]
+            ]
+        for environment in found:
+            self._workshop.queue.permit(environment.id, environment.lease_token, slot=self._slot())
+
+    def _announce(self) -> None:
+        now = self._workshop.clock()
+        with reading(self._workshop.engine) as tx:
+            owed = deployments.owed(tx, now, _BATCH)
+        for deployment, version in owed:
+            self._workshop.queue.announce(deployment, version, slot=self._slot())
+
+    def _slot(self) -> str:
+        # A job id of its own per half minute: the job of before may have been lost with Redis.
+        return f"-{int(self._workshop.clock().timestamp()) // 30}"
+
+
+def main() -> None:
+    """Sweep until SIGTERM or SIGINT."""
+    set_up_logging("sweep")
+    settings = Settings()
+    sweep = Sweep(settings, furnish(settings))
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        sweep.end()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    sweep.run()
+
+
+if __name__ == "__main__":
+    main()

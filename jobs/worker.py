@@ -1,0 +1,184 @@
+"""Composition root of the worker: its collaborators, its job functions, and its processes.
+
+One launcher forks a process per executor: one decides about deliveries, one tells GitHub, the others
+deploy. Each serves one RQ queue, since RQ loses jobs in a crash when a worker serves several (it then
+takes them by BLPOP), and what ends is started again.
+"""
+
+import logging
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.context import ForkProcess
+from types import FrameType
+from typing import Any
+
+import psutil
+from redis import Redis
+from rq import Queue as RqQueue
+from rq import SimpleWorker, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from bot.log import logger, set_up_logging
+from bot.parent import die_with_parent
+from bot.queue import ANNOUNCE, ANNOUNCE_QUEUE, DEPLOY_QUEUE, INTAKE, INTAKE_QUEUE, PERMIT
+from bot.settings import Settings
+from jobs.workshop import Workshop, furnish
+
+_PAUSE_SECONDS = 0.2
+_RESPAWN_SECONDS = 1.0
+_HAND_BACK_SECONDS = 2.5
+# RQ's own recovery is not relied on; short times only keep its books tidy after a crash.
+_TIMES = {"worker_ttl": 45, "maintenance_interval": 30, "job_monitoring_interval": 10}
+
+Jobs = Mapping[str, Callable[..., None]]
+
+
+def jobs_of(workshop: Workshop) -> Jobs:
+    """Every job that may run, by name. A message with any other name is refused."""
+    return {INTAKE: workshop.intake, ANNOUNCE: workshop.announce, PERMIT: workshop.deploy}
+
+
+def job_class_for(jobs: Jobs) -> type[Job]:
+    """An RQ job class that runs these jobs alone.
+
+    RQ itself imports and runs whatever dotted name a message carries, with any serializer.
+    """
+
+    class AllowedJob(Job):
+        @property
+        def func(self) -> Callable[..., None]:
+            if self.func_name not in jobs or self.instance is not None:
+                raise PermissionError(f"'{self.func_name}' is not a job of Slipway's")
+            return jobs[self.func_name]
+
+    return AllowedJob
+
+
+@dataclass
+class Executor:
+    """One process of the worker: the queue that it serves, and whether jobs get a process each."""
+
+    queue: str
+    forks: bool
+    process: ForkProcess | None = None
+    started: float = 0.0
+
+
+class Launcher:
+    """Keeps the executors running until it is told to stop; then lets their work end or takes it back."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._workshop = furnish(settings)
+        deploying = [Executor(DEPLOY_QUEUE, forks=True) for _ in range(settings.build_concurrency)]
+        self._executors = [
+            Executor(INTAKE_QUEUE, forks=False),
+            Executor(ANNOUNCE_QUEUE, forks=False),
+            *deploying,
+        ]
+        self._stopping = False
+
+    def run(self) -> None:
+        """Start, watch, and stop when a signal says so."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        # What an earlier worker of this machine left behind would otherwise wait for its lease's end.
+        self._workshop.leases.reap()
+        while not self._stopping:
+            for executor in self._executors:
+                self._keep(executor)
+            time.sleep(_PAUSE_SECONDS)
+        self._drain()
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _keep(self, executor: Executor) -> None:
+        if executor.process is not None and executor.process.is_alive():
+            return
+        if time.monotonic() - executor.started < _RESPAWN_SECONDS:
+            return
+        if executor.process is not None:
+            logger.warning("an executor ended and is started again", queue=executor.queue)
+        executor.started = time.monotonic()
+        fork = multiprocessing.get_context("fork")
+        executor.process = fork.Process(target=self._execute, args=(executor,), name=executor.queue)
+        executor.process.start()
+
+    def _execute(self, executor: Executor) -> None:
+        die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
+        redis = Redis.from_url(self._settings.redis)
+        queue = RqQueue(executor.queue, connection=redis, serializer=JSONSerializer)
+        kind = Worker if executor.forks else SimpleWorker
+        worker = kind(
+            [queue],
+            connection=redis,
+            serializer=JSONSerializer,
+            job_class=job_class_for(jobs_of(self._workshop)),
+            work_horse_killed_handler=self._on_killed,
+            log_job_description=False,
+            **_TIMES,
+        )
+        worker.work(logging_level="WARNING")
+
+    def _on_killed(self, _job: Job, _pid: int, status: int, _usage: Any) -> None:
+        logger.error("a deploying process was killed", status=status)
+        self._workshop.leases.reap()
+
+    def _drain(self) -> None:
+        _signal_all(self._processes(), signal.SIGTERM)
+        if not self._await_end(self._settings.drain_seconds):
+            # The processes of the jobs themselves: they put their deployment back into the queue.
+            _signal_all(self._horses(), signal.SIGTERM)
+            if not self._await_end(_HAND_BACK_SECONDS):
+                _signal_all([*self._horses(), *self._processes()], signal.SIGKILL)
+        self._workshop.leases.reap()
+
+    def _await_end(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not any(executor.process and executor.process.is_alive() for executor in self._executors):
+                return True
+            time.sleep(0.05)
+        return False
+
+    def _processes(self) -> list[psutil.Process]:
+        return psutil.Process().children()
+
+    def _horses(self) -> list[psutil.Process]:
+        return [horse for process in self._processes() for horse in _children(process)]
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _signal_all(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def main() -> None:
+    """Run the worker until SIGTERM or SIGINT."""
+    set_up_logging("worker")
+    logging.getLogger("rq").setLevel(logging.WARNING)
+    Launcher(Settings()).run()
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

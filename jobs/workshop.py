@@ -1,0 +1,97 @@
+"""Composition root of the worker and the sweep: every collaborator, made once and handed to who needs it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+from sqlalchemy import Engine
+
+from bot import github
+from bot.clock import Clock, utc_now
+from bot.domain.app import App
+from bot.domain.ids import DeliveryId, DeploymentId
+from bot.github.client import GitHub
+from bot.github.pacing import Pacing
+from bot.keys import webhook_secrets
+from bot.leases import Leases
+from bot.lifecycle import Lifecycle
+from bot.logs import DeploymentLog
+from bot.queue import Queue, connect
+from bot.redact import Redactor
+from bot.settings import Settings
+from bot.store import apps
+from bot.store.engine import open_engine, reading
+from jobs import announce, recovery
+from jobs.artifacts.disk import DiskStore
+from jobs.deploy import Deploy
+from jobs.git.mirrors import Mirrors
+from jobs.housekeeping import Housekeeping
+from jobs.intake import Intake
+from jobs.pipeline import Pipeline, Tools
+from jobs.sandbox import choose
+from jobs.sites import Sites
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The worker's jobs, and what the sweep works with."""
+
+    settings: Settings
+    engine: Engine
+    queue: Queue
+    leases: Leases
+    deploy: Deploy
+    housekeeping: Housekeeping
+    clock: Clock
+    decide: Intake
+    announcing: announce.Announcing
+    recovery: recovery.Recovery
+    mirrors: Mirrors
+
+    def intake(self, delivery_ids: Sequence[int]) -> None:
+        """Job: decide about deliveries."""
+        self.decide.run([DeliveryId(one) for one in delivery_ids])
+
+    def announce(self, deployment: int) -> None:
+        """Job: make GitHub show a deployment's present state."""
+        announce.announce(self.announcing, DeploymentId(deployment))
+
+    def recover(self) -> None:
+        """Chore: find deliveries that never arrived, and branches whose head nobody told us."""
+        recovery.recover_deliveries(self.recovery)
+        with reading(self.engine) as tx:
+            found = apps.all_apps(tx)
+        recovery.reconcile_heads(self.recovery, self.queue, found, self.mirrors.newest_head)
+
+
+def furnish(settings: Settings) -> Workshop:
+    """Make everything; nothing is started and nobody outside is asked."""
+    engine = open_engine(settings.database)
+    redis = connect(settings.redis)
+    queue = Queue(redis)
+    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
+    leases = Leases(lifecycle, concurrency=settings.build_concurrency)
+    hub = github.client.connect(settings, Pacing(redis, settings))
+    mirrors = Mirrors(settings, hub.git_token)
+    artifacts = DiskStore(settings.artifacts)
+    sites = Sites(settings.edge_home)
+    sandbox = choose.choose(settings)
+    tools = Tools(mirrors, sandbox, artifacts, sites, _open_log(settings, redis))
+    pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
+    return Workshop(
+        settings=settings,
+        engine=engine,
+        queue=queue,
+        leases=leases,
+        deploy=Deploy(leases=leases, pipeline=pipeline),
+        housekeeping=Housekeeping(
+            settings=settings, engine=engine, artifacts=artifacts, sites=sites, sandbox=sandbox
+        ),
+        clock=utc_now,
+        decide=Intake(lifecycle=lifecycle, mirrors=mirrors),
+        announcing=announce.Announcing(lifecycle, hub, settings),
+        recovery=recovery.Recovery(lifecycle, hub),
+        mirrors=mirrors,
+    )
+
+
