@@ -15,6 +15,7 @@ class ErrorCode(StrEnum):
     BUILD_FAILED = "build-failed"
     BUILD_TIMED_OUT = "build-timed-out"
     BUILD_OUT_OF_MEMORY = "build-out-of-memory"
+    CHECKOUT_REFUSED = "checkout-refused"
     COMMIT_GONE = "commit-gone"
     FILE_TOO_LARGE = "file-too-large"
     INSTALL_FAILED = "install-failed"

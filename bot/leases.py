@@ -177,7 +177,7 @@ def _lose(change: Change, deployment: Deployment) -> Deployment:
 def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int) -> Deployment:
     if deployment.state is State.CANCELLING:
         return _lose(change, deployment)
-    newer = deployments.newest_of_branch(change.tx, deployment.environment_id)
+    newer = deployments.newest_of_branch(change.tx, deployment.environment_id, skipped=False)
     if deployment.kind is Kind.BUILD and newer is not None and newer.id > deployment.id:
         text = f"superseded by {reference(newer.id)}"
         return change.move(deployment, State.SUPERSEDED, text, superseded_by=newer.id)

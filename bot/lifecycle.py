@@ -126,6 +126,33 @@ class Lifecycle:
             change.permit(environment)
         return Requested(deployment, is_new=True)
 
+    def skip(self, change: Change, order: Order, sentence: str) -> Deployment:
+        """Leave a deployment that was skipped before it began, so that GitHub is told the reason.
+
+        It supersedes nothing. When the newest deployment of the environment is about the commit
+        already, that one is the answer.
+        """
+        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        newest = deployments.newest_of_branch(change.tx, environment.id)
+        if newest is not None and newest.sha == order.commit.sha:
+            return newest
+        new = NewDeployment(
+            app_id=order.app.id,
+            environment_id=environment.id,
+            kind=Kind.BUILD,
+            trigger=order.trigger,
+            state=State.SKIPPED,
+            commit=order.commit,
+            branch=order.branch,
+            reason=sentence,
+            requested_by=order.requested_by,
+            delivery_id=order.delivery_id,
+        )
+        inserted = deployments.insert(change.tx, new, change.now)
+        skipped = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now)
+        change.changed[skipped.id] = skipped.version
+        return skipped
+
     def rollback(
         self, change: Change, app: App, environment_name: str, word: str | None, by: str
     ) -> Deployment:

@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline: the only way a test waits."""
+"""Waiting on a condition, with a deadline."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], seconds: float = 10, what: str = "") -> T:
-    """Ask until the answer is true, and return it; fail when it never is."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain for {what or condition}")
+    """The first true value of a condition; fails when there is none in time."""
+    end = time.monotonic() + seconds
+    while True:
+        if found := condition():
+            return found
+        assert time.monotonic() < end, f"not within {seconds} s: {what or condition}"
         time.sleep(0.02)
-    return answer

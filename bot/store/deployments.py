@@ -103,10 +103,12 @@ def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
     return [_deployment(row) for row in tx.execute(query).mappings()]
 
 
-def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
-    """The newest deployment of an environment that built a commit."""
+def newest_of_branch(tx: Tx, environment: EnvironmentId, *, skipped: bool = True) -> Deployment | None:
+    """The newest deployment of an environment that is about a commit; `skipped` ones count, or don't."""
     where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)
     query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc()).limit(1)
+    if not skipped:
+        query = query.where(deployments.c.state != State.SKIPPED)
     row = tx.execute(query).mappings().one_or_none()
     return _deployment(row) if row else None
 

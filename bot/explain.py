@@ -1,0 +1,69 @@
+"""What became of a webhook delivery, in sentences, for people who ask why."""
+
+from typing import Any
+
+from bot.domain.deployment import Deployment
+from bot.domain.ids import DeploymentId, reference
+from bot.store import apps, deliveries, deployments, environments
+from bot.store.deliveries import DECIDED, FAILED, Delivery, StoredDecision
+from bot.store.engine import Tx
+
+
+def explain(tx: Tx, guid: str) -> list[str]:
+    """How a delivery was received and verified, what was decided and why, and what came of it.
+
+    Empty when no delivery has that GUID. A GUID that came through several webhooks is told of once
+    per webhook.
+    """
+    return [line for delivery in deliveries.by_guid(tx, guid) for line in _delivery(tx, delivery)]
+
+
+def _delivery(tx: Tx, delivery: Delivery) -> list[str]:
+    at = f"{delivery.received_at:%Y-%m-%d %H:%M:%S} UTC"
+    origin = f"from {delivery.source} at {at}, through webhook {delivery.hook_id}"
+    received = f"Received: a '{delivery.event}' event {origin}, {len(delivery.body)} bytes."
+    lines = [received, _verified(tx, delivery)]
+    if delivery.state == FAILED:
+        tries = f"after {delivery.attempts} attempts"
+        return [*lines, f"Not decided: given up {tries}. The last error was: {delivery.note}."]
+    if delivery.state != DECIDED:
+        return [*lines, _waiting(delivery)]
+    for decision in deliveries.decisions_of(tx, delivery.id):
+        lines += _decision(tx, decision)
+    return lines
+
+
+def _verified(tx: Tx, delivery: Delivery) -> str:
+    if delivery.verified_app_id is None:
+        return "Verified: signed with the webhook secret of this instance."
+    slug = apps.get(tx, delivery.verified_app_id).slug
+    return f"Verified: signed with the webhook secret of {slug}, so it speaks for that app alone."
+
+
+def _waiting(delivery: Delivery) -> str:
+    if delivery.retry_at is None:
+        return "Not decided yet: it waits for a worker."
+    when = f"{delivery.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+    count = "once" if delivery.attempts == 1 else f"{delivery.attempts} times"
+    return f"Not decided yet: tried {count}, next at {when}. The last error was: {delivery.note}."
+
+
+def _decision(tx: Tx, decision: StoredDecision) -> list[str]:
+    whose = f" for {apps.get(tx, decision.app_id).slug}" if decision.app_id is not None else ""
+    lines = [f"Decided{whose}: {decision.kind}. {decision.sentence} (rule: {decision.code})"]
+    lines += [f"Note: {note}" for note in _list(decision.facts, "notes")]
+    for number in _list(decision.facts, "deployments"):
+        deployment = deployments.find(tx, DeploymentId(number))
+        if deployment is not None:
+            lines.append(_deployment(tx, deployment))
+    return lines
+
+
+def _deployment(tx: Tx, deployment: Deployment) -> str:
+    environment = environments.get(tx, deployment.environment_id).name
+    what = f"{deployment.sha[:7]} to {environment}"
+    return f"{reference(deployment.id)}: {what}, {deployment.state}, {deployment.reason.rstrip('.')}."
+
+
+def _list(facts: dict[str, Any], name: str) -> list[Any]:
+    return facts.get(name) or []

@@ -1,0 +1,197 @@
+"""What an event means for one app, and why: the rules. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from bot.domain.app import App
+from bot.domain.deployment import Commit
+from bot.domain.environment import PRODUCTION
+from bot.intake.events import Event, PushEvent, Unusable, Unused
+from bot.intake.paths import touches
+from bot.intake.recipe import Policy
+
+MAX_MESSAGE = 4000
+"""Characters of a commit's message that are kept."""
+
+# The first five are GitHub's own (docs.github.com: "Skipping workflow runs").
+_SKIP_MARKER = re.compile(
+    r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip|skip cd|skip deploy|deploy skip)\]", re.IGNORECASE
+)
+
+
+class Reason(StrEnum):
+    """Stable codes of reasons."""
+
+    PRODUCTION_BRANCH = "production-branch"
+    MAPPED_BRANCH = "mapped-branch"
+    SKIP_MARKER = "skip-marker"
+    PATHS_UNTOUCHED = "paths-untouched"
+    BRANCH_UNUSED = "branch-unused"
+    BRANCH_DELETED = "branch-deleted"
+    TAG = "tag"
+    REF_UNUSED = "ref-unused"
+    APP_DISABLED = "app-disabled"
+    UNKNOWN_REPOSITORY = "unknown-repository"
+    EVENT_UNUSED = "event-unused"
+    PAYLOAD_UNUSABLE = "payload-unusable"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An environment, and the branch that is brought there."""
+
+    name: str
+    branch: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules ask for besides the event: None as list of changed files means unknown."""
+
+    policy: Policy
+    changed: Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Bring the commit into these environments."""
+
+    environments: tuple[Target, ...]
+    commit: Commit
+    code: Reason
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Don't, although the branch is deployed: whoever waits for these environments' status is told."""
+
+    environments: tuple[Target, ...]
+    commit: Commit
+    code: Reason
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Ignore:
+    """Nothing to do."""
+
+    code: Reason
+    sentence: str
+
+
+Decision = Deploy | Skip | Ignore
+
+
+def decide(event: Event, app: App, facts: Facts) -> Decision:
+    """What an event means for an app of its repository. Never raises."""
+    match event:
+        case PushEvent():
+            return _push(event, app, facts)
+        case Unused() | Unusable():
+            return decide_alone(event)
+        case _:
+            assert_never(event)
+
+
+def decide_alone(event: Event) -> Ignore:
+    """What an event means that concerns no app."""
+    match event:
+        case PushEvent():
+            name = event.repository.full_name
+            return Ignore(Reason.UNKNOWN_REPOSITORY, f"No app is made from {name}.")
+        case Unused():
+            return Ignore(Reason.EVENT_UNUSED, f"Slipway does not act on '{event.event}' events.")
+        case Unusable():
+            text = f"The payload of this '{event.event}' event can't be used: {event.reason}."
+            return Ignore(Reason.PAYLOAD_UNUSABLE, text)
+        case _:
+            assert_never(event)
+
+
+def asks_for_policy(event: Event, app: App) -> bool:
+    """Whether the decision depends on the policy."""
+    return isinstance(event, PushEvent) and event.branch is not None and app.enabled
+
+
+def asks_for_changes(event: Event, app: App, policy: Policy) -> bool:
+    """Whether the decision depends on which files changed."""
+    if not isinstance(event, PushEvent) or event.branch is None or event.deleted or not app.enabled:
+        return False
+    has_rules = bool(policy.paths or app.root_directory)
+    return has_rules and bool(_targets(event.branch, app, policy)) and _marker(event) is None
+
+
+def is_deployed(branch: str, app: App, policy: Policy) -> bool:
+    """Whether a branch is brought into an environment of an app."""
+    return bool(_targets(branch, app, policy))
+
+
+def _push(event: PushEvent, app: App, facts: Facts) -> Decision:
+    if not app.enabled:
+        return Ignore(Reason.APP_DISABLED, f"Deploys of {app.slug} are switched off.")
+    if event.tag is not None:
+        return Ignore(Reason.TAG, f"Tags are not deployed ({event.tag}).")
+    if event.branch is None:
+        return Ignore(Reason.REF_UNUSED, f"Only branches are deployed, not {event.ref}.")
+    targets = _targets(event.branch, app, facts.policy)
+    if not targets:
+        return _unused_branch(event.branch, app, facts.policy)
+    if event.after is None:
+        return _deleted(event.branch, targets)
+    head = event.head
+    message, author = (head.message, head.author) if head else ("", "")
+    commit = Commit(event.after, message[:MAX_MESSAGE], author or event.pusher)
+    return _commit(event, app, facts, targets=targets, commit=commit)
+
+
+def _commit(
+    event: PushEvent, app: App, facts: Facts, *, targets: tuple[Target, ...], commit: Commit
+) -> Decision:
+    marker = _marker(event)
+    if marker is not None:
+        return Skip(targets, commit, Reason.SKIP_MARKER, f"Skipped: the commit's message says {marker}.")
+    changed = None if event.forced or event.created else facts.changed
+    if facts.policy.paths or app.root_directory:
+        verdict = touches(facts.policy.paths, app.root_directory, changed)
+        if not verdict.touches:
+            text = f"Skipped: no changed file concerns {app.slug} (such as {verdict.file}: {verdict.rule})."
+            return Skip(targets, commit, Reason.PATHS_UNTOUCHED, text)
+    by_production = targets[0].name == PRODUCTION
+    code = Reason.PRODUCTION_BRANCH if by_production else Reason.MAPPED_BRANCH
+    return Deploy(targets, commit, code, _pushed(event, targets))
+
+
+def _targets(branch: str, app: App, policy: Policy) -> tuple[Target, ...]:
+    production = (Target(PRODUCTION, branch),) if branch == app.production_branch else ()
+    mapped = (Target(name, branch) for name, named in policy.environments.items() if named == branch)
+    return (*production, *mapped)
+
+
+def _pushed(event: PushEvent, targets: Sequence[Target]) -> str:
+    rules = [
+        "the production branch" if one.name == PRODUCTION else f"which environments.{one.name} names"
+        for one in targets
+    ]
+    how = "Force-pushed" if event.forced else "Pushed"
+    return f"{how} to {event.branch}, {' and '.join(rules)}."
+
+
+def _unused_branch(branch: str, app: App, policy: Policy) -> Ignore:
+    known = [app.production_branch, *policy.environments.values()]
+    text = f"{branch} is not deployed; these branches are: {', '.join(dict.fromkeys(known))}."
+    return Ignore(Reason.BRANCH_UNUSED, text)
+
+
+def _deleted(branch: str, targets: Sequence[Target]) -> Ignore:
+    names = " and ".join(target.name for target in targets)
+    text = f"{branch} was deleted; {names} keeps what is live."
+    return Ignore(Reason.BRANCH_DELETED, text)
+
+
+def _marker(event: PushEvent) -> str | None:
+    found = _SKIP_MARKER.search(event.head.message) if event.head else None
+    return found[0] if found else None

@@ -1,0 +1,212 @@
+"""The only module that runs git, with nothing of the machine's or the user's configuration."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import ErrorCode, PlatformError
+from jobs.git.remotes import mask
+
+QUICK_SECONDS = 60
+FETCH_SECONDS = 600
+STALL_SECONDS = 30
+"""A transfer that brings less than 1 kB/s for so long is given up."""
+_TICK = 0.05
+
+# Packs come whole or not at all, where single objects could be left half way by a kill: unpackLimit.
+_CONFIG = f"""\
+[core]
+	hooksPath = /dev/null
+	fsmonitor = false
+	trustctime = false
+	autocrlf = false
+	askPass =
+[credential]
+	helper =
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[submodule]
+	recurse = false
+[fetch]
+	recurseSubmodules = false
+	unpackLimit = 1
+	fsckObjects = false
+[http]
+	lowSpeedLimit = 1000
+	lowSpeedTime = {STALL_SECONDS}
+[safe]
+	directory = *
+[uploadpack]
+	allowAnySHA1InWant = true
+[advice]
+	detachedHead = false
+"""
+# What git needs of ours: programs, ssh's keys, proxies and certificates.
+_PASSED_ON = (
+    "PATH HOME SSH_AUTH_SOCK TMPDIR http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY "
+    "ALL_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO GIT_SSH_COMMAND"
+).split()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a git command left behind."""
+
+    code: int
+    out: bytes
+    error: str
+
+    @property
+    def last_line(self) -> str:
+        """The last line of its complaint, without credentials."""
+        lines = [line.strip() for line in self.error.splitlines() if line.strip()]
+        return mask(lines[-1]) if lines else f"git ended with exit code {self.code}"
+
+
+class GitFailedError(Exception):
+    """A git command ended with an error that nobody expected."""
+
+    def __init__(self, argv: Sequence[str], answer: Answer) -> None:
+        self.answer = answer
+        super().__init__(f"git {argv[0]}: {answer.last_line}")
+
+
+class GitStoppedError(Exception):
+    """A git command was ended, or not begun, because the work was stopped."""
+
+
+def never() -> bool:
+    """For work that nobody stops."""
+    return False
+
+
+@contextmanager
+def locked(path: Path, seconds: float, stopped: Callable[[], bool] = never) -> Generator[None]:
+    """Hold a lock file; raises `TimeoutError` or `GitStoppedError` when another holds it too long."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + seconds
+    with path.open("ab") as file:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            _go_on(end, stopped)
+            time.sleep(_TICK)
+        yield
+
+
+def in_variables(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Settings of git as variables: other users can read a command's arguments, but not these."""
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
+
+
+class Git:
+    """Runs git with nothing of the machine's or the user's configuration, and never waits for a person."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._config = home / "gitconfig"
+        home.mkdir(parents=True, exist_ok=True)
+        if not self._config.exists() or self._config.read_text() != _CONFIG:
+            new = home / f"gitconfig.{os.getpid()}"
+            new.write_text(_CONFIG)
+            new.replace(self._config)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        variables: Mapping[str, str] | None = None,
+        given: bytes = b"",
+        seconds: float = QUICK_SECONDS,
+        stopped: Callable[[], bool] = never,
+    ) -> Answer:
+        """Run `git *argv`, with variables of its own besides those that it always gets.
+
+        At the end of its time (`TimeoutError`), or once `stopped()` is true (`GitStoppedError`), it is
+        killed with all that it started. Raises `PlatformError` DISK_FULL when git says so.
+        """
+        process = subprocess.Popen(
+            ["git", *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self._home,
+            env={**self._environment(), **(variables or {})},
+            start_new_session=True,
+        )
+        try:
+            out, error = _wait(process, given, time.monotonic() + seconds, stopped)
+        except BaseException:
+            _kill(process)
+            raise
+        answer = Answer(process.returncode, out, error.decode(errors="replace"))
+        if answer.code and "No space left on device" in answer.error:
+            raise PlatformError(ErrorCode.DISK_FULL, detail=answer.last_line)
+        return answer
+
+    def must(self, argv: Sequence[str], *, variables: Mapping[str, str] | None = None) -> bytes:
+        """Run a command that works on local files; raises `GitFailedError` unless it succeeds."""
+        answer = self.run(argv, variables=variables, seconds=FETCH_SECONDS)
+        if answer.code:
+            raise GitFailedError(argv, answer)
+        return answer.out
+
+    def _environment(self) -> dict[str, str]:
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        fixed = {
+            "LC_ALL": "C.UTF-8",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(self._config),
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_ALLOW_PROTOCOL": "file:ssh:http:https",
+            "GIT_CEILING_DIRECTORIES": str(self._home.parent),
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+        }
+        passed_on.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15")
+        return passed_on | fixed
+
+
+def _wait(
+    process: subprocess.Popen[bytes], given: bytes, end: float, stopped: Callable[[], bool]
+) -> tuple[bytes, bytes]:
+    rest: bytes | None = given
+    while True:
+        try:
+            return process.communicate(rest, timeout=_TICK)
+        except subprocess.TimeoutExpired:
+            rest = None
+            _go_on(end, stopped)
+
+
+def _go_on(end: float, stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise GitStoppedError
+    if time.monotonic() > end:
+        raise TimeoutError("it took too long")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # On a SIGTERM git removes its lock files; what does not listen is killed.
+    for number, seconds in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()

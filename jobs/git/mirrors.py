@@ -1,0 +1,169 @@
+"""Bare mirrors of repositories, kept between deployments, and questions to them."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bot.domain.app import App
+from bot.domain.ids import Sha, is_sha
+from bot.errors import ErrorCode, UserError
+from bot.settings import Settings
+from jobs.git.command import (
+    FETCH_SECONDS,
+    QUICK_SECONDS,
+    Answer,
+    Git,
+    GitFailedError,
+    in_variables,
+    locked,
+    never,
+)
+from jobs.git.remotes import Credentials, mask, remote_of, shown
+
+Stopped = Callable[[], bool]
+MAX_PACKS = 40
+
+
+class Mirrors:
+    """Mirrors below `home/mirrors`, one per clone URL, shared by all processes of the machine.
+
+    A full commit id names a commit; paths are relative to the repository's top. Where `stopped` is
+    taken it is asked every 50 ms; once it is true `GitStoppedError` is raised.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self._home = settings.home / "mirrors"
+        self._github_url = settings.github_url
+        self._credentials = credentials
+        self.git = Git(self._home)
+
+    def path(self, app: App) -> Path:
+        """The mirror's folder; it may not exist yet."""
+        return self._home / f"{hashlib.sha256(app.clone_url.encode()).hexdigest()}.git"
+
+    def fetch(self, app: App, *, seconds: float = FETCH_SECONDS, stopped: Stopped = never) -> None:
+        """Bring every branch up to date. Raises `UserError` REPOSITORY_UNREACHABLE."""
+        self._fetch(app, ("--prune", "origin", "+refs/heads/*:refs/heads/*"), seconds, stopped)
+
+    def fetch_commit(self, app: App, sha: Sha, *, stopped: Stopped = never) -> bool:
+        """Make a commit available, and keep it from being pruned; whether it had to be fetched.
+
+        Raises `UserError` COMMIT_GONE, or REPOSITORY_UNREACHABLE when the remote does not answer.
+        """
+        is_new = not self.has(app, sha)
+        if is_new:
+            self._get(app, sha, stopped)
+        self.git.must([*self._at(app), "update-ref", f"refs/deploy/{sha}", sha])
+        return is_new
+
+    def newest_head(self, app: App, branch: str, *, stopped: Stopped = never) -> Sha:
+        """The commit that a branch points at now, asked from the remote.
+
+        Raises `UserError` BRANCH_GONE when there is no such branch, else REPOSITORY_UNREACHABLE.
+        """
+        ref = f"refs/heads/{branch}"
+        answer = self._talk(app, ("ls-remote", "--quiet", "origin", ref), QUICK_SECONDS, stopped)
+        for line in answer.out.decode(errors="replace").splitlines():
+            sha, _, name = line.partition("\t")
+            if name == ref and is_sha(sha):
+                return Sha(sha)
+        raise UserError(ErrorCode.BRANCH_GONE, branch=branch, url=shown(app))
+
+    def head(self, app: App, branch: str) -> Sha | None:
+        """The commit that a branch pointed at when the mirror was last fetched."""
+        kind, name, _ = self._look(app, f"refs/heads/{branch}")
+        return Sha(name) if kind == "commit" else None
+
+    def has(self, app: App, sha: Sha) -> bool:
+        """Whether the mirror has a commit."""
+        return self._look(app, sha)[0] == "commit"
+
+    def read(self, app: App, sha: Sha, path: str, max_bytes: int) -> bytes | None:
+        """A file of a commit; None when there is no such file, or when it is larger than that."""
+        kind, name, size = self._look(app, f"{sha}:{path}")
+        if kind != "blob" or size > max_bytes:
+            return None
+        return self.git.must([*self._at(app), "cat-file", "blob", name])
+
+    def changed(self, app: App, before: Sha | None, after: Sha) -> list[str] | None:
+        """Files that differ between two commits, both names of renamed ones; None when unknown."""
+        if before is None or not self.has(app, before) or not self.has(app, after):
+            return None
+        argv = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
+        out = self.git.must([*self._at(app), *argv])
+        return [name.decode(errors="surrogateescape") for name in out.split(b"\0") if name]
+
+    def tree_id(self, app: App, sha: Sha, directory: str = "") -> str | None:
+        """Git's id of a directory's content, which names that content; None when it is not there."""
+        kind, name, _ = self._look(app, f"{sha}:{directory.strip('/')}")
+        return name if kind == "tree" else None
+
+    def subject(self, app: App, sha: Sha) -> str:
+        """First line of a commit's message."""
+        argv = ("log", "-1", "--no-show-signature", "--format=%s", sha)
+        return self.git.must([*self._at(app), *argv]).decode(errors="replace").strip()
+
+    def _at(self, app: App) -> tuple[str, ...]:
+        return (f"--git-dir={self.path(app)}",)
+
+    def _look(self, app: App, name: str) -> tuple[str, str, int]:
+        """Type, id and size of an object; an empty type when there is none."""
+        if "\n" in name or not self.path(app).exists():
+            return "", "", 0
+        given = f"{name}\n".encode(errors="surrogateescape")
+        answer = self.git.run([*self._at(app), "cat-file", "--batch-check"], given=given)
+        if answer.code:
+            raise GitFailedError(["cat-file"], answer)
+        words = answer.out.decode(errors="replace").split()
+        found = len(words) == 3 and words[2].isdigit()
+        return (words[1], words[0], int(words[2])) if found else ("", "", 0)
+
+    def _get(self, app: App, sha: Sha, stopped: Stopped) -> None:
+        # Some servers give out nothing but branches, and all refuse a commit that is gone.
+        with suppress(UserError):
+            self._fetch(app, ("origin", f"+{sha}:refs/deploy/{sha}"), FETCH_SECONDS, stopped)
+        if not self.has(app, sha):
+            self.fetch(app, stopped=stopped)
+        if not self.has(app, sha):
+            raise UserError(ErrorCode.COMMIT_GONE, sha=sha, url=shown(app))
+
+    def _fetch(self, app: App, refs: Sequence[str], seconds: float, stopped: Stopped) -> None:
+        argv = [*self._at(app), "fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", *refs]
+        try:
+            with locked(self.path(app).with_suffix(".lock"), seconds, stopped):
+                self._make(app)
+                self._talk(app, argv, seconds, stopped)
+                self._tidy(app)
+        except TimeoutError as error:
+            raise _unreachable(app, str(error)) from error
+
+    def _make(self, app: App) -> None:
+        path = self.path(app)
+        if not path.exists():
+            new = path.with_suffix(".new")
+            self.git.must(["init", "--quiet", "--bare", "--template=", str(new)])
+            new.rename(path)
+        # We hold the lock, so these were left by a git that was killed.
+        for left in (*path.glob("*.lock"), *(path / "refs").rglob("*.lock")):
+            left.unlink()
+
+    def _tidy(self, app: App) -> None:
+        # Every fetch leaves a pack; many packs make each question slow.
+        if sum(1 for _ in (self.path(app) / "objects" / "pack").glob("*.pack")) > MAX_PACKS:
+            self.git.must([*self._at(app), "repack", "-d", "--quiet", "--geometric=2"])
+
+    def _talk(self, app: App, argv: Sequence[str], seconds: float, stopped: Stopped) -> Answer:
+        remote = remote_of(app, self._github_url, self._credentials)
+        variables = in_variables((("remote.origin.url", remote.url), *remote.secrets))
+        try:
+            answer = self.git.run(argv, variables=variables, seconds=seconds, stopped=stopped)
+        except TimeoutError as error:
+            raise _unreachable(app, f"no answer within {seconds:.0f} s") from error
+        if answer.code:
+            raise _unreachable(app, answer.last_line)
+        return answer
+
+
+def _unreachable(app: App, detail: str) -> UserError:
+    return UserError(ErrorCode.REPOSITORY_UNREACHABLE, url=shown(app), detail=mask(detail))

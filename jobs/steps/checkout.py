@@ -1,0 +1,120 @@
+"""Brings a kept work tree to the exact commit, and makes sure that it stands there."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+from bot.domain.deployment import Phase
+from bot.domain.ids import Sha
+from bot.errors import ErrorCode, UserError
+from jobs.git.command import GitFailedError, GitStoppedError, locked
+from jobs.git.mirrors import Mirrors
+from jobs.steps.context import Context, Source, StoppedError
+
+LOCK_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """A work tree outside of its repository; the index is beside it, so that nothing in it is git's."""
+
+    mirrors: Mirrors
+    mirror: Path
+    folder: Path
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "tree"
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "index"
+
+    def git(self, *argv: str) -> bytes:
+        where = (f"--git-dir={self.mirror}", f"--work-tree={self.files}")
+        variables = {"GIT_INDEX_FILE": str(self.index)}
+        return self.mirrors.git.must([*where, *argv], variables=variables)
+
+    def bring_to(self, sha: Sha) -> None:
+        """Make the files those of the commit, no more and no less; raises `GitFailedError`."""
+        self.files.mkdir(parents=True, exist_ok=True)
+        # We hold the tree's lock, so this was left by a git that was killed.
+        self.index.with_suffix(".lock").unlink(missing_ok=True)
+        self.git("read-tree", "--reset", "-u", sha)
+        self.git("clean", "-ffdxq")
+        self.git("diff-files", "--quiet")
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.index.unlink(missing_ok=True)
+        if self.files.exists():
+            rmtree(self.files)
+
+
+def run(context: Context, mirrors: Mirrors) -> Source:
+    """Make the deployment's commit available and bring the environment's work tree to it.
+
+    The tree stays at `home/trees/<environment>/tree`; only what differs is written. Raises
+    `UserError` COMMIT_GONE, REPOSITORY_UNREACHABLE, CHECKOUT_REFUSED or ROOT_MISSING.
+    """
+    try:
+        return _run(context, mirrors)
+    except GitStoppedError as stopped:
+        raise StoppedError from stopped
+
+
+def _run(context: Context, mirrors: Mirrors) -> Source:
+    app, sha = context.app, context.deployment.sha
+    if mirrors.fetch_commit(app, sha, stopped=context.stopped):
+        _say(context, f"fetched {sha}")
+    context.check()
+    digest = mirrors.tree_id(app, sha, app.root_directory)
+    if digest is None:
+        raise UserError(ErrorCode.ROOT_MISSING, root=app.root_directory, sha=sha)
+    folder = context.settings.home / "trees" / str(context.environment.id)
+    tree = _Tree(mirrors, mirrors.path(app), folder)
+    with locked(folder / "lock", LOCK_SECONDS, context.stopped):
+        _bring(context, tree, sha)
+        if tree.git("write-tree").decode().strip() != mirrors.tree_id(app, sha):
+            raise UserError(ErrorCode.CHECKOUT_REFUSED, sha=sha, detail="the files are not the commit's")
+        _warn(context, tree)
+    branch = context.deployment.branch or "no branch"
+    _say(context, f'checked out {sha} ({branch}): "{mirrors.subject(app, sha)}"')
+    return Source(tree.files, tree.files / app.root_directory, digest)
+
+
+def _bring(context: Context, tree: _Tree, sha: Sha) -> None:
+    try:
+        tree.bring_to(sha)
+    except GitFailedError as error:
+        context.check()
+        _say(context, f"the kept work tree can't be used ({error}); made anew")
+        tree.clear()
+        try:
+            tree.bring_to(sha)
+        except GitFailedError as again:
+            detail = again.answer.last_line
+            raise UserError(ErrorCode.CHECKOUT_REFUSED, sha=sha, detail=detail) from again
+
+
+def _warn(context: Context, tree: _Tree) -> None:
+    if (tree.files / ".gitmodules").is_file():
+        _say(context, "the repository has submodules; they are not fetched, and their folders are empty")
+    if not _mentions_lfs(tree.files / ".gitattributes"):
+        return
+    pointers = tree.git("ls-files", "-z", "--", ":(attr:filter=lfs)").split(b"\0")[:-1]
+    if pointers:
+        example = pointers[0].decode(errors="replace")
+        text = f"{len(pointers)} files are in Git LFS, which is not fetched: pointers stand there instead"
+        _say(context, f"{text} (such as {example})")
+
+
+def _mentions_lfs(attributes: Path) -> bool:
+    with suppress(OSError):
+        return not attributes.is_symlink() and b"filter=lfs" in attributes.read_bytes()
+    return False
+
+
+def _say(context: Context, text: str) -> None:
+    context.log.say(Phase.CHECKOUT, text)

@@ -1,0 +1,86 @@
+"""A real git repository for tests, made without a work tree and without the user's configuration."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from bot.domain.ids import Sha
+
+Files = dict[str, str | bytes | None]
+
+
+class Repository:
+    """A bare repository at a path. A file's content None removes it; `links` makes symbolic links."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(path), inside=False)
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.path}"
+
+    def commit(
+        self,
+        files: Files,
+        message: str = "a change",
+        *,
+        branch: str = "main",
+        onto: str | None = None,
+        links: dict[str, str] | None = None,
+        modules: dict[str, Sha] | None = None,
+    ) -> Sha:
+        """Commit files on top of a branch, or force it to a commit that stands on another one."""
+        parent = self.head(branch) if onto is None else onto
+        index = str(self.path / "test-index")
+        self._git("read-tree", *([parent] if parent else ["--empty"]), index=index)
+        lines = [self._line(name, content) for name, content in files.items()]
+        lines += [f"120000 {self._blob(to)}\t{name}" for name, to in (links or {}).items()]
+        lines += [f"160000 {sha}\t{name}" for name, sha in (modules or {}).items()]
+        self._git("update-index", "--add", "--index-info", index=index, given="\n".join(lines).encode())
+        tree = self._git("write-tree", index=index)
+        parents = ["-p", parent] if parent else []
+        sha = self._git("commit-tree", tree, *parents, given=message.encode())
+        self._git("update-ref", f"refs/heads/{branch}", sha)
+        return Sha(sha)
+
+    def head(self, branch: str = "main") -> Sha | None:
+        found = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+        return Sha(found) if found else None
+
+    def force(self, branch: str, sha: str) -> None:
+        self._git("update-ref", f"refs/heads/{branch}", sha)
+
+    def delete(self, branch: str) -> None:
+        self._git("update-ref", "-d", f"refs/heads/{branch}")
+
+    def tree_with(self, name: str, content: str, branch: str) -> Sha:
+        """A commit whose tree holds one file of any name, one that git itself would refuse, too."""
+        tree = self._git("mktree", given=f"100644 blob {self._blob(content)}\t{name}\n".encode())
+        if "/" in name:
+            raise ValueError(name)
+        sha = self._git("commit-tree", tree, given=b"hostile")
+        self._git("update-ref", f"refs/heads/{branch}", sha)
+        return Sha(sha)
+
+    def _line(self, name: str, content: str | bytes | None) -> str:
+        if content is None:
+            return f"0 {'0' * 40}\t{name}"
+        return f"100644 {self._blob(content)}\t{name}"
+
+    def _blob(self, content: str | bytes) -> str:
+        data = content.encode() if isinstance(content, str) else content
+        return self._git("hash-object", "-w", "--stdin", given=data)
+
+    def _git(self, *argv: str, given: bytes = b"", index: str | None = None, inside: bool = True) -> str:
+        person = {
+            f"GIT_{role}_{field}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for field, value in (("NAME", "Test"), ("EMAIL", "test@example.org"))
+        }
+        plain = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+        where = {"GIT_INDEX_FILE": index} if index else {}
+        command = ["git", *(["--git-dir", str(self.path)] if inside else []), *argv]
+        environment = {**os.environ, **person, **plain, **where}
+        done = subprocess.run(command, input=given, env=environment, check=True, capture_output=True)
+        return done.stdout.decode().strip()
