@@ -64,6 +64,9 @@ class Settings(BaseSettings):
         None, description="With `EDGE_TLS=files`: the certificate chain, PEM."
     )
     edge_tls_key: Path | None = Field(None, description="With `EDGE_TLS=files`: its private key, PEM.")
+    edge_dns_token: SecretStr | None = Field(
+        None, description="With `EDGE_TLS=dns:<provider>`: the provider's API token."
+    )
     edge_caddy: Path | None = Field(
         None, description="Another Caddy binary, such as one with a DNS provider's module."
     )

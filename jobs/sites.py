@@ -1,0 +1,260 @@
+"""What the edge serves under which hostname. The file system is the routing table.
+
+`hosts/<hostname>/` holds one empty file per activation; its name sorts the newest first, and says
+which release is shown and how. The edge lists that folder once per request and takes all further paths
+from the first name, so an answer never mixes two releases. Creating a file is the whole switch.
+
+`older/<hostname>/1` to `4` link to the files of the releases shown before, for pages that were loaded
+just before a switch and ask for their scripts just after it.
+"""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.clock import Clock, utc_now
+from bot.domain.ids import ReleaseId
+
+GRACE = timedelta(seconds=60)
+"""How long a replaced entry is kept for requests that read it just before; also how far ahead of the store
+an entry may be before `reconcile` takes it for a leftover."""
+KEPT = 5
+OLDER = KEPT - 1
+
+_LAST = 9_999_999_999
+_ENTRY = re.compile(r"(?P<sequence>[0-9]{10})\.(?P<release>0|[1-9][0-9]{0,18})\.(?P<flags>-|rs?|s)")
+_HOSTNAME = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+
+
+def is_hostname(text: str) -> bool:
+    """Whether the text is a plain lower-case hostname, safe as the name of a folder."""
+    return _HOSTNAME.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One activation. Its file is named `<9999999999 - activation>.<release>.<flags>`.
+
+    Flags are `r` (the release has rules) and `s` (single-page application) in this order, or `-`.
+    A running application's entry will carry its address behind an `@` in the same name.
+    """
+
+    activation: int
+    release: ReleaseId
+    spa: bool
+    rules: bool
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        flags = ("r" if self.rules else "") + ("s" if self.spa else "")
+        return f"{_LAST - self.activation:010}.{self.release}.{flags or '-'}"
+
+    @staticmethod
+    def parse(name: str) -> "Entry | None":
+        """Read a file's name; None for any other text."""
+        match = _ENTRY.fullmatch(name)
+        if match is None:
+            return None
+        flags = match["flags"]
+        return Entry(
+            _LAST - int(match["sequence"]),
+            ReleaseId(int(match["release"])),
+            spa="s" in flags,
+            rules="r" in flags,
+        )
+
+
+class Sites:
+    """The routing table below `edge_home`. Any process may write it, several at once."""
+
+    def __init__(self, edge_home: Path, clock: Clock = utc_now) -> None:
+        self._clock = clock
+        self._releases = edge_home / "releases"
+        self._hosts = edge_home / "hosts"
+        self._older = edge_home / "older"
+        self._trash = edge_home / "trash"
+        for folder in (self._releases, self._hosts, self._older, self._trash):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def activate(self, hostname: str, *, activation: int, release: ReleaseId, spa: bool, rules: bool) -> None:
+        """Show a release under a hostname from the next request on; durable when this returns.
+
+        Does nothing when it is done already. A late writer with a lower activation changes nothing that
+        visitors see. Raises `ValueError` for a bad hostname or number, `FileNotFoundError` for a release
+        whose files are not below `releases/`.
+        """
+        if not is_hostname(hostname):
+            raise ValueError(f"'{hostname}' is not a hostname")
+        if not 0 <= activation <= _LAST:
+            raise ValueError(f"activation {activation} is out of range")
+        if not (self._releases / str(release) / "files").is_dir():
+            raise FileNotFoundError(f"release {release} has no files at the edge")
+        entry = Entry(activation, release, spa=spa, rules=rules)
+        self._link_older(hostname, [entry, *self._entries(hostname)])
+        self._create(hostname, entry)
+        for rival in self._entries(hostname):
+            if rival.activation == activation and rival != entry:
+                (self._hosts / hostname / rival.name).unlink(missing_ok=True)
+
+    def active(self, hostname: str) -> Entry | None:
+        """What is shown under a hostname."""
+        return next(iter(self._entries(hostname)), None)
+
+    def retire(self, hostname: str) -> None:
+        """Take a hostname down, at once and whole. Does nothing when it isn't there."""
+        if not is_hostname(hostname):
+            raise ValueError(f"'{hostname}' is not a hostname")
+        for folder in (self._hosts, self._older):
+            self._discard(folder / hostname)
+        _sync(self._hosts)
+
+    def prune(self, now: datetime) -> None:
+        """Remove entries that no request can be reading any more, beyond the newest five."""
+        for hostname in self.hostnames():
+            entries = self._entries(hostname)
+            replaced = now
+            for index, entry in enumerate(entries):
+                path = self._hosts / hostname / entry.name
+                created = _changed(path) or now
+                if index >= KEPT and now - max(created, replaced) > GRACE:
+                    path.unlink(missing_ok=True)
+                replaced = created
+            self._link_older(hostname, entries)
+        for leftover in self._trash.iterdir():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def hostnames(self) -> list[str]:
+        """All hostnames that have a folder, sorted."""
+        return sorted(path.name for path in self._hosts.iterdir() if is_hostname(path.name))
+
+    def releases(self) -> set[ReleaseId]:
+        """Every release that is shown, or was shown shortly before: its files must stay."""
+        return {entry.release for hostname in self.hostnames() for entry in self._entries(hostname)}
+
+    def reconcile(self, wanted: Mapping[str, Entry]) -> list[str]:
+        """Make the table agree with the store; what was repaired, one sentence each.
+
+        What is newer than the store's word is left alone for a minute, since the store may have been
+        read just before somebody switched.
+        """
+        return [*self._remove_strangers(), *self._remove_unwanted(wanted), *self._add_missing(wanted)]
+
+    def _remove_strangers(self) -> Iterator[str]:
+        for path in sorted(self._hosts.iterdir()):
+            if not is_hostname(path.name) or not path.is_dir() or path.is_symlink():
+                self._discard(path)
+                yield f"Removed {path.name!r}, which is not a hostname's folder."
+                continue
+            for stranger in sorted(path.iterdir()):
+                if Entry.parse(stranger.name) is None:
+                    self._discard(stranger)
+                    yield f"{path.name}: removed {stranger.name!r}, which is not an entry."
+
+    def _remove_unwanted(self, wanted: Mapping[str, Entry]) -> Iterator[str]:
+        now = self._clock()
+        for hostname in self.hostnames():
+            entries = self._entries(hostname)
+            if any(
+                now - (_changed(self._hosts / hostname / entry.name) or now) <= GRACE for entry in entries
+            ):
+                continue
+            if hostname not in wanted:
+                self.retire(hostname)
+                yield f"{hostname}: taken down, since nothing is to be shown there."
+                continue
+            for entry in entries:
+                if entry.activation > wanted[hostname].activation:
+                    (self._hosts / hostname / entry.name).unlink(missing_ok=True)
+                    yield f"{hostname}: removed activation {entry.activation}, which the store does not know."
+
+    def _add_missing(self, wanted: Mapping[str, Entry]) -> Iterator[str]:
+        for hostname, entry in sorted(wanted.items()):
+            active = self.active(hostname)
+            if active == entry or (active is not None and active.activation > entry.activation):
+                continue
+            try:
+                self.activate(
+                    hostname,
+                    activation=entry.activation,
+                    release=entry.release,
+                    spa=entry.spa,
+                    rules=entry.rules,
+                )
+            except FileNotFoundError:
+                yield f"{hostname}: release {entry.release} is to be shown, but its files are missing."
+            else:
+                yield f"{hostname}: shows release {entry.release} again."
+
+    def _entries(self, hostname: str) -> list[Entry]:
+        try:
+            names = sorted(path.name for path in (self._hosts / hostname).iterdir())
+        except FileNotFoundError:
+            return []
+        return [entry for name in names if (entry := Entry.parse(name)) is not None]
+
+    def _create(self, hostname: str, entry: Entry) -> None:
+        folder = self._hosts / hostname
+        while True:
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                _sync(self._hosts)
+            try:
+                os.close(os.open(folder / entry.name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+                _sync(folder)
+            except FileNotFoundError:
+                continue  # the hostname was retired in between
+            return
+
+    def _link_older(self, hostname: str, entries: list[Entry]) -> None:
+        """Link the releases behind the first entry, each once, newest first."""
+        newest = max(entries, key=lambda entry: entry.activation, default=None)
+        if newest is None:
+            return
+        earlier = sorted(entries, key=lambda entry: -entry.activation)
+        releases = [r for r in dict.fromkeys(entry.release for entry in earlier) if r != newest.release]
+        folder = self._older / hostname
+        for number in range(1, OLDER + 1):
+            link = folder / str(number)
+            target = f"../../releases/{releases[number - 1]}/files" if number <= len(releases) else None
+            if target is None:
+                link.unlink(missing_ok=True)
+            elif not link.is_symlink() or str(link.readlink()) != target:
+                folder.mkdir(exist_ok=True)
+                fresh = folder / f"{number}.{secrets.token_hex(4)}"
+                fresh.symlink_to(target)
+                fresh.replace(link)
+
+    def _discard(self, path: Path) -> None:
+        """Move away in one step, then delete."""
+        trash = self._trash / secrets.token_hex(8)
+        try:
+            path.rename(trash)
+        except FileNotFoundError:
+            return
+        if trash.is_dir() and not trash.is_symlink():
+            shutil.rmtree(trash, ignore_errors=True)
+        else:
+            trash.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.lstat().st_mtime, tz=utc_now().tzinfo)
+    except FileNotFoundError:
+        return None
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
