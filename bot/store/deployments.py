@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.store.engine import Tx
-from bot.store.schema import deployment_events, deployment_steps, deployments
+from bot.store.schema import announcements, deployment_events, deployment_steps, deployments
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
 _UNFINISHED = [state for state in State if not state.is_final]
@@ -111,14 +111,40 @@ def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     return _deployment(row) if row else None
 
 
-def owed(tx: Tx, limit: int) -> list[DeploymentId]:
+def last_succeeded(tx: Tx, environment: EnvironmentId) -> Deployment | None:
+    """The deployment of an environment that succeeded last."""
+    where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
+    order = (deployments.c.finished_at.desc(), deployments.c.id.desc())
+    row = tx.execute(sa.select(*_FIELDS).where(*where).order_by(*order).limit(1)).mappings().one_or_none()
+    return _deployment(row) if row else None
+
+
+def newest_of_commit(tx: Tx, environment: EnvironmentId, sha: str) -> DeploymentId | None:
+    """The newest deployment that has the say about a commit: a rollback has it only once it succeeded."""
+    has_say = sa.or_(deployments.c.kind == Kind.BUILD, deployments.c.state == State.SUCCEEDED)
+    where = (deployments.c.environment_id == environment, deployments.c.sha == sha, has_say)
+    return tx.scalar(sa.select(sa.func.max(deployments.c.id)).where(*where))
+
+
+def was_automatic(tx: Tx, environment: EnvironmentId) -> bool:
+    """Whether an environment ever had a deployment that no person asked for."""
+    automatic = [trigger for trigger in Trigger if trigger.is_automatic]
+    where = (deployments.c.environment_id == environment, deployments.c.trigger.in_(automatic))
+    return tx.scalar(sa.select(deployments.c.id).where(*where).limit(1)) is not None
+
+
+def owed(tx: Tx, limit: int, now: datetime | None = None) -> list[DeploymentId]:
     """Deployments of which GitHub does not show the present state, those that matter most first.
 
-    A superseded deployment matters least: nobody waits for its last word.
+    A superseded deployment matters least: nobody waits for its last word. With `now`, those are left
+    out whose next attempt is not due.
     """
     unannounced = deployments.c.announced < deployments.c.version
     least = sa.case((deployments.c.state == State.SUPERSEDED, 1), else_=0)
     query = sa.select(deployments.c.id).where(unannounced).order_by(least, deployments.c.id.desc())
+    if now is not None:
+        query = query.outerjoin(announcements, announcements.c.deployment_id == deployments.c.id)
+        query = query.where(sa.or_(announcements.c.retry_at.is_(None), announcements.c.retry_at <= now))
     return [DeploymentId(found) for found in tx.scalars(query.limit(limit))]
 
 
