@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import holder as holders
 from bot.log import logger, set_up_logging
 from bot.settings import Settings
-from bot.store import deliveries, deployments, environments, singletons
+from bot.store import deliveries, environments, singletons
 from bot.store.engine import reading, writing
 from jobs.workshop import Workshop, furnish
 
@@ -51,7 +51,7 @@ class Sweep:
             Chore("leases", every, self._reap),
             Chore("deliveries", every, self._decide),
             Chore("permits", every, self._permit),
-            Chore("announcements", every, self._announce),
+            Chore("announcements", every, workshop.tell_owed),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", 60, workshop.housekeeping.clear_leftovers),
             Chore("retention", 3600, workshop.housekeeping.retain),
@@ -109,13 +109,6 @@ class Sweep:
             ]
         for environment in found:
             self._workshop.queue.permit(environment.id, environment.lease_token, slot=self._slot())
-
-    def _announce(self) -> None:
-        now = self._workshop.clock()
-        with reading(self._workshop.engine) as tx:
-            owed = deployments.owed(tx, now, _BATCH)
-        for deployment, version in owed:
-            self._workshop.queue.announce(deployment, version, slot=self._slot())
 
     def _slot(self) -> str:
         # A job id of its own per half minute: the job of before may have been lost with Redis.

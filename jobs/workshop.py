@@ -1,23 +1,17 @@
 """Composition root of the worker and the sweep: every collaborator, made once and handed to who needs it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from redis import Redis
 from sqlalchemy import Engine
 
-from bot import github
 from bot.clock import Clock, utc_now
-from bot.domain.app import App
 from bot.domain.ids import DeliveryId, DeploymentId
-from bot.github.client import GitHub
+from bot.github import client
 from bot.github.pacing import Pacing
-from bot.keys import webhook_secrets
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
-from bot.logs import DeploymentLog
 from bot.queue import Queue, connect
-from bot.redact import Redactor
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import open_engine, reading
@@ -56,6 +50,10 @@ class Workshop:
         """Job: make GitHub show a deployment's present state."""
         announce.announce(self.announcing, DeploymentId(deployment))
 
+    def tell_owed(self) -> None:
+        """Chore: enqueue what GitHub must yet be told."""
+        announce.owed(self.announcing, self.queue)
+
     def recover(self) -> None:
         """Chore: find deliveries that never arrived, and branches whose head nobody told us."""
         recovery.recover_deliveries(self.recovery)
@@ -71,7 +69,7 @@ def furnish(settings: Settings) -> Workshop:
     queue = Queue(redis)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
-    hub = github.client.connect(settings, Pacing(redis, settings))
+    hub = client.connect(settings, Pacing(redis, settings))
     mirrors = Mirrors(settings, hub.git_token)
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)

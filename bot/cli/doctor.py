@@ -144,7 +144,7 @@ def _backlog(settings: Settings) -> Finding:
     try:
         with reading(open_engine(settings.database)) as tx:
             undecided = len(deliveries.undecided(tx, utc_now(), 1000))
-            owed = len(deployments.owed(tx, utc_now(), 1000))
+            owed = len(deployments.owed(tx, 1000))
     except SQLAlchemyError:
         return Finding("backlog", "error", "The store can't be read.", "See 'store' above.")
     text = f"{undecided} deliveries wait for a decision, GitHub is owed {owed} updates"

@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.domain.ids import DeploymentId
+from bot.domain.ids import DeploymentId, EnvironmentId
 from bot.store.engine import Tx
-from bot.store.schema import announcements
+from bot.store.schema import announcements, deployments
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,15 @@ def get(tx: Tx, deployment: DeploymentId) -> Announcement:
     if row is None:
         return Announcement(deployment, None, {}, 0, None, "")
     return Announcement(**{str(name): value for name, value in row.items()})
+
+
+def of_environment(tx: Tx, environment: EnvironmentId, limit: int) -> list[Announcement]:
+    """What was shown of an environment's deployments that are known to GitHub as such, newest first."""
+    known = announcements.c.github_deployment_id.is_not(None)
+    query = sa.select(announcements).join(deployments, deployments.c.id == announcements.c.deployment_id)
+    query = query.where(deployments.c.environment_id == environment, known)
+    rows = tx.execute(query.order_by(deployments.c.id.desc()).limit(limit)).mappings()
+    return [Announcement(**{str(name): value for name, value in row.items()}) for row in rows]
 
 
 def keep(tx: Tx, announcement: Announcement) -> None:

@@ -113,21 +113,41 @@ def newest_of_branch(tx: Tx, environment: EnvironmentId, *, skipped: bool = True
     return _deployment(row) if row else None
 
 
-def owed(tx: Tx, now: datetime, limit: int) -> list[tuple[DeploymentId, int]]:
-    """Deployments of which GitHub does not show the present state, with their version, most urgent first.
+def last_succeeded(tx: Tx, environment: EnvironmentId) -> Deployment | None:
+    """The deployment of an environment that succeeded last."""
+    where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
+    order = (deployments.c.finished_at.desc(), deployments.c.id.desc())
+    row = tx.execute(sa.select(*_FIELDS).where(*where).order_by(*order).limit(1)).mappings().one_or_none()
+    return _deployment(row) if row else None
 
-    A superseded deployment matters least: nobody waits for its last word.
+
+def newest_of_commit(tx: Tx, environment: EnvironmentId, sha: str) -> DeploymentId | None:
+    """The newest deployment that has the say about a commit: a rollback has it only once it succeeded."""
+    has_say = sa.or_(deployments.c.kind == Kind.BUILD, deployments.c.state == State.SUCCEEDED)
+    where = (deployments.c.environment_id == environment, deployments.c.sha == sha, has_say)
+    return tx.scalar(sa.select(sa.func.max(deployments.c.id)).where(*where))
+
+
+def was_automatic(tx: Tx, environment: EnvironmentId) -> bool:
+    """Whether an environment ever had a deployment that no person asked for."""
+    automatic = [trigger for trigger in Trigger if trigger.is_automatic]
+    where = (deployments.c.environment_id == environment, deployments.c.trigger.in_(automatic))
+    return tx.scalar(sa.select(deployments.c.id).where(*where).limit(1)) is not None
+
+
+def owed(tx: Tx, limit: int, now: datetime | None = None) -> list[DeploymentId]:
+    """Deployments of which GitHub does not show the present state, those that matter most first.
+
+    A superseded deployment matters least: nobody waits for its last word. With `now`, those are left
+    out whose next attempt is not due.
     """
-    shown = announcements
-    due = sa.or_(shown.c.retry_at.is_(None), shown.c.retry_at <= now)
+    unannounced = deployments.c.announced < deployments.c.version
     least = sa.case((deployments.c.state == State.SUPERSEDED, 1), else_=0)
-    query = (
-        sa.select(deployments.c.id, deployments.c.version)
-        .join(shown, shown.c.deployment_id == deployments.c.id, isouter=True)
-        .where(deployments.c.announced < deployments.c.version, due)
-        .order_by(least, deployments.c.id.desc())
-    )
-    return [(DeploymentId(row[0]), row[1]) for row in tx.execute(query.limit(limit))]
+    query = sa.select(deployments.c.id).where(unannounced).order_by(least, deployments.c.id.desc())
+    if now is not None:
+        query = query.outerjoin(announcements, announcements.c.deployment_id == deployments.c.id)
+        query = query.where(sa.or_(announcements.c.retry_at.is_(None), announcements.c.retry_at <= now))
+    return [DeploymentId(found) for found in tx.scalars(query.limit(limit))]
 
 
 def set_announced(tx: Tx, deployment: DeploymentId, version: int) -> None:

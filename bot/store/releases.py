@@ -41,6 +41,12 @@ def insert(tx: Tx, new: NewRelease, now: datetime) -> Release:
     return _release(row)
 
 
+def find(tx: Tx, release: ReleaseId) -> Release | None:
+    """One release by its id, if it is kept yet."""
+    row = tx.execute(sa.select(*_FIELDS).where(releases.c.id == release)).mappings().one_or_none()
+    return _release(row) if row else None
+
+
 def get(tx: Tx, release: ReleaseId) -> Release:
     """One release by its id."""
     return _release(tx.execute(sa.select(*_FIELDS).where(releases.c.id == release)).mappings().one())

@@ -1,0 +1,251 @@
+"""GitHub as the rest of Slipway sees it: a few verbs, our own small shapes, and errors of ours."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from bot.clock import Clock, utc_now
+from bot.domain.app import App
+from bot.domain.ids import Sha
+from bot.github.errors import NotFoundError, RetryLaterError
+from bot.github.pacing import Pacing
+from bot.github.session import Answer, Call, Grant, Session
+from bot.github.states import DeploymentState, StatusState
+from bot.github.wire import Patience
+from bot.settings import Settings
+
+T = TypeVar("T")
+_NAP = 1.0
+"""Longest wait, in seconds, that is slept inside a call; a longer one goes back to the caller."""
+_FEEDBACK = (("deployments", "write"), ("statuses", "write"))
+_READ = (("contents", "read"),)
+
+
+@dataclass(frozen=True)
+class CommitStatus:
+    """A commit status. Description: 140 characters at most."""
+
+    sha: Sha
+    context: str
+    state: StatusState
+    description: str
+    target_url: str
+
+
+@dataclass(frozen=True)
+class DeploymentRequest:
+    """A GitHub Deployment to create. `reference` finds it again in its payload."""
+
+    sha: Sha
+    environment: str
+    description: str
+    reference: Mapping[str, str]
+    production: bool
+    transient: bool
+
+
+@dataclass(frozen=True)
+class DeploymentStatus:
+    """A status of a GitHub Deployment. Description: 140 characters at most."""
+
+    state: DeploymentState
+    description: str
+    log_url: str
+    environment_url: str | None
+    auto_inactive: bool
+
+
+class HookDelivery(msgspec.Struct, frozen=True):
+    """One attempt to deliver one event to the App's webhook. `status` is `OK` or a reason."""
+
+    id: int
+    guid: str
+    delivered_at: datetime
+    status: str
+    event: str
+    redelivery: bool = False
+
+
+class _Id(msgspec.Struct):
+    id: int
+
+
+class _Deployment(msgspec.Struct):
+    id: int
+    payload: Any = None
+
+
+@dataclass
+class GitHub:
+    """The way in: by a GitHub App, by a token, or by neither (`is_set` is False then)."""
+
+    session: Session
+    settings: Settings
+    _installations: dict[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is an App or a token to speak with."""
+        return self.session.has_app or self.session.static_token is not None
+
+    def repository(self, app: App) -> "Repository":
+        """The app's repository, to write feedback to."""
+        return Repository(self, app)
+
+    def git_token(self, app: App) -> str | None:
+        """A token to read the app's repository by git over HTTPS; user name `x-access-token`.
+
+        None without credentials, and for a clone address that is not on the GitHub of the settings: its
+        token is nobody else's business. Raises `GitHubError`.
+        """
+        if not app.clone_url.lower().startswith(self.settings.github_url.rstrip("/").lower() + "/"):
+            return None
+        if not self.session.has_app:
+            return self.session.static_token
+        return self._on_installation(app, lambda number: self.session.token(_grant(app, number, _READ)))
+
+    def installation_of(self, repository: str) -> int:
+        """The installation of the App that covers a repository. Raises `NotFoundError` when none does."""
+        path = f"repos/{repository}/installation"
+        return self.session.as_app(Call("GET", path)).read(_Id).id
+
+    def hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:
+        """A page of the App's deliveries, newest first, and the cursor of the next page."""
+        params = {"per_page": "100"} | ({"cursor": cursor} if cursor else {})
+        answer = self.session.as_app(Call("GET", "app/hook/deliveries", params=params))
+        following = re.search(r'<[^>]*[?&]cursor=([^&>]+)[^>]*>;\s*rel="next"', answer.link)
+        return answer.read(list[HookDelivery]), following[1] if following else None
+
+    def redeliver(self, delivery: int) -> None:
+        """Ask GitHub to deliver once more. Repeating the wish is harmless: the ledger knows the GUID."""
+        path = f"app/hook/deliveries/{delivery}/attempts"
+        self.session.as_app(Call("POST", path, repeatable=True))
+
+    def send(self, app: App, call: Call) -> Answer:
+        """Send a request about an app's repository, as whoever may. Raises `GitHubError`."""
+        if not self.session.has_app:
+            return self.session.with_token(call)
+        return self._on_installation(
+            app, lambda number: self.session.as_installation(_grant(app, number, _FEEDBACK), call)
+        )
+
+    def key(self, app: App) -> str:
+        """Under which name an app's writes are paced."""
+        return str(self._installation(app)) if self.session.has_app else "token"
+
+    def _installation(self, app: App) -> int:
+        known = self._installations.get(app.repository) or app.installation_id
+        if known is None:
+            known = self._installations[app.repository] = self.installation_of(app.repository)
+        return known
+
+    def _on_installation(self, app: App, act: Callable[[int], T]) -> T:
+        number = self._installation(app)
+        try:
+            return act(number)
+        except NotFoundError:
+            # An App that was installed anew has a new number; the stored one answers 404 for ever.
+            found = self.installation_of(app.repository)
+            if found == number:
+                raise
+            self._installations[app.repository] = found
+            return act(found)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository, to write to. Every write is paced; `share` as in `Pacing.acquire`.
+
+    All raise `GitHubError`; no write is ever repeated here.
+    """
+
+    github: GitHub
+    app: App
+
+    def set_status(self, status: CommitStatus, *, share: float = 1.0) -> None:
+        """Set a commit status."""
+        body = {
+            "state": status.state,
+            "context": status.context,
+            "description": status.description,
+            "target_url": status.target_url,
+        }
+        self._write(f"statuses/{status.sha}", body, share)
+
+    def create_deployment(self, wanted: DeploymentRequest, *, share: float = 1.0) -> int:
+        """Create a GitHub Deployment and return its id.
+
+        Without `auto_merge: false` GitHub would merge the default branch into ours, and without an
+        empty list of contexts it would wait for every status, our own too.
+        """
+        body = {
+            "ref": wanted.sha,
+            "environment": wanted.environment,
+            "description": wanted.description,
+            "payload": dict(wanted.reference),
+            "production_environment": wanted.production,
+            "transient_environment": wanted.transient,
+            "auto_merge": False,
+            "required_contexts": list[str](),
+        }
+        return self._write("deployments", body, share).read(_Id).id
+
+    def find_deployment(self, wanted: DeploymentRequest) -> int | None:
+        """The GitHub Deployment that an earlier, unanswered request made after all, if it did."""
+        params = {"sha": str(wanted.sha), "environment": wanted.environment, "per_page": "100"}
+        call = Call("GET", f"repos/{self.app.repository}/deployments", params=params)
+        found = self.github.send(self.app, call).read(list[_Deployment])
+        return next((one.id for one in found if _payload(one) == dict(wanted.reference)), None)
+
+    def set_deployment_status(self, deployment: int, status: DeploymentStatus, *, share: float = 1.0) -> None:
+        """Add a status to a GitHub Deployment."""
+        body: dict[str, Any] = {
+            "state": status.state,
+            "description": status.description,
+            "log_url": status.log_url,
+            "auto_inactive": status.auto_inactive,
+        }
+        if status.environment_url is not None:
+            body["environment_url"] = status.environment_url
+        self._write(f"deployments/{deployment}/statuses", body, share)
+
+    def _write(self, path: str, body: Mapping[str, Any], share: float) -> Answer:
+        pacing, key = self.github.session.pacing, self.github.key(self.app)
+        wait = pacing.acquire(key, share=share)
+        if 0 < wait <= _NAP:
+            time.sleep(wait)
+            wait = pacing.acquire(key, share=share)
+        if wait > 0:
+            raise RetryLaterError(wait, "the writes to GitHub are paced")
+        return self.github.send(self.app, Call("POST", f"repos/{quote(self.app.repository)}/{path}", body))
+
+
+def connect(
+    settings: Settings,
+    pacing: Pacing | None = None,
+    *,
+    patience: Patience | None = None,
+    clock: Clock = utc_now,
+) -> GitHub:
+    """Get ready to speak with the GitHub of the settings; nothing is sent yet."""
+    return GitHub(Session(settings, pacing, patience=patience, clock=clock), settings)
+
+
+def _grant(app: App, installation: int, permissions: tuple[tuple[str, str], ...]) -> Grant:
+    return Grant(installation, app.repository, app.repository_id, permissions)
+
+
+def _payload(deployment: _Deployment) -> object:
+    # GitHub returns the payload as it was given or as a string of JSON, by age and version.
+    if isinstance(deployment.payload, str):
+        try:
+            return msgspec.json.decode(deployment.payload)
+        except msgspec.DecodeError:
+            return None
+    return deployment.payload

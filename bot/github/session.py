@@ -1,0 +1,287 @@
+"""Signing in to GitHub and sending requests: as the App, as one of its installations, or with a token.
+
+githubkit signs and sends; what it would do by itself beyond that is switched off here: it would
+sleep through rate limits inside a call, repeat POSTs, keep tokens that GitHub has revoked, and mint a
+token per thread (`docs/design.md`). Tokens live in the memory of this process alone.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from githubkit import AppAuthStrategy, GitHub, TokenAuthStrategy, UnauthAuthStrategy
+from githubkit.cache import MemCacheStrategy
+from githubkit.exception import GitHubException, RequestFailed
+
+from bot.clock import Clock, utc_now
+from bot.github.errors import (
+    ForbiddenError,
+    GitHubError,
+    NotFoundError,
+    RejectedError,
+    RetryLaterError,
+    SignInError,
+    SuspendedError,
+    UnreachableError,
+)
+from bot.github.pacing import Pacing, Window
+from bot.github.wire import Patience, Wire
+from bot.log import logger
+from bot.settings import Settings
+
+_PAUSES = (0.2, 0.6)
+"""Seconds before each repetition of a request that may be repeated."""
+_MARGIN = timedelta(minutes=10)
+"""A token with less than this to live is not handed out: a long fetch may follow."""
+_SECONDARY = 60.0
+"""Seconds to wait after a limit that names none (rate-limits-for-the-rest-api: 'at least one minute')."""
+
+T = TypeVar("T")
+Strategy = AppAuthStrategy | TokenAuthStrategy | UnauthAuthStrategy
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What an installation token may do: the fewest permissions, in one repository."""
+
+    installation: int
+    repository: str
+    repository_id: int | None
+    permissions: tuple[tuple[str, str], ...]
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request for such a token. A repository's id survives renames, its name does not."""
+        if self.repository_id is not None:
+            scope: dict[str, Any] = {"repository_ids": [self.repository_id]}
+        else:
+            scope = {"repositories": [self.repository.partition("/")[2]]}
+        return {**scope, "permissions": dict(self.permissions)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer."""
+
+    status: int
+    content: bytes
+    link: str
+
+    def read(self, shape: type[T]) -> T:
+        """The answer's JSON as one of our structs. Raises `UnreachableError` when it is something else."""
+        try:
+            return msgspec.json.decode(self.content, type=shape)
+        except msgspec.DecodeError as error:
+            raise UnreachableError(f"GitHub's answer could not be read: {error}") from None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. `path` is below the API's base; only a GET or a call that says so may be repeated."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    params: Mapping[str, str] | None = None
+    repeatable: bool = False
+
+
+class _Token(msgspec.Struct):
+    token: str
+    expires_at: datetime
+
+
+class _Problem(msgspec.Struct):
+    message: str = ""
+    errors: Any = None
+
+
+class Session:
+    """One way into one GitHub. Make one per process; it may be used by several threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pacing: Pacing | None = None,
+        *,
+        patience: Patience | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        windows = (
+            Window(60, settings.github_writes_per_minute),
+            Window(3600, settings.github_writes_per_hour),
+        )
+        self.pacing = pacing or Pacing(None, windows)
+        self._base_url = settings.github_api_url
+        self._wire = Wire(self._base_url, patience or Patience())
+        self._clock = clock
+        self._cache = MemCacheStrategy()
+        self._app = _app_strategy(settings)
+        self.static_token = settings.github_token.get_secret_value() if settings.github_token else None
+        self._tokens: dict[Grant, _Token] = {}
+        self._minting = threading.Lock()
+
+    @property
+    def has_app(self) -> bool:
+        """Whether a GitHub App is set up."""
+        return self._app is not None
+
+    def as_app(self, call: Call) -> Answer:
+        """Send as the App. Raises `GitHubError`."""
+        assert self._app is not None
+        try:
+            return self._deliver(self._app, call, "app")
+        except SignInError:
+            # The JWT may be older than a change of key or of the clock.
+            self._cache.cleanup()
+            return self._deliver(self._app, call, "app")
+
+    def as_installation(self, grant: Grant, call: Call) -> Answer:
+        """Send with an installation's token; one that GitHub no longer takes is minted anew, once."""
+        token = self.token(grant)
+        key = str(grant.installation)
+        try:
+            return self._deliver(TokenAuthStrategy(token), call, key)
+        except SignInError:
+            self.forget(grant, token)
+            return self._deliver(TokenAuthStrategy(self.token(grant)), call, key)
+
+    def with_token(self, call: Call) -> Answer:
+        """Send with the token of the settings, or without any."""
+        strategy = TokenAuthStrategy(self.static_token) if self.static_token else UnauthAuthStrategy()
+        return self._deliver(strategy, call, "token")
+
+    def token(self, grant: Grant) -> str:
+        """A token for what is granted, with ten minutes to live at least. Raises `GitHubError`."""
+        with self._minting:
+            known = self._tokens.get(grant)
+            if known is None or known.expires_at - self._clock() < _MARGIN:
+                path = f"app/installations/{grant.installation}/access_tokens"
+                known = self.as_app(Call("POST", path, grant.body, repeatable=True)).read(_Token)
+                self._tokens[grant] = known
+            return known.token
+
+    def forget(self, grant: Grant, token: str) -> None:
+        """Drop a token that GitHub no longer takes, unless another one took its place."""
+        with self._minting:
+            known = self._tokens.get(grant)
+            if known is not None and known.token == token:
+                del self._tokens[grant]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._wire.shut()
+
+    def _deliver(self, strategy: Strategy, call: Call, key: str) -> Answer:
+        held = self.pacing.held(key)
+        if held > 0:
+            raise RetryLaterError(held, "GitHub asked for a pause")
+        pauses = iter(_PAUSES if call.method == "GET" or call.repeatable else ())
+        while True:
+            try:
+                return self._send(strategy, call)
+            except RetryLaterError as error:
+                self.pacing.hold(key, error.seconds)
+                raise
+            except _QuickFaultError as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise UnreachableError(str(error)) from None
+                time.sleep(pause)
+
+    def _send(self, strategy: Strategy, call: Call) -> Answer:
+        github: GitHub[Any] = GitHub(
+            strategy,
+            base_url=self._base_url,
+            transport=self._wire,
+            cache_strategy=self._cache,
+            http_cache=False,
+            auto_retry=False,
+            user_agent="slipway",
+        )
+        body = dict(call.body) if call.body is not None else None
+        try:
+            response = github.request(call.method, call.path, json=body, params=call.params).raw_response
+        except RequestFailed as error:
+            raise self._failure(error.response.raw_response) from None
+        except GitHubException as error:
+            raise _unsent(getattr(error, "exc", error)) from None
+        if response.request.method != call.method:
+            # A 301 turns a POST into a GET: the answer would look like success though nothing was written.
+            raise RejectedError(f"GitHub moved {call.path} elsewhere; check the repository's name.")
+        return Answer(response.status_code, response.content, response.headers.get("link", ""))
+
+    def _failure(self, response: httpx.Response) -> GitHubError:
+        text = _problem(response)
+        match response.status_code:
+            case 401:
+                return SignInError(f"GitHub did not accept the credentials: {text}")
+            case 403 | 429 if (wait := self._wait(response, text)) is not None:
+                return RetryLaterError(wait, f"GitHub limits requests: {text}")
+            case 403:
+                return _forbidden(response, text)
+            case 404:
+                return NotFoundError(f"GitHub knows no {response.request.url.path}, or hides it from us.")
+            case status if status >= 500:
+                return _QuickFaultError(f"GitHub answered {status}")
+            case status:
+                return RejectedError(f"GitHub refused ({status}): {text}")
+
+    def _wait(self, response: httpx.Response, text: str) -> float | None:
+        headers = response.headers
+        if "retry-after" in headers:
+            return max(1.0, float(headers["retry-after"]))
+        if headers.get("x-ratelimit-remaining") == "0" and "x-ratelimit-reset" in headers:
+            reset = datetime.fromtimestamp(int(headers["x-ratelimit-reset"]), UTC)
+            return max(1.0, (reset - self._clock()).total_seconds() + 1)
+        limited = response.status_code == 429 or "rate limit" in text.lower() or "abuse" in text.lower()
+        return _SECONDARY if limited else None
+
+
+class _QuickFaultError(UnreachableError):
+    """A fault that came at once, so that asking again at once is worth a try."""
+
+
+def _app_strategy(settings: Settings) -> AppAuthStrategy | None:
+    if settings.github_app_id is None:
+        return None
+    if settings.github_private_key is not None:
+        return AppAuthStrategy(settings.github_app_id, settings.github_private_key.get_secret_value())
+    if settings.github_private_key_file is not None:
+        return AppAuthStrategy(settings.github_app_id, settings.github_private_key_file.read_text())
+    return None
+
+
+def _unsent(error: Exception) -> GitHubError:
+    match error:
+        case httpx.TimeoutException():
+            return UnreachableError("GitHub did not answer in time.")
+        case httpx.ConnectError() | httpx.RemoteProtocolError() | httpx.ReadError() | httpx.WriteError():
+            return _QuickFaultError(f"GitHub could not be reached: {error or type(error).__name__}")
+        case httpx.HTTPError():
+            return UnreachableError(f"GitHub could not be reached: {error or type(error).__name__}")
+        case _:
+            return SignInError(
+                f"The request could not be signed, look at the App's private key: {type(error).__name__}"
+            )
+
+
+def _forbidden(response: httpx.Response, text: str) -> ForbiddenError:
+    if "suspended" in text.lower():
+        return SuspendedError("The GitHub App's installation is suspended.")
+    wanted = response.headers.get("x-accepted-github-permissions", "")
+    logger.warning("GitHub refused a request", path=response.request.url.path, says=text, wanted=wanted)
+    return ForbiddenError(f"GitHub forbids it: {text}" + (f" (needs {wanted})" if wanted else ""))
+
+
+def _problem(response: httpx.Response) -> str:
+    try:
+        problem = msgspec.json.decode(response.content, type=_Problem)
+    except msgspec.DecodeError:
+        return response.reason_phrase
+    return problem.message + (f" {msgspec.json.encode(problem.errors).decode()}" if problem.errors else "")
