@@ -47,8 +47,16 @@ class Housekeeping:
         """Make the edge serve what the store says is live."""
         with reading(self._engine) as tx:
             live = environments.live(tx)
-            shown = {one.active_release_id: releases.get(tx, one.active_release_id) for one in live if one.active_release_id}
-        wanted = {one.hostname: self._entry(one, shown[one.active_release_id]) for one in live if one.active_release_id}
+            shown = {
+                one.active_release_id: releases.get(tx, one.active_release_id)
+                for one in live
+                if one.active_release_id
+            }
+        wanted = {
+            one.hostname: self._entry(one, shown[one.active_release_id])
+            for one in live
+            if one.active_release_id
+        }
         for repaired in self._sites.reconcile(wanted):
             logger.warning("the edge was repaired", repaired=repaired)
 
@@ -87,7 +95,11 @@ class Housekeeping:
     def _runs(self, deployment: int, attempt: int) -> bool:
         with reading(self._engine) as tx:
             found = deployments.find(tx, DeploymentId(deployment))
-        return found is not None and found.attempt == attempt and found.state in (State.RUNNING, State.CANCELLING)
+        return (
+            found is not None
+            and found.attempt == attempt
+            and found.state in (State.RUNNING, State.CANCELLING)
+        )
 
     def _is_final(self, deployment: DeploymentId) -> bool:
         with reading(self._engine) as tx:

@@ -91,5 +91,3 @@ def furnish(settings: Settings) -> Workshop:
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,
     )
-
-

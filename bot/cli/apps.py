@@ -23,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @application.command()
-def create(  # noqa: PLR0913  each option is a parameter of the command
+def create(
     *,
     repository: Annotated[str, typer.Option(help="OWNER/NAME, as GitHub's events name it.")],
     clone_url: Annotated[

@@ -117,6 +117,14 @@ def needed_ids(tx: Tx) -> set[ReleaseId]:
     return {ReleaseId(found) for found in tx.scalars(query) if found is not None}
 
 
+def by_environment(tx: Tx) -> dict[EnvironmentId, Release]:
+    """The active release of every environment that has one."""
+    active = releases.join(environments, environments.c.active_release_id == releases.c.id)
+    query = sa.select(environments.c.id.label("environment"), *_FIELDS).select_from(active)
+    found = [dict(row) for row in tx.execute(query).mappings()]
+    return {EnvironmentId(row.pop("environment")): Release(**row) for row in found}
+
+
 def live_ids(tx: Tx) -> set[ReleaseId]:
     """Releases that some environment points at."""
     query = sa.select(environments.c.active_release_id).where(environments.c.active_release_id.is_not(None))

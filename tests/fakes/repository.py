@@ -44,6 +44,20 @@ class Repository:
         self._git("update-ref", f"refs/heads/{branch}", sha)
         return Sha(sha)
 
+    def commit_many(self, count: int, name: str, content: str) -> list[Sha]:
+        """Commits on main that each change one file; the content is formatted with the commit's number."""
+        marks = self.path / "test-marks"
+        stream = [f"feature done\nreset refs/heads/main\n{f'from {self.head()}' if self.head() else ''}\n"]
+        for number in range(count):
+            text = content.format(number)
+            head = f"commit refs/heads/main\nmark :{number + 1}\ncommitter t <t@localhost> {number} +0000\n"
+            stream.append(f"{head}data 1\n{number % 10}\nM 644 inline {name}\ndata {len(text)}\n{text}\n")
+        self._git(
+            "fast-import", "--quiet", f"--export-marks={marks}", given="".join([*stream, "done\n"]).encode()
+        )
+        found = dict(line.split() for line in marks.read_text().splitlines())
+        return [Sha(found[f":{number + 1}"]) for number in range(count)]
+
     def head(self, branch: str = "main") -> Sha | None:
         found = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
         return Sha(found) if found else None

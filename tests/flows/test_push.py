@@ -79,8 +79,8 @@ def test_branches_that_the_policy_maps_have_a_place_of_their_own(
     main = repository.commit({"index.html": "main", "slipway.toml": policy}, "Main")
     app = slipway.create_app(repository, "mapped")
     assert slipway.deploy("mapped", main).state is State.SUCCEEDED
-    repository.branch("develop")
-    develop = repository.commit({"index.html": "develop"}, "Develop")
+    repository.force("develop", main)
+    develop = repository.commit({"index.html": "develop"}, "Develop", branch="develop")
     assert slipway.deploy("mapped", develop, branch="develop").state is State.SUCCEEDED
     assert slipway.get(slipway.hostname(app)).text == "main"
     assert slipway.get(slipway.hostname(app, "staging")).text == "develop"

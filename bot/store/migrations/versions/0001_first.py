@@ -255,6 +255,7 @@ def upgrade() -> None:
         sa.Column("spa", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("deployment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("expired_at", Moment(), nullable=True),
         sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_releases_app_id")),
         sa.ForeignKeyConstraint(
             ["deployment_id"], ["deployments.id"], name=op.f("fk_releases_deployment_id")
