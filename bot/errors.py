@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     DISK_FULL = "disk-full"
     EDGE_SILENT = "edge-silent"
     LEASE_LOST = "lease-lost"
+    SANDBOX_FAILED = "sandbox-failed"
     START_REFUSED = "start-refused"
     UNEXPECTED = "unexpected"
     WORKER_LOST = "worker-lost"
