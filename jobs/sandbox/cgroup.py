@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +97,7 @@ class Groups:
 
 
 @contextmanager
-def born(groups: Groups | None, name: str, limits: Limits) -> Iterator[Group | None]:
+def born(groups: Groups | None, name: str, limits: Limits) -> Generator[Group | None]:
     """A box's group, made and removed; None where there are none."""
     if groups is None:
         yield None

@@ -12,7 +12,7 @@ import psutil
 
 from bot.errors import ErrorCode, PlatformError
 
-__all__ = ["MARK", "SIGTERM", "inside", "end_all", "in_session", "marked", "signal_all", "threads_of"]
+__all__ = ["MARK", "SIGTERM", "end_all", "in_session", "inside", "marked", "signal_all", "threads_of"]
 
 MARK = "SLIPWAY_BOX"
 """Environment variable that names the box that a process belongs to."""
@@ -94,5 +94,5 @@ def _levels(pid: int) -> list[int]:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
         return []
-    words = next((line.split() for line in status.splitlines() if line.startswith("NSpid:")), [])
-    return [int(word) for word in words[1:]]
+    lines = [line for line in status.splitlines() if line.startswith("NSpid:")]
+    return [int(word) for line in lines for word in line.split()[1:]]

@@ -14,8 +14,8 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Of /etc only what programs need to resolve names, to trust certificates and to load libraries.
 _ETC = """
-alternatives ca-certificates crypto-policies fonts gai.conf host.conf hosts ld.so.cache ld.so.conf ld.so.conf.d
-localtime mime.types nsswitch.conf pki protocols resolv.conf services ssl
+alternatives ca-certificates crypto-policies fonts gai.conf host.conf hosts ld.so.cache ld.so.conf
+ld.so.conf.d localtime mime.types nsswitch.conf pki protocols resolv.conf services ssl
 """.split()
 _PRIVATE = ("/etc/ssl/private", "/etc/pki/tls/private")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/run/current-system/sw")

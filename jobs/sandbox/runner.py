@@ -149,4 +149,3 @@ class _Pipes:
             self._output(key.data, chunk)
         else:
             self._selector.unregister(key.fd)
-

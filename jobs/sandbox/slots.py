@@ -3,13 +3,13 @@
 import fcntl
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def take(home: Path) -> Iterator[int]:
+def take(home: Path) -> Generator[int]:
     """Hold the lowest free slot; the kernel frees it when the holder dies."""
     folder = home / "run" / "slots"
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,8 @@ class Plan:
     """How a static app is built, and why we think so.
 
     `install` and `build` are argv lists, or a user's own command as `["sh", "-c", command]`; empty
-    when there is nothing to run. `output` is relative to the root. `key` is the digest of everything
+    when there is nothing to run. `output` is relative to the root; when it is not there after the
+    build, the first of `alternatives` that is there is the output. `key` is the digest of everything
     that decides the release's content: the tree, the recipe, the tools.
     """
 
@@ -71,3 +72,4 @@ class Plan:
     lock_files: tuple[str, ...]
     spa: bool
     key: Digest
+    alternatives: tuple[str, ...] = ()
