@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     ENCRYPTION_KEY_INVALID = "encryption-key-invalid"
     ENCRYPTION_KEY_LOST = "encryption-key-lost"
     LEASE_LOST = "lease-lost"
+    SANDBOX_FAILED = "sandbox-failed"
     START_REFUSED = "start-refused"
     UNEXPECTED = "unexpected"
     WORKER_LOST = "worker-lost"

@@ -1,10 +1,14 @@
 """What a sandbox is asked to run, and what came of it; the drivers stand beside this file."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
+
+MIB = 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Box:
-    """One command in a box. `name` is unique per attempt and command, and finds what runs in it."""
+    """One command in a box. `name` is unique per attempt and command, and finds what runs in it.
+
+    `directory` and the values of `environment` are paths inside. `user` is the uid that the command
+    runs as and that the writable mounts belong to, as `Sandbox.user` said; None is Slipway's own.
+    Raises `ValueError` for a name with other characters than letters, digits, `.`, `_` and `-`.
+    """
 
     name: str
     argv: Sequence[str]
@@ -37,6 +46,11 @@ class Box:
     mounts: Sequence[Mount]
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     network: bool = True
+    user: int | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"'{self.name}' can't name a box")
 
 
 class End(Enum):
@@ -67,9 +81,19 @@ class Sandbox(Protocol):
     warning: str | None
 
     def run(self, box: Box, output: Output, stopped: Callable[[], bool]) -> Outcome:
-        """Run a command to its end, its time-out, or until `stopped()` is true (asked every 0.1 s)."""
+        """Run a command to its end, its time-out, or until `stopped()` is true (asked every 0.1 s).
+
+        Raises `PlatformError` SANDBOX_FAILED when the box could not be made or emptied.
+        """
+        ...
+
+    def user(self, slot: int) -> int | None:
+        """The uid that a slot's boxes run as, or None when they run as Slipway's own user."""
         ...
 
     def sweep(self, prefix: str) -> int:
-        """Kill whatever still runs in boxes whose name begins so; how many processes that were."""
+        """Kill whatever still runs in boxes whose name begins so; how many processes that were.
+
+        The prefix ends where the name's part ends: `dep-1.` rather than `dep-1`, which is `dep-12` too.
+        """
         ...

@@ -1,0 +1,111 @@
+"""What a box of bubblewrap looks like from inside: the arguments that `bwrap` is given."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.sandbox.box import MIB, Box
+
+UID = 1000
+"""Who a command is inside."""
+PASSWD = f"root:x:0:0:root:/:/usr/sbin/nologin\nbuild:x:{UID}:{UID}:build:/home/build:/bin/sh\n"
+GROUP = f"root:x:0:\nbuild:x:{UID}:\n"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# Of /etc only what programs need to resolve names, to trust certificates and to load libraries.
+_ETC = """
+alternatives ca-certificates crypto-policies fonts gai.conf host.conf hosts ld.so.cache ld.so.conf
+ld.so.conf.d localtime mime.types nsswitch.conf pki protocols resolv.conf services ssl
+""".split()
+_PRIVATE = ("/etc/ssl/private", "/etc/pki/tls/private")
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/run/current-system/sw")
+# What a box has instead of the reach of Slipway's own user: see `reach`.
+_REACH = "/tmp"  # noqa: S108 - a tmpfs of the box's own, not the machine's folder
+
+
+@dataclass(frozen=True)
+class Bwrap:
+    """A `bwrap` program: its path and the folders that it needs besides `/usr`."""
+
+    path: Path
+    needs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Descriptors of the synthetic files, and of the pipe that bwrap reports its command's end to."""
+
+    passwd: int
+    group: int
+    status: int
+
+
+def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: bool) -> Iterator[str]:
+    """The arguments of a box; `hosts` are the paths of its mounts as this bwrap reaches them.
+
+    The network is the machine's unless the box has none. With it come the abstract Unix sockets,
+    which belong to the network namespace: nothing of Slipway's listens on one.
+    """
+    yield from ("--unshare-user", "--uid", str(UID), "--gid", str(UID))
+    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
+    # A new session has no terminal to push input into (TIOCSTI).
+    yield from ("--hostname", "build", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
+    if userns_off:
+        yield "--disable-userns"
+    if not box.network:
+        yield "--unshare-net"
+    yield from ("--json-status-fd", str(sources.status))
+    yield from _files(sources)
+    yield from ("--proc", "/proc", "--dev", "/dev")
+    yield from ("--size", str(box.limits.memory * MIB), "--tmpfs", "/tmp")  # noqa: S108
+    for mount, host in zip(box.mounts, hosts, strict=True):
+        yield from ("--bind" if mount.writable else "--ro-bind", host, mount.inside)
+    yield from ("--remount-ro", "/", "--chdir", box.directory, "--clearenv")
+    for name, value in box.environment.items():
+        yield from ("--setenv", name, value)
+
+
+def reach(bwrap: Bwrap, box: Box) -> tuple[list[str], list[str]]:
+    """How an unprivileged user gets at the mounts, below whatever folder only root may enter.
+
+    Root's own bwrap, with all of the machine in view, binds each mount where everybody can reach
+    it, then gives up root for the box's user for good and starts the real box from there.
+    The command so far, and the paths of the mounts for the inner bwrap.
+    """
+    hosts = [f"{_REACH}/{number}" for number, _ in enumerate(box.mounts)]
+    argv = [str(bwrap.path), "--dev-bind", "/", "/", "--perms", "0755", "--tmpfs", _REACH]
+    argv += ["--die-with-parent"]
+    for mount, host in zip(box.mounts, hosts, strict=True):
+        argv += ["--bind", str(mount.host), host]
+    for folder in bwrap.needs:
+        argv += ["--ro-bind", str(folder), f"{_REACH}/{folder.name}"]
+    user = str(box.user)
+    argv += ["--", "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
+    argv += ["--inh-caps=-all", "--bounding-set=-all", "--"]
+    return argv, hosts
+
+
+def reached(bwrap: Bwrap) -> str:
+    """Path of the program itself behind `reach`."""
+    for folder in bwrap.needs:
+        if bwrap.path.is_relative_to(folder):
+            return f"{_REACH}/{folder.name}/{bwrap.path.relative_to(folder)}"
+    return str(bwrap.path)
+
+
+def _files(sources: Sources) -> Iterator[str]:
+    yield from ("--ro-bind", "/usr", "/usr")
+    for name in _SYSTEM:
+        path = Path(name)
+        if path.is_symlink() and path.parent == Path("/"):
+            yield from ("--symlink", str(path.readlink()), name)
+        elif path.is_dir():
+            yield from ("--ro-bind", name, name)
+    yield from ("--perms", "0755", "--dir", "/etc")
+    for name in _ETC:
+        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+    for name in _PRIVATE:
+        if Path(name).is_dir():
+            yield from ("--tmpfs", name)
+    yield from ("--ro-bind-data", str(sources.passwd), "/etc/passwd")
+    yield from ("--ro-bind-data", str(sources.group), "/etc/group")

@@ -1,0 +1,257 @@
+"""Builds the commit on a copy of its files: installs dependencies, runs the build command, in boxes."""
+
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.domain.deployment import Phase
+from bot.domain.environment import PRODUCTION
+from bot.domain.ids import Digest
+from bot.errors import ErrorCode, UserError
+from jobs.copying import copy_folder, hand_over
+from jobs.dependencies import Dependencies, key_of
+from jobs.sandbox import slots, toolchain
+from jobs.sandbox.box import Box, End, Limits, Mount, Outcome, Sandbox
+from jobs.sandbox.toolchain import Toolchain
+from jobs.steps.context import Context, Plan, Source, StoppedError
+
+TREE = "/build"
+HOME = "/home/build"
+CACHE = "/cache"
+# The scripts that npm, pnpm and yarn run around an install (docs.npmjs.com/cli/v11/using-npm/scripts).
+_LIFECYCLE = ("preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare")
+_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+
+def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
+    """Install and build; the output directory's absolute path.
+
+    Files that need no command are served from where they are. Raises `UserError` INSTALL_FAILED,
+    BUILD_FAILED, BUILD_TIMED_OUT, BUILD_OUT_OF_MEMORY, TOOL_MISSING or OUTPUT_MISSING,
+    `PlatformError` DISK_FULL or SANDBOX_FAILED, and `StoppedError`.
+    """
+    if not plan.install and not plan.build:
+        return _output(source.tree, source.root, plan)
+    if sandbox.warning:
+        context.log.say(Phase.BUILD, f"warning: {sandbox.warning}")
+    tools = toolchain.without_walls() if sandbox.name == "none" else toolchain.within_walls()
+    for argv in filter(None, (plan.install, plan.build)):
+        _require(tools, argv)
+    with slots.take(context.settings.home) as slot:
+        site = _lay_out(context, source, sandbox.user(slot))
+        work = _Work(context, plan, sandbox, tools, site)
+        work.install()
+        if plan.build:
+            work.command(
+                plan.build, {**environment(context), "NODE_ENV": "production"}, ErrorCode.BUILD_FAILED
+            )
+        return _output(site.tree, site.root, plan)
+
+
+def environment(context: Context) -> dict[str, str]:
+    """What a build is told about itself. Variables and secrets of the environment belong here too."""
+    deployment, settings = context.deployment, context.settings
+    return {
+        "CI": "1",
+        "SLIPWAY": "1",
+        "SLIPWAY_ENVIRONMENT": context.environment.name,
+        "SLIPWAY_BRANCH": deployment.branch or "",
+        "SLIPWAY_COMMIT": deployment.sha,
+        "SLIPWAY_URL": settings.site_url(context.environment.hostname),
+    }
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Where a build takes place: its copy of the tree, the root in it, its home, and whom they belong to."""
+
+    tree: Path
+    root: Path
+    home: Path
+    user: int | None
+
+
+def _lay_out(context: Context, source: Source, user: int | None) -> _Site:
+    started = time.monotonic()
+    tree, home = context.workspace / "tree", context.workspace / "home"
+    # Never in the kept tree: a build could change what later deployments are made of.
+    copy_folder(source.tree, tree, context.stopped)
+    home.mkdir()
+    for folder in (tree, home):
+        hand_over(folder, user)
+    context.log.say(Phase.BUILD, f"copied the files in {time.monotonic() - started:.1f} s")
+    return _Site(tree, tree / source.root.relative_to(source.tree), home, user)
+
+
+@dataclass(frozen=True)
+class _Work:
+    context: Context
+    plan: Plan
+    sandbox: Sandbox
+    tools: Toolchain
+    site: _Site
+
+    def install(self) -> None:
+        """Restore the dependencies, or install and keep them."""
+        if not self.plan.install:
+            return
+        environment = self.context.environment
+        cache = Dependencies(self.context.settings.home, self.context.app.id)
+        key = self._key(environment.name)
+        if key is not None and self._restore(cache, key):
+            return
+        with cache.downloads(environment.kind) as downloads:
+            hand_over(downloads, self.site.user)
+            mount = Mount(downloads, CACHE, writable=True)
+            self.command(self.plan.install, self._install_environment(), ErrorCode.INSTALL_FAILED, [mount])
+        if key is not None:
+            cache.save(key, self.site.root, self.context.stopped)
+
+    def command(
+        self,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        failure: ErrorCode,
+        mounts: Sequence[Mount] = (),
+    ) -> None:
+        """Run one command of theirs to its end, and say what came of it."""
+        context, shown = self.context, _shown(argv)
+        context.check()
+        context.log.say(Phase.BUILD, f"$ {shown}")
+        started = time.monotonic()
+        outcome = self.sandbox.run(self._box(argv, variables, mounts), self._print, context.stopped)
+        seconds = time.monotonic() - started
+        context.log.say(Phase.BUILD, f"{_ended(outcome)} after {seconds:.1f} s")
+        context.ran(Phase.BUILD, shown, outcome.code)
+        self._judge(outcome, shown, failure)
+
+    def _restore(self, cache: Dependencies, key: Digest) -> bool:
+        started = time.monotonic()
+        root, stopped = self.site.root, self.context.stopped
+        # What production installed, all may use. What others installed stays with them: their branches'
+        # own scripts, which no lock file pins, may have changed it.
+        production = self._key(PRODUCTION)
+        if not cache.restore(key, root, stopped) and not (
+            production and cache.restore(production, root, stopped)
+        ):
+            return False
+        hand_over(root, self.site.user)
+        seconds = time.monotonic() - started
+        text = f"dependencies restored from the cache in {seconds:.1f} s: {_shown(self.plan.install)} skipped"
+        self.context.log.say(Phase.BUILD, text)
+        for script in _scripts(root):
+            argv = (self.plan.install[0], "run", script)
+            self.command(argv, self._install_environment(), ErrorCode.INSTALL_FAILED)
+        return True
+
+    def _key(self, environment: str) -> Digest | None:
+        # What a command of their own does besides installing is unknown, so it is never skipped.
+        if self.plan.install[0] == "sh" or not self.plan.lock_files:
+            return None
+        locks = [self.site.root / name for name in self.plan.lock_files]
+        if not all(lock.is_file() for lock in locks):
+            return None
+        used = [self.tools.fingerprint(name) for name in ("node", self.plan.install[0])]
+        return key_of(self.site.root, locks, [environment, *self.plan.install, *used, platform.platform()])
+
+    def _install_environment(self) -> dict[str, str]:
+        return {
+            **environment(self.context),
+            "npm_config_cache": f"{CACHE}/npm",
+            "npm_config_store_dir": f"{CACHE}/pnpm",
+            "npm_config_audit": "false",
+            "npm_config_fund": "false",
+            "npm_config_update_notifier": "false",
+            "YARN_CACHE_FOLDER": f"{CACHE}/yarn",
+            "BUN_INSTALL_CACHE_DIR": f"{CACHE}/bun",
+        }
+
+    def _box(self, argv: Sequence[str], variables: Mapping[str, str], mounts: Sequence[Mount]) -> Box:
+        context, settings, site = self.context, self.context.settings, self.site
+        deployment = context.deployment
+        certificates = next((name for name in _CERTIFICATES if Path(name).is_file()), None)
+        trusted = {"NODE_EXTRA_CA_CERTS": certificates} if certificates else {}
+        return Box(
+            name=f"dep-{deployment.id}.{deployment.attempt}.{time.monotonic_ns()}",
+            argv=argv,
+            directory=_inside(site.tree, site.root),
+            limits=Limits(
+                seconds=settings.build_timeout,
+                memory=settings.build_memory,
+                processes=settings.build_processes,
+                file_size=settings.build_output,
+            ),
+            mounts=[
+                Mount(site.tree, TREE, writable=True),
+                Mount(site.home, HOME, writable=True),
+                *mounts,
+                *self.tools.mounts,
+            ],
+            environment={**trusted, **variables, "PATH": self.tools.path, "HOME": HOME},
+            user=site.user,
+        )
+
+    def _print(self, stream: str, chunk: bytes) -> None:
+        self.context.log.output(Phase.BUILD, stream, chunk)
+
+    def _judge(self, outcome: Outcome, command: str, failure: ErrorCode) -> None:
+        settings = self.context.settings
+        match outcome.end:
+            case End.STOPPED:
+                raise StoppedError
+            case End.TIMED_OUT:
+                raise UserError(ErrorCode.BUILD_TIMED_OUT, command=command, limit=settings.build_timeout)
+            case End.OUT_OF_MEMORY:
+                raise UserError(ErrorCode.BUILD_OUT_OF_MEMORY, command=command, limit=settings.build_memory)
+            case End.EXITED:
+                if outcome.code != 0:
+                    raise UserError(failure, command=command, exit_code=outcome.code)
+
+
+def _require(tools: Toolchain, argv: Sequence[str]) -> None:
+    tool = argv[0]
+    if tool in toolchain.NAMES and tool not in tools.found:
+        raise UserError(ErrorCode.TOOL_MISSING, tool=tool, why=f"the build calls {_shown(argv)}")
+
+
+def _output(tree: Path, root: Path, plan: Plan) -> Path:
+    """The output directory, with every link on the way followed: it may not lead out of the tree."""
+    top = tree.resolve()
+    for name in (plan.output, *plan.alternatives):
+        directory = (root / name).resolve()
+        if directory.is_dir() and directory.is_relative_to(top):
+            return directory
+    raise UserError(ErrorCode.OUTPUT_MISSING, directory=plan.output)
+
+
+def _scripts(root: Path) -> list[str]:
+    """The scripts of the repository's own that belong to an install, in the order that npm runs them."""
+    try:
+        scripts = json.loads((root / "package.json").read_bytes())["scripts"]
+        return [name for name in _LIFECYCLE if name in scripts]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _inside(tree: Path, root: Path) -> str:
+    below = root.relative_to(tree).as_posix()
+    return TREE if below == "." else f"{TREE}/{below}"
+
+
+def _shown(argv: Sequence[str]) -> str:
+    return " ".join(argv[2:] if tuple(argv[:2]) == ("sh", "-c") else argv)
+
+
+def _ended(outcome: Outcome) -> str:
+    match outcome.end:
+        case End.STOPPED:
+            return "stopped"
+        case End.TIMED_OUT:
+            return "took too long: killed"
+        case End.OUT_OF_MEMORY:
+            return "out of memory: killed"
+        case End.EXITED:
+            return f"exit code {outcome.code}"
