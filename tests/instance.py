@@ -1,0 +1,79 @@
+"""A store with apps and deployments made through the real lifecycle, for tests of what people see."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from bot.domain.app import App
+from bot.domain.deployment import Commit, Deployment, Failure, Phase, State, Trigger
+from bot.domain.ids import Digest, Sha
+from bot.leases import Claim, Leases
+from bot.lifecycle import Lifecycle, Order
+from bot.queue import Queue, connect
+from bot.settings import Settings
+from bot.store import apps, deployments, releases
+from bot.store.apps import NewApp
+from bot.store.engine import open_engine, writing
+from bot.store.migrate import migrate
+from bot.store.releases import NewRelease
+
+
+class Instance:
+    """One Slipway without its processes; the test says what the worker does."""
+
+    def __init__(self, home: Path, redis_url: str | None = None) -> None:
+        self.settings = Settings(home=home, redis_url=redis_url or f"unix://{home / 'nothing.sock'}")
+        self.engine: Engine = open_engine(self.settings.database)
+        migrate(self.engine)
+        self.moment: datetime | None = None
+        queue = Queue(connect(self.settings.redis))
+        self.lifecycle = Lifecycle(self.engine, queue, preview_domain="localhost", clock=self.now)
+        self.leases = Leases(self.lifecycle, concurrency=4, clock=self.now)
+
+    def now(self) -> datetime:
+        return self.moment or datetime.now(UTC)
+
+    def app(self, slug: str, repository: str | None = None) -> App:
+        name = repository or f"acme/{slug}"
+        new = NewApp(slug, name, f"https://github.com/{name}.git", "main")
+        with writing(self.engine) as tx:
+            return apps.insert(tx, new, self.now())
+
+    def push(
+        self, app: App, sha: str, *, environment: str = "production", branch: str = "main", message: str = ""
+    ) -> Deployment:
+        commit = Commit(Sha(sha), message or "A change", "mona")
+        reason = f"pushed to {branch}"
+        order = Order(app, environment, branch, commit, Trigger.PUSH, reason, "mona")
+        with self.lifecycle.change() as change:
+            return self.lifecycle.request(change, order).deployment
+
+    def claim(self) -> Claim:
+        claim = self.leases.claim("host/1/0")
+        assert claim is not None
+        return claim
+
+    def step(
+        self, claim: Claim, phase: Phase, *, command: str | None = None, code: int | None = None
+    ) -> None:
+        self.leases.enter(claim, phase)
+        done = {"state": "failed" if code else "succeeded", "finished_at": self.now()}
+        changes = {"command": command, "exit_code": code, **done}
+        with writing(self.engine) as tx:
+            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, changes)
+
+    def succeed(self, claim: Claim, *, size: int = 1_234_567) -> None:
+        made = claim.deployment
+        key = Digest(f"key of {made.id}")
+        new = NewRelease(made.app_id, key, Digest("m"), made.sha, 42, size, False, made.id)
+        with writing(self.engine) as tx:
+            release = releases.insert(tx, new, self.now())
+        self.leases.switch(claim, release.id)
+        assert self.leases.finish(claim, State.SUCCEEDED, f"{release.name} is live")
+
+    def fail(self, claim: Claim, failure: Failure) -> None:
+        assert self.leases.finish(claim, State.FAILED, "the build failed", failure)
+
+    def close(self) -> None:
+        self.engine.dispose()
