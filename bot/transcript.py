@@ -6,11 +6,13 @@ Lines are numbered from 1 and come in order. Reading blocks: call it from a thre
 import gzip
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 from redis import Redis
@@ -19,6 +21,7 @@ from bot.domain.ids import DeploymentId
 
 BATCH = 1000
 """Lines fetched from Redis at once."""
+_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,15 @@ class Transcript:
         return [line_of(entry) for entry in islice(self.entries(deployment, after), limit)]
 
     def tail(self, deployment: DeploymentId, limit: int) -> list[Line]:
-        """The last lines."""
-        return [line_of(entry) for entry in deque(self.entries(deployment), maxlen=limit)]
+        """The last lines. Of a long log only the end is parsed."""
+        for opened in (partial(gzip.open, self.archive(deployment)), self.spool(deployment).open):
+            try:
+                with opened("rb") as file:
+                    end = _last_bytes(file)
+            except FileNotFoundError:
+                continue
+            return [line_of(entry) for entry in deque(_stored(end.splitlines()), maxlen=limit)]
+        return [line_of(entry) for entry in self._newest_streamed(deployment, limit)]
 
     def _archived(self, deployment: DeploymentId, _after: int) -> Iterator[Entry]:
         try:
@@ -121,6 +131,11 @@ class Transcript:
                 yield from _stored(file)
         except FileNotFoundError:
             return
+
+    def _newest_streamed(self, deployment: DeploymentId, limit: int) -> list[Entry]:
+        key = stream_key(deployment)
+        found = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrevrange(key, count=limit))
+        return [entry for one in reversed(found) if (entry := parse_stream_entry(*one))]
 
     def _streamed(self, deployment: DeploymentId, after: int) -> Iterator[Entry]:
         position = f"({after}-0"
@@ -137,7 +152,16 @@ class Transcript:
             position = f"({found[-1][0].decode()}"
 
 
-def _stored(file: Any) -> Iterator[Entry]:
-    for raw in file:
+def _stored(lines: Iterable[bytes]) -> Iterator[Entry]:
+    for raw in lines:
         if entry := parse_stored_line(raw):
             yield entry
+
+
+def _last_bytes(file: gzip.GzipFile | BufferedReader) -> bytes:
+    """The end of a file, from the start of a line on: at most two pieces of it, however long it is."""
+    before, piece = b"", b""
+    while following := file.read(_PIECE):
+        before, piece = piece, following
+    end = before + piece
+    return end if len(before) < _PIECE else end.partition(b"\n")[2]
