@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.repository import Repository
-from tests.instance import Slipway
+from tests.running import Slipway
 
 MakeRepository = Callable[[str], Repository]
 

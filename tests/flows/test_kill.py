@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.deployment import State
 from tests.flows.conftest import MakeRepository
-from tests.instance import Slipway
+from tests.running import Slipway
 from tests.waiting import wait_until
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from bot.domain.deployment import State
 from tests.flows.conftest import MakeRepository
-from tests.instance import Slipway
+from tests.running import Slipway
 from tests.waiting import wait_until
 
 PAGE = "<!doctype html><title>shop</title><h1>{}</h1>" + "<p>text</p>" * 200

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bot.domain.deployment import Deployment, State
 from tests.fakes import payloads
 from tests.flows.conftest import MakeRepository
-from tests.instance import Slipway
+from tests.running import Slipway
 from tests.waiting import wait_until
 
 

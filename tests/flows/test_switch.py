@@ -6,7 +6,7 @@ import httpx
 
 from bot.domain.deployment import State
 from tests.flows.conftest import MakeRepository
-from tests.instance import Slipway
+from tests.running import Slipway
 
 PAGES = 6
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.instance import CLI, Slipway
+from tests.running import CLI, Slipway
 from tests.waiting import wait_until
 
 

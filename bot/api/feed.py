@@ -1,0 +1,270 @@
+"""One feed per watched deployment and process: a reader of its log, one of its state, many viewers.
+
+A viewer holds a position in the shared ring and nothing else, so that a slow one costs no memory and
+2,000 fast ones cost one join of bytes for each tick.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+
+from bot.api.frames import HEARTBEAT, done_frame, left_out_frame, log_frame, status_frame
+from bot.api.ring import Ring
+from bot.domain.deployment import Deployment
+from bot.domain.ids import DeploymentId
+from bot.log import logger
+from bot.store import deployments
+from bot.store.deployments import Step
+from bot.store.engine import reading
+from bot.transcript import Entry, Transcript, parse_stream_entry, stream_key
+
+TICK = 0.1
+"""Least seconds between two wakings of the viewers."""
+STATE_PAUSE = 0.5
+HEARTBEAT_PAUSE = 15.0
+# A log whose last word comes later than this after the deployment's will not get one.
+GRACE = 2.0
+_FIRST_LINES = 5000
+_BATCH = 1000
+_BLOCK_MILLISECONDS = 1000
+
+_Found = list[tuple[bytes, dict[bytes, bytes]]]
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class Feed:
+    """What is known of one deployment while somebody watches it."""
+
+    def __init__(
+        self, deployment: DeploymentId, engine: Engine, transcript: Transcript, redis: Redis
+    ) -> None:
+        self.ring = Ring()
+        self.status = b""
+        self.ended = False
+        self.viewers = 0
+        self._deployment = deployment
+        self._engine = engine
+        self._transcript = transcript
+        self._redis = redis
+        self._position = b"0-0"
+        self._complete = asyncio.Event()
+        self._asked_log = asyncio.Event()
+        self._saw_state = asyncio.Event()
+        self._tick = asyncio.Event()
+        self._woken_at = 0.0
+        self._waking: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to read."""
+        for work in (self._read_log(), self._watch_state(), self._beat()):
+            task = asyncio.create_task(work)
+            task.add_done_callback(self._note_failure)
+            self._tasks.append(task)
+
+    def stop(self) -> None:
+        """End reading, and let every viewer go."""
+        self.ended = True
+        for task in self._tasks:
+            task.cancel()
+        self._asked_log.set()
+        self._saw_state.set()
+        self.wake()
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a feed broke", deployment=self._deployment, exc_info=error)
+            self.stop()
+
+    async def ready(self) -> None:
+        """Wait until the present state is known and the log was asked for once."""
+        await self._asked_log.wait()
+        await self._saw_state.wait()
+
+    async def news(self) -> None:
+        """Wait for the next tick that has something new."""
+        await self._tick.wait()
+
+    def wake(self) -> None:
+        """Wake every viewer now."""
+        self._waking = None
+        self._woken_at = asyncio.get_running_loop().time()
+        self._tick.set()
+        self._tick.clear()
+
+    async def catch_up(self, line: int, send: Send) -> int:
+        """Send what the ring does not hold any more, from where the log is kept; the last line's number."""
+        floor = self.ring.floor
+        entries = self._transcript.entries(self._deployment, line)
+        try:
+            while line < floor and (batch := await run_in_threadpool(batch_of, entries)):
+                wanted = [entry for entry in batch if entry.number <= floor]
+                await send(b"".join(map(log_frame, wanted)))
+                line = wanted[-1].number if wanted else line
+                if len(wanted) < len(batch):
+                    break
+        except RedisError as error:
+            logger.warning("part of a log can't be read", deployment=self._deployment, error=str(error))
+        if line < floor:
+            await send(left_out_frame(line, floor))
+        return floor
+
+    async def _read_log(self) -> None:
+        pause = TICK
+        asked = False
+        while True:
+            try:
+                if not asked:
+                    await self._read_newest()
+                    asked = True
+                self._asked_log.set()
+                await self._read_on()
+                pause = TICK
+                await asyncio.sleep(TICK)
+            except (RedisError, OSError, TimeoutError) as error:
+                logger.warning("a live log waits for Redis", deployment=self._deployment, error=str(error))
+                self._asked_log.set()
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+    async def _read_newest(self) -> None:
+        key = stream_key(self._deployment)
+        newest = cast("_Found", await self._redis.xrevrange(key, count=_FIRST_LINES))
+        if newest:
+            self._append(newest[::-1])
+
+    async def _read_on(self) -> None:
+        key = stream_key(self._deployment)
+        answer = cast(
+            "list[tuple[bytes, _Found]]",
+            await self._redis.xread({key: self._position}, count=_FIRST_LINES, block=_BLOCK_MILLISECONDS),
+        )
+        for _key, found in answer:
+            self._append(found)
+
+    def _append(self, found: _Found) -> None:
+        for entry_id, fields in found:
+            self._position = entry_id
+            if (entry := parse_stream_entry(entry_id, fields)) is None:
+                self._complete.set()
+                continue
+            self._complete.clear()
+            if entry.number > self.ring.last_line + 1:
+                # Lines that Redis does not have: each viewer gets them from where the log is kept.
+                self.ring.restart(entry.number - 1)
+            self._add(entry)
+        if found:
+            self._wake_soon()
+
+    def _add(self, entry: Entry) -> None:
+        if entry.number > self.ring.last_line:
+            self.ring.append(log_frame(entry), entry.number)
+
+    def _wake_soon(self) -> None:
+        if self._waking is None:
+            loop = asyncio.get_running_loop()
+            self._waking = loop.call_at(max(loop.time(), self._woken_at + TICK), self.wake)
+
+    async def _watch_state(self) -> None:
+        while True:
+            deployment, steps = await run_in_threadpool(self._look)
+            frame = status_frame(deployment, steps)
+            if frame != self.status:
+                self.status = frame
+                self.ring.append(frame)
+                self._wake_soon()
+            self._saw_state.set()
+            if deployment.state.is_final:
+                await self._end(deployment)
+                return
+            await asyncio.sleep(STATE_PAUSE)
+
+    def _look(self) -> tuple[Deployment, list[Step]]:
+        with reading(self._engine) as tx:
+            return deployments.get(tx, self._deployment), deployments.steps(tx, self._deployment)
+
+    async def _end(self, deployment: Deployment) -> None:
+        await self.ready()
+        if deployment.started_at is not None and not self._transcript.is_archived(self._deployment):
+            await self._wait_for_last_line()
+        self._tasks[0].cancel()
+        await self._add_rest()
+        self.ring.append(done_frame(deployment))
+        self.ended = True
+        self.wake()
+
+    async def _wait_for_last_line(self) -> None:
+        try:
+            await asyncio.wait_for(self._complete.wait(), GRACE)
+        except TimeoutError:
+            logger.warning("a log has no end", deployment=self._deployment)
+
+    async def _add_rest(self) -> None:
+        entries = self._transcript.entries(self._deployment, self.ring.last_line)
+        try:
+            while batch := await run_in_threadpool(batch_of, entries):
+                for entry in batch:
+                    self._add(entry)
+        except RedisError as error:
+            logger.warning("the end of a log can't be read", deployment=self._deployment, error=str(error))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_PAUSE)
+            self.ring.append(HEARTBEAT)
+            self._wake_soon()
+
+
+class Feeds:
+    """The feeds of this process; one lives as long as it has viewers."""
+
+    def __init__(self, engine: Engine, transcript: Transcript, redis_url: str) -> None:
+        self.engine = engine
+        self.transcript = transcript
+        self._feeds: dict[DeploymentId, Feed] = {}
+        self._redis: Redis = Redis.from_url(
+            redis_url, protocol=2, socket_timeout=5, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+        )
+
+    @asynccontextmanager
+    async def watch(self, deployment: DeploymentId) -> AsyncGenerator[Feed]:
+        """The feed of a deployment that exists, started for its first viewer, stopped after its last."""
+        feed = self._feeds.get(deployment)
+        if feed is None or feed.ended:
+            feed = self._feeds[deployment] = Feed(deployment, self.engine, self.transcript, self._redis)
+            feed.start()
+        feed.viewers += 1
+        try:
+            await feed.ready()
+            yield feed
+        finally:
+            feed.viewers -= 1
+            if feed.viewers == 0:
+                feed.stop()
+                if self._feeds.get(deployment) is feed:
+                    del self._feeds[deployment]
+
+    @property
+    def watched(self) -> int:
+        """How many logs are read at present."""
+        return len(self._feeds)
+
+    async def close(self) -> None:
+        """Let every viewer go: they come back to the next process, and go on where they were."""
+        for feed in list(self._feeds.values()):
+            feed.stop()
+        await self._redis.aclose()
+
+
+def batch_of(entries: Iterator[Entry]) -> list[Entry]:
+    """The next entries of a transcript; empty at its end. Blocks."""
+    return list(islice(entries, _BATCH))

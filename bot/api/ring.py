@@ -1,0 +1,95 @@
+"""The frames of one log that viewers share: an append-only list, of which each viewer holds a position."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+MAX_FRAMES = 20_000
+MAX_BYTES = 8 * 1024 * 1024
+MAX_CHUNK = 256 * 1024
+"""Bytes that one viewer is sent at once; bounds what a slow one holds."""
+_KEPT_JOINS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Frames joined for sending, the position after them, and the last line's number among them."""
+
+    data: bytes
+    position: int
+    line: int
+
+
+class Ring:
+    """Frames by position. Positions only grow; those below `start` are gone.
+
+    `floor` is the number of the last line that is not held here any more, or never was: whoever has
+    seen it, or a later one, can go on from here.
+    """
+
+    def __init__(self, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_BYTES) -> None:
+        self.start = 0
+        self.floor = 0
+        self._frames: list[bytes] = []
+        self._lines: list[int] = []
+        self._size = 0
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._joins: dict[int, Chunk] = {}
+
+    @property
+    def end(self) -> int:
+        """The position after the last frame."""
+        return self.start + len(self._frames)
+
+    @property
+    def last_line(self) -> int:
+        """Number of the last line that is known here."""
+        return self._lines[-1] if self._lines else self.floor
+
+    def append(self, frame: bytes, line: int | None = None) -> None:
+        """Add a frame: of a line with its number, or between lines."""
+        self._frames.append(frame)
+        self._lines.append(self.last_line if line is None else line)
+        self._size += len(frame)
+        self._joins.clear()
+        if len(self._frames) > self._max_frames or self._size > self._max_bytes:
+            self._trim()
+
+    def restart(self, floor: int) -> None:
+        """Begin anew after a line; every viewer has to find its place again."""
+        # One more than there were frames: a viewer that had seen all must notice too.
+        self.start += len(self._frames) + 1
+        self.floor = floor
+        self._frames.clear()
+        self._lines.clear()
+        self._joins.clear()
+        self._size = 0
+
+    def position_after(self, line: int) -> int:
+        """Where a viewer goes on that has seen a line, which is not below `floor`."""
+        return self.start + bisect_right(self._lines, line)
+
+    def take(self, position: int) -> Chunk | None:
+        """The frames from a position on, joined once for all who stand there; None at the end."""
+        if position >= self.end:
+            return None
+        if (known := self._joins.get(position)) is not None:
+            return known
+        first = last = position - self.start
+        size = 0
+        while last < len(self._frames) and size < MAX_CHUNK:
+            size += len(self._frames[last])
+            last += 1
+        chunk = Chunk(b"".join(self._frames[first:last]), self.start + last, self._lines[last - 1])
+        if len(self._joins) >= _KEPT_JOINS:
+            self._joins.clear()
+        self._joins[position] = chunk
+        return chunk
+
+    def _trim(self) -> None:
+        drop = max(1, len(self._frames) // 4)
+        self.floor = self._lines[drop - 1]
+        self.start += drop
+        self._size -= sum(map(len, self._frames[:drop]))
+        del self._frames[:drop]
+        del self._lines[:drop]

@@ -1,0 +1,137 @@
+"""Who may see the console: whoever holds the instance's console key, or a cookie that was given for it."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from bot.clock import Clock, utc_now
+from bot.settings import Settings
+
+LIFETIME = timedelta(days=7)
+FREE_ATTEMPTS = 5
+LONGEST_PAUSE = 900.0
+_MAX_ADDRESSES = 1000
+# ASCII without blanks and backslashes: browsers read '/\evil' and '/<tab>/evil' as another host.
+_LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+
+
+def console_key(settings: Settings) -> str:
+    """The instance's console key, made in `keys/console.key` of the home (0600) at first use."""
+    path = settings.home / "keys" / "console.key"
+    if not path.exists():
+        _make_key(path)
+    return path.read_text().strip()
+
+
+def sign_in_link(settings: Settings) -> str:
+    """Address that signs in whoever opens it; the key is a fragment, which no server or log ever sees."""
+    return f"{settings.public_url.rstrip('/')}/sign-in#{console_key(settings)}"
+
+
+def local_path(text: str | None) -> str:
+    """A path of this site to go on to; `/` for anything else."""
+    return text if text and len(text) <= 2000 and _LOCAL_PATH.fullmatch(text) else "/"
+
+
+def is_same_origin(request: HTTPConnection) -> bool:
+    """Whether a form was sent by a page of this very host, as far as browsers say.
+
+    A site that is deployed below the same domain counts as the *same site* for cookies, so that
+    `SameSite` alone would let it post here.
+    """
+    if (fetched := request.headers.get("sec-fetch-site")) is not None:
+        return fetched in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+class Access:
+    """Checks keys and cookies. A token is its end in Unix seconds and an HMAC of that, made with the key."""
+
+    def __init__(self, key: str, *, public_url: str, clock: Clock = utc_now) -> None:
+        self._key = key.encode()
+        self._clock = clock
+        self._secure = public_url.startswith("https:")
+        # With this prefix no deployed site of the same domain can set the cookie (RFC 6265bis, 4.1.3.2).
+        self.cookie = "__Host-slipway" if self._secure else "slipway"
+
+    def allows(self, connection: HTTPConnection) -> bool:
+        """Whether a request carries a valid cookie, or the key as a bearer token."""
+        scheme, _, presented = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.is_key(presented.strip()):
+            return True
+        return self._is_token(connection.cookies.get(self.cookie, ""))
+
+    def is_key(self, text: str) -> bool:
+        """Whether the text is the console key."""
+        return hmac.compare_digest(text.encode(), self._key)
+
+    def sign_in(self, response: Response) -> None:
+        """Give the cookie."""
+        seconds = int(LIFETIME.total_seconds())
+        end = int(self._clock().timestamp()) + seconds
+        token = f"{end}.{self._signature(str(end))}"
+        response.set_cookie(
+            self.cookie, token, max_age=seconds, secure=self._secure, httponly=True, samesite="lax"
+        )
+
+    def sign_out(self, response: Response) -> None:
+        """Take the cookie away."""
+        response.delete_cookie(self.cookie, secure=self._secure, httponly=True, samesite="lax")
+
+    def _is_token(self, token: str) -> bool:
+        end, _, signature = token.partition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(end).encode()):
+            return False
+        return int(end) > self._clock().timestamp()
+
+    def _signature(self, end: str) -> str:
+        return hmac.digest(self._key, f"console until {end}".encode(), hashlib.sha256).hex()
+
+
+class Attempts:
+    """Failed attempts by address; after some, each further one doubles the pause before the next."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def pause(self, address: str) -> float:
+        """Seconds until the address may try again; 0 when it may now."""
+        _count, until = self._failures.get(address, (0, 0.0))
+        return max(0.0, until - self._clock())
+
+    def failed(self, address: str) -> None:
+        """Remember a failed attempt."""
+        count = self._failures.pop(address, (0, 0.0))[0] + 1
+        pause = min(2.0 ** min(count - FREE_ATTEMPTS, 20), LONGEST_PAUSE) if count >= FREE_ATTEMPTS else 0.0
+        self._failures[address] = (count, self._clock() + pause)
+        if len(self._failures) > _MAX_ADDRESSES:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, address: str) -> None:
+        """Forget the failures of an address."""
+        self._failures.pop(address, None)
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+    # Two processes may start at once: the link of the first stays, so both read the same key.
+    with suppress(FileExistsError):
+        path.hardlink_to(fresh)
+    fresh.unlink()

@@ -1,0 +1,55 @@
+"""The pages of all apps and of one app."""
+
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bot.console.pages import Pages
+from bot.domain.app import App
+from bot.domain.release import Release
+from bot.store import apps, console, releases
+from bot.store.console import Listed, Place
+from bot.store.engine import reading
+
+LATEST = 30
+_RELEASES = 50
+
+
+class Overview:
+    """`/` and `/apps/{slug}`."""
+
+    def __init__(self, engine: Engine, pages: Pages) -> None:
+        self._engine = engine
+        self._pages = pages
+
+    async def show(self, _request: Request) -> Response:
+        """Every app with its environments, and the latest deployments."""
+        return await run_in_threadpool(self._overview)
+
+    async def show_app(self, request: Request) -> Response:
+        """One app with its environments, deployments and releases."""
+        return await run_in_threadpool(self._app, request.path_params["slug"])
+
+    def _overview(self) -> Response:
+        with reading(self._engine) as tx:
+            places, latest = console.places(tx), console.newest(tx, LATEST)
+        return self._pages.show("overview.html", places=places, latest=latest)
+
+    def _app(self, slug: str) -> Response:
+        found = self._facts_of(slug)
+        if found is None:
+            return self._pages.problem(404)
+        app, places, latest, kept = found
+        live = {
+            release.id: [place.environment for place in places if place.release_id == release.id]
+            for release in kept
+        }
+        return self._pages.show("app.html", app=app, places=places, latest=latest, releases=kept, live=live)
+
+    def _facts_of(self, slug: str) -> tuple[App, list[Place], list[Listed], list[Release]] | None:
+        with reading(self._engine) as tx:
+            if (app := apps.by_slug(tx, slug)) is None:
+                return None
+            kept = releases.of_app(tx, app.id)[:_RELEASES]
+            return app, console.places(tx, app.id), console.newest(tx, LATEST, app.id), kept

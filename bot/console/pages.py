@@ -1,0 +1,133 @@
+"""Turns templates into pages: one environment, one layout, one set of headers."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from bot.clock import Clock, utc_now
+from bot.console import wording
+from bot.domain.ids import reference
+from bot.settings import Settings
+
+FOLDER = Path(__file__).resolve().parents[2] / "templates" / "page"
+ASSETS = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "sign-in.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # Not 'no-referrer': with it a browser sends 'Origin: null' with the sign-in form.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_PROBLEMS = {
+    404: (
+        "Nothing here",
+        "There is no such page. It may be gone, or the address has a slip in it.",
+    ),
+    403: ("Not allowed", "The form did not come from this site. Open the page again and retry."),
+    405: ("Not possible", "This address can't be used in that way."),
+    503: ("Not now", "A part of Slipway does not answer. Try again in a moment."),
+}
+_UNEXPECTED = (
+    "That went wrong",
+    "Slipway ran into an error of its own. The web process's log has it.",
+)
+
+
+class Pages:
+    """Renders the templates of `templates/page`."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.assets = {name: Asset(FOLDER / name, kind) for name, kind in ASSETS.items()}
+        self._clock = clock
+        self._environment = Environment(
+            loader=FileSystemLoader(FOLDER),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        filters = {
+            "ago": _ago,
+            "duration": wording.duration,
+            "size": wording.size,
+            "first_line": wording.first_line,
+            "iso": _iso,
+            "reference": reference,
+        }
+        cast("dict[str, Any]", self._environment.filters).update(filters)
+        shared = {"assets": self.assets, "site_url": settings.site_url, "commit_url": self.commit_url}
+        cast("dict[str, Any]", self._environment.globals).update(shared)
+
+    def show(self, name: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
+        """A page."""
+        text = self._environment.get_template(name).render(facts, now=self._clock())
+        return HTMLResponse(text, status, headers=HEADERS)
+
+    def problem(self, status: int, *, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+        """The page for an error of HTTP."""
+        title, advice = _PROBLEMS.get(status, _UNEXPECTED)
+        page = self.show("problem.html", status=status, code=status, title=title, advice=advice)
+        page.headers.update(headers or {})
+        return page
+
+    async def on_error(self, _request: Request, error: Exception) -> Response:
+        """The answer to an exception, for Starlette's `exception_handlers`."""
+        if isinstance(error, HTTPException):
+            return self.problem(error.status_code, headers=error.headers)
+        return self.problem(500)
+
+    def commit_url(self, clone_url: str, repository: str, sha: str) -> str | None:
+        """A commit's page on GitHub; None for repositories that are elsewhere."""
+        if not clone_url.startswith(f"{self.settings.github_url}/"):
+            return None
+        return f"{self.settings.github_url}/{repository}/commit/{sha}"
+
+
+class Asset:
+    """A file that pages refer to; its address changes with its content, so it is cached for good."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        content = path.read_bytes()
+        digest = hashlib.sha384(content).digest()
+        self.integrity = f"sha384-{base64.b64encode(digest).decode()}"
+        self.tag = digest.hex()[:12]
+        self.url = f"/assets/{self.tag}/{path.name}"
+        self._content = content
+        self._kind = kind
+
+    def response(self) -> Response:
+        """The file itself."""
+        headers = {
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(self._content, media_type=self._kind, headers=headers)
+
+
+@pass_context
+def _ago(context: Context, moment: datetime) -> str:
+    return wording.ago(moment, context["now"])
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,71 @@
+"""The sign-in page: a form for the console key, filled by a link's fragment."""
+
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from bot.console.access import Access, Attempts, is_same_origin, local_path
+from bot.console.pages import Pages
+
+_MAX_FORM = 4096
+
+
+class SignIn:
+    """Shows the form, takes the key, and signs out."""
+
+    def __init__(self, access: Access, pages: Pages) -> None:
+        self._access = access
+        self._pages = pages
+        self._attempts = Attempts()
+
+    async def show(self, request: Request) -> Response:
+        """`GET /sign-in`."""
+        following = local_path(request.query_params.get("next"))
+        return self._form(following)
+
+    async def take(self, request: Request) -> Response:
+        """`POST /sign-in`: 303 with the cookie; 403 for a wrong key; 429 after several."""
+        if not is_same_origin(request):
+            return self._pages.problem(403)
+        form = await _read_form(request)
+        following = local_path(form.get("next"))
+        address = request.client.host if request.client else ""
+        if pause := self._attempts.pause(address):
+            return self._refuse_for(pause, following)
+        if not self._access.is_key(form.get("key", "").strip()):
+            self._attempts.failed(address)
+            return self._form(following, status=403, problem="That is not this instance's console key.")
+        self._attempts.succeeded(address)
+        response = RedirectResponse(following, 303, headers={"Cache-Control": "no-store"})
+        self._access.sign_in(response)
+        return response
+
+    async def leave(self, request: Request) -> Response:
+        """`POST /sign-out`."""
+        if not is_same_origin(request):
+            return self._pages.problem(403)
+        response = RedirectResponse("/sign-in", 303, headers={"Cache-Control": "no-store"})
+        self._access.sign_out(response)
+        return response
+
+    def _form(self, following: str, *, status: int = 200, problem: str = "") -> Response:
+        return self._pages.show("sign_in.html", status=status, following=following, problem=problem)
+
+    def _refuse_for(self, pause: float, following: str) -> Response:
+        seconds = int(pause) + 1
+        refused = self._form(
+            following, status=429, problem=f"Too many attempts. Try again in {seconds} seconds."
+        )
+        refused.headers["Retry-After"] = str(seconds)
+        return refused
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM:
+            return {}
+    fields = parse_qs(body.decode("utf-8", "replace"))
+    return {name: values[0] for name, values in fields.items()}

@@ -1,0 +1,202 @@
+import json
+from collections.abc import Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from bot.api import stream
+from bot.api.feed import Feeds
+from bot.domain.deployment import Phase, State
+from bot.leases import Claim
+from bot.queue import connect
+from bot.transcript import Transcript, stream_key
+from tests.fakes.log_writer import FakeLogWriter
+from tests.instance import Instance
+from tests.serving import serving
+from tests.valkey import Valkey
+from tests.waiting import wait_until
+
+
+class Site:
+    """An instance whose stream is served, with one deployment that runs."""
+
+    def __init__(self, instance: Instance, valkey: Valkey) -> None:
+        self.instance = instance
+        self.valkey = valkey
+        settings = instance.settings
+        self.transcript = Transcript(settings.home / "logs", connect(settings.redis))
+        self.feeds = Feeds(instance.engine, self.transcript, settings.redis)
+        instance.push(instance.app("shop"), "a" * 40)
+        self.claim: Claim = instance.claim()
+        self.log = FakeLogWriter(settings.home, valkey.client(), self.claim.deployment.id)
+        self.url = ""
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Starlette):
+        yield
+        await self.feeds.close()
+
+    def serve(self):
+        def allows(connection: Any) -> bool:
+            return connection.headers.get("authorization") == "Bearer key"
+
+        app = Starlette(routes=stream.routes(feeds=self.feeds, allows=allows), lifespan=self.lifespan)
+        return serving(app)
+
+    @property
+    def path(self) -> str:
+        return f"{self.url}/api/v1/deployments/DEP-{self.claim.deployment.id}/stream"
+
+    @contextmanager
+    def watch(self, **headers: str) -> Generator[Iterator[dict[str, Any]]]:
+        headers = {"authorization": "Bearer key", **headers}
+        with httpx.stream("GET", self.path, headers=headers, timeout=10) as answer:
+            assert answer.status_code == 200
+            yield frames_of(answer.iter_lines())
+
+    def finish(self) -> None:
+        self.instance.leases.finish(self.claim, State.SUCCEEDED, "live")
+        self.log.end()
+
+
+def frames_of(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    number = None
+    for line in lines:
+        if line.startswith("id: "):
+            number = int(line[4:])
+        if line.startswith("data: "):
+            yield {"id": number, **json.loads(line[6:])}
+            number = None
+
+
+def numbers(frames: Iterator[dict[str, Any]], count: int | None = None) -> list[int]:
+    """Numbers of the next lines; all that are left without a count."""
+    found: list[int] = []
+    while count is None or len(found) < count:
+        frame = next(frames, None)
+        if frame is None:
+            break
+        if frame["type"] == "log":
+            assert frame["id"] == frame["n"]
+            found.append(frame["n"])
+    return found
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Generator[Valkey]:
+    valkey = Valkey(tmp_path / "valkey")
+    valkey.start()
+    yield valkey
+    valkey.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, valkey: Valkey) -> Generator[Site]:
+    instance = Instance(tmp_path, valkey.url)
+    site = Site(instance, valkey)
+    with site.serve() as site.url:
+        yield site
+    instance.close()
+
+
+def test_lines_come_live_and_the_last_word_comes_last(site: Site):
+    site.log.write("one", "two")
+    with site.watch() as frames:
+        assert next(frames)["state"] == "running"
+        assert numbers(frames, 2) == [1, 2]
+        site.log.write("three")
+        assert numbers(frames, 1) == [3]
+        site.log.write("four")
+        site.finish()
+        rest = list(frames)
+    assert [frame["text"] for frame in rest if frame["type"] == "log"] == ["four"]
+    assert rest[-1]["type"] == "done"
+    assert rest[-1]["state"] == "succeeded"
+
+
+def test_changes_of_state_and_steps_are_told(site: Site):
+    with site.watch() as frames:
+        assert next(frames)["steps"] == []
+        site.instance.leases.enter(site.claim, Phase.BUILD)
+        told = next(frame for frame in frames if frame["type"] == "status")
+        assert told["phase"] == "build"
+        assert [step["name"] for step in told["steps"]] == ["build"]
+        site.finish()
+        assert [frame["state"] for frame in frames if frame["type"] != "log"] == ["succeeded", "succeeded"]
+
+
+def test_who_comes_back_goes_on_after_the_last_line(site: Site):
+    site.log.write(*map(str, range(10)))
+    with site.watch(**{"last-event-id": "7"}) as frames:
+        assert numbers(frames, 3) == [8, 9, 10]
+    site.finish()
+    with site.watch(**{"last-event-id": "9"}) as frames:
+        assert numbers(frames) == [10]
+
+
+def test_a_finished_log_comes_from_the_archive_without_redis(site: Site):
+    site.log.write(*map(str, range(3000)))
+    site.finish()
+    site.valkey.stop()
+    with site.watch() as frames:
+        found = list(frames)
+    assert numbers(iter(found)) == list(range(1, 3001))
+    assert found[-1]["type"] == "done"
+
+
+def test_redis_may_go_and_come_back(site: Site):
+    site.log.write("one")
+    with site.watch() as frames:
+        assert numbers(frames, 1) == [1]
+        site.valkey.stop()
+        site.log.write("two", "three", to_redis=False)
+        site.valkey.start()
+        site.log.write("four")
+        assert numbers(frames, 3) == [2, 3, 4]
+        site.finish()
+        assert numbers(frames) == []
+
+
+def test_lines_that_are_nowhere_are_said_to_be_left_out(site: Site):
+    site.log.write("one", "two", "three", to_redis=False, to_spool=False)
+    site.log.write("four")
+    with site.watch() as frames:
+        left_out, four = (next(frame for frame in frames if frame["type"] == "log") for _ in range(2))
+        assert left_out["leftOut"] == 3
+        assert left_out["id"] == 3
+        assert four["text"] == "four"
+
+
+def test_a_log_longer_than_what_is_shared_comes_whole(site: Site):
+    count = 12_000
+    site.log.write(*(str(number) for number in range(count)), to_redis=False)
+    lines = site.transcript.entries(site.claim.deployment.id)
+    with site.valkey.client() as client, client.pipeline() as pipeline:
+        for entry in lines:
+            key = stream_key(site.claim.deployment.id)
+            pipeline.xadd(key, {"line": entry.json}, id=f"{entry.number}-0")
+        pipeline.execute()
+    with site.watch() as frames:
+        assert numbers(frames, count) == list(range(1, count + 1))
+
+
+def test_one_reader_serves_all_and_ends_with_the_last_viewer(site: Site):
+    with site.watch() as first, site.watch() as second:
+        next(first)
+        next(second)
+        assert site.feeds.watched == 1
+        site.log.write("one")
+        assert numbers(first, 1) == numbers(second, 1) == [1]
+    wait_until(lambda: site.feeds.watched == 0, what="nobody reads any more")
+
+
+def test_strangers_and_unknown_deployments_are_refused(site: Site):
+    assert httpx.get(site.path).json()["error"]["code"] == "unauthorized"
+    unknown = f"{site.url}/api/v1/deployments/DEP-99/stream"
+    answer = httpx.get(unknown, headers={"authorization": "Bearer key"})
+    assert answer.status_code == 404
+    assert answer.json()["success"] is False
