@@ -17,7 +17,7 @@ from bot.store import deployments, environments, releases
 from bot.store.engine import reading, writing
 from jobs.artifacts import retention
 from jobs.artifacts.disk import DiskStore
-from jobs.artifacts.materialise import materialise
+from jobs.release_folder import has_rules, lay_out
 from jobs.sandbox.box import Sandbox
 from jobs.sites import Entry, Sites
 
@@ -88,9 +88,8 @@ class Housekeeping:
     def _entry(self, environment: Environment, release: Release) -> Entry:
         folder = self._released / str(release.id)
         if not folder.exists():
-            materialise(self._artifacts, release.manifest, folder)
-        rules = (folder / "rules.json").exists()
-        return Entry(environment.activation, release.id, spa=release.spa, rules=rules)
+            lay_out(self._artifacts, release.manifest, folder)
+        return Entry(environment.activation, release.id, spa=release.spa, rules=has_rules(folder))
 
     def _runs(self, deployment: int, attempt: int) -> bool:
         with reading(self._engine) as tx:

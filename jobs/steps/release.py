@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bot.domain.release import Release
-from jobs.artifacts.materialise import materialise
 from jobs.artifacts.store import ArtifactStore
+from jobs.release_folder import has_rules, lay_out
 from jobs.sites import Sites
 from jobs.steps.context import Context
 
@@ -20,9 +20,10 @@ class Ready:
 def prepare(context: Context, release: Release, artifacts: ArtifactStore) -> Ready:
     """Put the release's files below the edge's home; visitors see nothing of it yet."""
     target = context.settings.edge_home / "releases" / str(release.id)
-    has_rules = materialise(artifacts, release.manifest, target)
+    for warning in lay_out(artifacts, release.manifest, target):
+        context.log.say("release", str(warning))
     context.log.say("release", f"{release.name}: {release.files} files are ready.")
-    return Ready(release, has_rules)
+    return Ready(release, has_rules(target))
 
 
 def activate(context: Context, ready: Ready, activation: int, sites: Sites) -> None:

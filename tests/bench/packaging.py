@@ -29,7 +29,9 @@ def _words(source: random.Random) -> list[str]:
 def _page(source: random.Random, words: list[str], size: int) -> str:
     text = "<!doctype html><html lang=en><head><link rel=stylesheet href=/style.css></head><body>"
     while len(text) < size:
-        text += f'<p>{" ".join(source.choices(words, k=14))} <a href="/{source.randint(0, 9999)}">more</a></p>\n'
+        text += (
+            f'<p>{" ".join(source.choices(words, k=14))} <a href="/{source.randint(0, 9999)}">more</a></p>\n'
+        )
     return text[:size]
 
 

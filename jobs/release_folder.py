@@ -1,0 +1,33 @@
+"""Lays a release out for the edge: its files, and its `_redirects` and `_headers` compiled to rules."""
+
+from pathlib import Path
+
+from bot.domain.ids import Digest
+from jobs import site_rules
+from jobs.artifacts.manifest import decode
+from jobs.artifacts.materialise import materialise
+from jobs.artifacts.store import ArtifactStore
+from jobs.site_rules import RuleWarning
+
+
+def lay_out(artifacts: ArtifactStore, manifest: Digest, target: Path) -> list[RuleWarning]:
+    """Make the release's folder, unless it is there; lines of its rules that are not supported.
+
+    Raises `FileNotFoundError` when the artifacts are gone.
+    """
+    found = decode(artifacts.read(manifest))
+    if found.redirects is None and found.headers is None:
+        materialise(artifacts, manifest, target)
+        return []
+    rules, warnings = site_rules.parse(_text(artifacts, found.redirects), _text(artifacts, found.headers))
+    materialise(artifacts, manifest, target, rules=site_rules.to_json(rules))
+    return warnings
+
+
+def has_rules(folder: Path) -> bool:
+    """Whether the edge must ask for the rules of the release laid out there."""
+    return (folder / "rules.json").exists()
+
+
+def _text(artifacts: ArtifactStore, digest: Digest | None) -> str:
+    return "" if digest is None else artifacts.read(digest).decode(errors="replace")
