@@ -37,7 +37,9 @@ class Repository:
         lines = [self._line(name, content) for name, content in files.items()]
         lines += [f"120000 {self._blob(to)}\t{name}" for name, to in (links or {}).items()]
         lines += [f"160000 {sha}\t{name}" for name, sha in (modules or {}).items()]
-        self._git("update-index", "--add", "--index-info", index=index, given="\n".join(lines).encode())
+        self._git(
+            "update-index", "-z", "--add", "--index-info", index=index, given="\0".join([*lines, ""]).encode()
+        )
         tree = self._git("write-tree", index=index)
         parents = ["-p", parent] if parent else []
         sha = self._git("commit-tree", tree, *parents, given=message.encode())

@@ -1,0 +1,101 @@
+"""GitHub's webhook payloads as dictionaries, shaped as GitHub sends them.
+
+https://docs.github.com/webhooks/webhook-events-and-payloads#push
+"""
+
+from typing import Any
+
+ZEROS = "0" * 40
+
+
+def push(
+    *,
+    after: str,
+    before: str = ZEROS,
+    ref: str = "refs/heads/main",
+    repository: str = "acme/shop",
+    repository_id: int = 4711,
+    default_branch: str = "main",
+    message: str = "a change",
+    forced: bool = False,
+    installation_id: int | None = None,
+    login: str = "somebody",
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """A push; zeros as `before` mean that the ref is new, as `after` that it was deleted."""
+    deleted = after == ZEROS
+    commit = None if deleted else _commit(after, message, login, f"{url}/{repository}")
+    payload: dict[str, Any] = {
+        "ref": ref,
+        "before": before,
+        "after": after,
+        "repository": _repository(repository, repository_id, default_branch, url),
+        "pusher": {"name": login, "email": f"{login}@example.org"},
+        "sender": _user(login, url),
+        "created": before == ZEROS,
+        "deleted": deleted,
+        "forced": forced,
+        "base_ref": None,
+        "compare": f"{url}/{repository}/compare/{before[:12]}...{after[:12]}",
+        "commits": [commit] if commit else [],
+        "head_commit": commit,
+    }
+    if installation_id is not None:
+        payload["installation"] = {"id": installation_id, "node_id": "MDIz"}
+    return payload
+
+
+def ping(hook_id: int = 1) -> dict[str, Any]:
+    """What GitHub sends when a webhook is made."""
+    hook = {"type": "Repository", "id": hook_id, "name": "web", "active": True, "events": ["push"]}
+    return {"zen": "Design for failure.", "hook_id": hook_id, "hook": hook}
+
+
+def _commit(sha: str, message: str, login: str, page: str) -> dict[str, Any]:
+    person = {"name": login.title(), "email": f"{login}@example.org", "username": login}
+    return {
+        "id": sha,
+        "tree_id": "f" * 40,
+        "distinct": True,
+        "message": message,
+        "timestamp": "2026-01-01T12:00:00+01:00",
+        "url": f"{page}/commit/{sha}",
+        "author": person,
+        "committer": person,
+        "added": [],
+        "removed": [],
+        "modified": ["README.md"],
+    }
+
+
+def _repository(full_name: str, number: int, default_branch: str, url: str) -> dict[str, Any]:
+    owner, _, name = full_name.partition("/")
+    return {
+        "id": number,
+        "node_id": "MDEwOlJlcG9zaXRvcnk=",
+        "name": name,
+        "full_name": full_name,
+        "private": False,
+        "owner": {**_user(owner, url), "name": owner, "email": None},
+        "html_url": f"{url}/{full_name}",
+        "description": None,
+        "fork": False,
+        "url": f"{url}/{full_name}",
+        "created_at": 1735689600,
+        "updated_at": "2026-01-01T11:00:00Z",
+        "pushed_at": 1767265200,
+        "git_url": f"git://github.com/{full_name}.git",
+        "ssh_url": f"git@github.com:{full_name}.git",
+        "clone_url": f"{url}/{full_name}.git",
+        "size": 108,
+        "archived": False,
+        "disabled": False,
+        "visibility": "public",
+        "default_branch": default_branch,
+        "stargazers": 0,
+        "master_branch": default_branch,
+    }
+
+
+def _user(login: str, url: str) -> dict[str, Any]:
+    return {"login": login, "id": 1, "type": "User", "site_admin": False, "html_url": f"{url}/{login}"}
