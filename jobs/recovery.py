@@ -222,7 +222,7 @@ def _synthetic(tx: Tx, app: App, environment: Environment, commit: Commit, now: 
 
 
 def push_payload(app: App, branch: str, commit: Commit, before: str) -> dict[str, Any]:
-    """A push in GitHub's shape (docs.github.com/webhooks/webhook-events-and-payloads#push), as far as known."""
+    """A push in GitHub's shape, as far as it is known (docs.github.com/webhooks, events and payloads)."""
     owner, _, name = app.repository.partition("/")
     author = {"name": commit.author or "unknown", "username": commit.author or None}
     head = {"id": commit.sha, "message": commit.message, "author": author, "committer": author}

@@ -5,10 +5,12 @@ of that is decided below it.
 """
 
 import os
+import ssl
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -36,7 +38,6 @@ class Wire(httpx.BaseTransport):
     def __init__(self, base_url: str, patience: Patience) -> None:
         self._proxy = _proxy_for(httpx.URL(base_url))
         self._patience = patience
-        self._verify = httpx.create_ssl_context()
         self._pool = self._new_pool()
         self._owner = os.getpid()
 
@@ -72,7 +73,7 @@ class Wire(httpx.BaseTransport):
         self._pool.close()
 
     def _new_pool(self) -> httpx.HTTPTransport:
-        return httpx.HTTPTransport(verify=self._verify, proxy=self._proxy)
+        return httpx.HTTPTransport(verify=_trusted(), proxy=self._proxy)
 
 
 def _read(request: httpx.Request, response: httpx.Response, deadline: float) -> bytes:
@@ -106,6 +107,12 @@ def _readable(headers: httpx.Headers) -> httpx.Headers:
         if name in kept and not kept[name].isdecimal():
             kept[name] = "60" if name == "retry-after" else "0"
     return kept
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    # Reading the certificates takes longer than many a request.
+    return httpx.create_ssl_context()
 
 
 def _proxy_for(url: httpx.URL) -> str | None:
