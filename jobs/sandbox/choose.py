@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from jobs.sandbox import cgroup
 from jobs.sandbox.box import Box, End, Limits, Mount, Sandbox
 from jobs.sandbox.bubblewrap import Bubblewrap
 from jobs.sandbox.plain import Plain
-from jobs.sandbox.profile import Bwrap
+from jobs.sandbox.profile import SYSTEM_PATH, Bwrap
 
 OLDEST = (0, 8)
 """The first bubblewrap that can close user namespaces inside (`--disable-userns`)."""
@@ -72,23 +73,30 @@ def _version(program: str) -> tuple[int, ...]:
 def _trouble(sandbox: Sandbox) -> str | None:
     """Why a box can't be made, or None when one was."""
     said: list[bytes] = []
-    user = sandbox.user(0)
-    with tempfile.TemporaryDirectory() as folder:
-        if user is not None:
-            os.chown(folder, user, user)
-        box = Box(
-            name=f"check-{os.getpid()}",
-            argv=["touch", "/build/works"],
-            directory="/build",
-            limits=Limits(seconds=10, memory=64, processes=16, file_size=1),
-            mounts=[Mount(Path(folder), "/build", writable=True)],
-            environment={"PATH": "/usr/bin:/bin"},
-            user=user,
-        )
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            box = _trial(Path(folder), sandbox.user(0))
             outcome = sandbox.run(box, lambda _, chunk: said.append(chunk), lambda: False)
-        except (PlatformError, OSError) as error:
-            return b"".join(said).decode(errors="replace").strip() or str(error)
-        if outcome.end is End.EXITED and outcome.code == 0:
-            return None
-        return b"".join(said).decode(errors="replace").strip() or f"it ended with {outcome.code}"
+    except (PlatformError, OSError) as error:
+        return _last_line(said) or str(error)
+    if outcome.end is End.EXITED and outcome.code == 0:
+        return None
+    return _last_line(said) or f"it ended with {outcome.code}"
+
+
+def _trial(folder: Path, user: int | None) -> Box:
+    if user is not None:
+        os.chown(folder, user, user)
+    return Box(
+        name=f"check-{os.getpid()}-{time.monotonic_ns()}",
+        argv=["touch", "/build/works"],
+        directory="/build",
+        limits=Limits(seconds=10, memory=64, processes=16, file_size=1),
+        mounts=[Mount(folder, "/build", writable=True)],
+        environment={"PATH": SYSTEM_PATH},
+        user=user,
+    )
+
+
+def _last_line(said: list[bytes]) -> str:
+    return b"".join(said).decode(errors="replace").strip().rpartition("\n")[2]
