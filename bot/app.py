@@ -12,13 +12,19 @@ from starlette.routing import Route
 
 from bot import health
 from bot.answers import refusal
+from bot.api import stream
+from bot.api.feed import Feeds
 from bot.app_secrets import AppSecrets
+from bot.console import routes as console
+from bot.console.access import Access, console_key
+from bot.console.pages import Pages
 from bot.keys import webhook_secrets
 from bot.ledger import Ledger
 from bot.log import logger
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store.engine import open_engine
+from bot.transcript import Transcript
 from bot.vault import open_vault
 from bot.webhook import Webhook
 
@@ -34,12 +40,16 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
     ledger = Ledger(engine, Queue(redis))
     app_secrets = AppSecrets(engine, open_vault(settings))
+    transcript = Transcript(settings.home / "logs", redis)
+    feeds = Feeds(engine, transcript, settings.redis)
+    access = Access(console_key(settings), public_url=settings.public_url)
     webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         ledger.start()
         yield
+        await feeds.close()
         await ledger.stop()
         redis.close()
         engine.dispose()
@@ -50,7 +60,8 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
         routes=[
             Route("/webhooks/github", webhook),
             *health.routes(settings, engine, redis),
-            # The routes of the console and of the streams are added here.
+            *console.routes(pages=Pages(settings), engine=engine, transcript=transcript, access=access),
+            *stream.routes(feeds=feeds, allows=access.allows),
         ],
     )
     app.router.redirect_slashes = False

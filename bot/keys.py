@@ -24,6 +24,19 @@ def encryption_keys(settings: Settings, make: Callable[[], bytes]) -> list[bytes
     return given or _lines(settings.home / "keys" / "encryption.key", make)
 
 
+def known_secrets(settings: Settings) -> list[bytes]:
+    """Every secret of this instance, whatever it is for: none may show in a log."""
+    given = (settings.github_token, settings.github_private_key, settings.edge_dns_token)
+    found = [secret.get_secret_value().encode() for secret in given if secret is not None]
+    found += [secret.get_secret_value().encode() for secret in settings.encryption_key]
+    found += webhook_secrets(settings)
+    if settings.github_private_key_file is not None:
+        found.append(settings.github_private_key_file.read_bytes().strip())
+    for path in sorted((settings.home / "keys").iterdir()):
+        found += [line.strip() for line in path.read_bytes().splitlines() if line.strip()]
+    return found
+
+
 def _lines(path: Path, make: Callable[[], bytes]) -> list[bytes]:
     if not path.exists():
         _create(path, make())

@@ -42,72 +42,86 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", extra="ignore", frozen=True)
 
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
-        Path(".slipway"), description="Folder of all state: database, artifacts, logs, caches, keys."
+        default=Path(".slipway"), description="Folder of all state: database, artifacts, logs, caches, keys."
     )
     database_url: str | None = Field(
-        None, description="SQLAlchemy URL of the store. Default: SQLite at `$HOME/slipway.db`."
+        default=None, description="SQLAlchemy URL of the store. Default: SQLite at `$HOME/slipway.db`."
     )
     redis_url: str | None = Field(
-        None,
+        default=None,
         description="Redis or Valkey, 6.2 or newer. Default: an embedded Valkey on a socket in the home.",
     )
     artifacts_url: str | None = Field(
-        None, description="Where releases are kept. Default: `file://$HOME/artifacts`."
+        default=None, description="Where releases are kept. Default: `file://$HOME/artifacts`."
     )
-    web_address: Address = Field("127.0.0.1:8000", description="Where the web process listens.")
-    edge_address: Address = Field(":8080", description="Where the edge serves sites.")
+    web_address: Address = Field(default="127.0.0.1:8000", description="Where the web process listens.")
+    edge_address: Address = Field(default=":8080", description="Where the edge serves sites.")
     edge_tls: str = Field(
-        "off",
+        default="off",
         description="`off`, `on-demand`, `files`, or `dns:<provider>` for a wildcard certificate by DNS-01.",
     )
     edge_tls_certificate: Path | None = Field(
-        None, description="With `EDGE_TLS=files`: the certificate chain, PEM."
+        default=None, description="With `EDGE_TLS=files`: the certificate chain, PEM."
     )
-    edge_tls_key: Path | None = Field(None, description="With `EDGE_TLS=files`: its private key, PEM.")
+    edge_tls_key: Path | None = Field(
+        default=None, description="With `EDGE_TLS=files`: its private key, PEM."
+    )
     edge_dns_token: SecretStr | None = Field(
-        None, description="With `EDGE_TLS=dns:<provider>`: the provider's API token."
+        default=None, description="With `EDGE_TLS=dns:<provider>`: the provider's API token."
     )
     edge_caddy: Path | None = Field(
-        None, description="Another Caddy binary, such as one with a DNS provider's module."
+        default=None, description="Another Caddy binary, such as one with a DNS provider's module."
     )
     public_url: str = Field(
-        "http://localhost:8000", description="This instance as GitHub and people reach it."
+        default="http://localhost:8000", description="This instance as GitHub and people reach it."
     )
-    preview_domain: str = Field("localhost", description="Sites are served one label below this domain.")
-    github_api_url: str = Field("https://api.github.com", description="GitHub's REST API.")
-    github_url: str = Field("https://github.com", description="GitHub's pages and git repositories.")
-    github_app_id: str | None = Field(None, description="The GitHub App's id or client id.")
-    github_private_key: SecretStr | None = Field(None, description="The App's private key, PEM.")
-    github_private_key_file: Path | None = Field(None, description="The same, as a file.")
+    preview_domain: str = Field(
+        default="localhost", description="Sites are served one label below this domain."
+    )
+    github_api_url: str = Field(default="https://api.github.com", description="GitHub's REST API.")
+    github_url: str = Field(default="https://github.com", description="GitHub's pages and git repositories.")
+    github_app_id: str | None = Field(default=None, description="The GitHub App's id or client id.")
+    github_private_key: SecretStr | None = Field(default=None, description="The App's private key, PEM.")
+    github_private_key_file: Path | None = Field(default=None, description="The same, as a file.")
     github_webhook_secret: Secrets = Field(
         default_factory=list[SecretStr],
         description="Webhook secrets, comma-separated while rotating. Default: one made in the home by `up`.",
     )
-    github_token: SecretStr | None = Field(None, description="A token, instead of a GitHub App.")
-    github_writes_per_minute: int = Field(80, ge=1, description="Content writes to GitHub, per installation.")
-    github_writes_per_hour: int = Field(500, ge=1, description="Content writes to GitHub, per installation.")
+    github_token: SecretStr | None = Field(default=None, description="A token, instead of a GitHub App.")
+    github_writes_per_minute: int = Field(
+        default=80, ge=1, description="Content writes to GitHub, per installation."
+    )
+    github_writes_per_hour: int = Field(
+        default=500, ge=1, description="Content writes to GitHub, per installation."
+    )
     encryption_key: Secrets = Field(
         default_factory=list[SecretStr],
         description="Keys of secrets at rest (32 bytes, URL-safe base64), newest first. Default: in home.",
     )
-    build_concurrency: int = Field(2, ge=1, le=64, description="Deployments that this worker runs at once.")
-    build_timeout: int = Field(1800, ge=1, description="Seconds that a build may take.")
-    build_memory: int = Field(
-        2048, ge=64, description="MiB of memory that a build may use, where limits work."
+    build_concurrency: int = Field(
+        default=2, ge=1, le=64, description="Deployments that this worker runs at once."
     )
-    build_processes: int = Field(512, ge=16, description="Processes that a build may have at once.")
-    build_output: int = Field(1024, ge=1, description="MiB that one file written by a build may have.")
+    build_timeout: int = Field(default=1800, ge=1, description="Seconds that a build may take.")
+    build_memory: int = Field(
+        default=2048, ge=64, description="MiB of memory that a build may use, where limits work."
+    )
+    build_processes: int = Field(default=512, ge=16, description="Processes that a build may have at once.")
+    build_output: int = Field(
+        default=1024, ge=1, description="MiB that one file written by a build may have."
+    )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
-        "auto", description="The box that builds run in: `auto`, `bubblewrap`, `none`."
+        default="auto", description="The box that builds run in: `auto`, `bubblewrap`, `none`."
     )
     drain_seconds: int = Field(
-        60, ge=0, description="How long a stopping worker lets builds finish before it hands them back."
+        default=60,
+        ge=0,
+        description="How long a stopping worker lets builds finish before it hands them back.",
     )
-    max_file_bytes: int = Field(25 * MIB, ge=1, description="Largest file of a release, in bytes.")
-    max_files: int = Field(20_000, ge=1, description="Most files of a release.")
-    keep_releases: int = Field(10, ge=1, description="Releases kept per app besides the live ones.")
-    log_bytes: int = Field(64 * MIB, ge=1024, description="Bytes kept of one deployment's log.")
-    sweep_seconds: float = Field(5.0, gt=0, description="Pause between two sweeps.")
+    max_file_bytes: int = Field(default=25 * MIB, ge=1, description="Largest file of a release, in bytes.")
+    max_files: int = Field(default=20_000, ge=1, description="Most files of a release.")
+    keep_releases: int = Field(default=10, ge=1, description="Releases kept per app besides the live ones.")
+    log_bytes: int = Field(default=64 * MIB, ge=1024, description="Bytes kept of one deployment's log.")
+    sweep_seconds: float = Field(default=5.0, gt=0, description="Pause between two sweeps.")
 
     @cached_property
     def database(self) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from bot.clock import Clock, utc_now
+from bot.domain.app import App
 from bot.domain.deployment import Commit, Kind, Phase
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.release import Release
-from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
+from bot.errors import ErrorCode, PlatformError, SlipwayError
 from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.logs import DeploymentLog
@@ -47,7 +48,7 @@ class Tools:
     sandbox: Sandbox
     artifacts: ArtifactStore
     sites: Sites
-    open_log: Callable[[DeploymentId], DeploymentLog]
+    open_log: Callable[[App, DeploymentId], DeploymentLog]
 
 
 class Pipeline:
@@ -71,12 +72,12 @@ class Pipeline:
 
     def run(self, claim: Claim, watch: Watch) -> Release:
         """Run every step. Raises `StoppedError`, `OvertakenError`, `UserError` or `PlatformError`."""
-        log = self._tools.open_log(claim.deployment.id)
+        with reading(self._engine) as tx:
+            app = apps.get(tx, claim.environment.app_id)
+        log = self._tools.open_log(app, claim.deployment.id)
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
         try:
             workspace.mkdir(parents=True)
-            with reading(self._engine) as tx:
-                app = apps.get(tx, claim.environment.app_id)
             context = Context(
                 app=app,
                 environment=claim.environment,
@@ -153,9 +154,7 @@ class Pipeline:
         deployment = claim.deployment
         if not deployment.trigger.is_automatic or deployment.branch is None:
             return
-        head = self._tools.mirrors.newest_head(context.app, deployment.branch)
-        if head is None:
-            raise UserError(ErrorCode.BRANCH_GONE, branch=deployment.branch)
+        head = checkout.newest_head(context, self._tools.mirrors, deployment.branch)
         if head == deployment.sha:
             return
         order = Order(

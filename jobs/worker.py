@@ -33,7 +33,7 @@ _PAUSE_SECONDS = 0.2
 _RESPAWN_SECONDS = 1.0
 _HAND_BACK_SECONDS = 2.5
 # RQ's own recovery is not relied on; short times only keep its books tidy after a crash.
-_TIMES = {"worker_ttl": 45, "maintenance_interval": 30, "job_monitoring_interval": 10}
+_TTL, _MAINTENANCE, _MONITORING = 45, 30, 10
 
 Jobs = Mapping[str, Callable[..., None]]
 
@@ -52,9 +52,10 @@ def job_class_for(jobs: Jobs) -> type[Job]:
     class AllowedJob(Job):
         @property
         def func(self) -> Callable[..., None]:
-            if self.func_name not in jobs or self.instance is not None:
+            job = jobs.get(self.func_name or "")
+            if job is None or self.instance is not None:
                 raise PermissionError(f"'{self.func_name}' is not a job of Slipway's")
-            return jobs[self.func_name]
+            return job
 
     return AllowedJob
 
@@ -125,7 +126,9 @@ class Launcher:
             job_class=job_class_for(jobs_of(self._workshop)),
             work_horse_killed_handler=self._on_killed,
             log_job_description=False,
-            **_TIMES,
+            worker_ttl=_TTL,
+            maintenance_interval=_MAINTENANCE,
+            job_monitoring_interval=_MONITORING,
         )
         worker.work(logging_level="WARNING")
 

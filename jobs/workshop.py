@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from redis import Redis
 from sqlalchemy import Engine
 
 from bot.clock import Clock, utc_now
+from bot.domain.app import App
+from bot.domain.deployment import Commit
 from bot.domain.ids import DeliveryId, DeploymentId
+from bot.errors import UserError
 from bot.github import client
-from bot.github.pacing import Pacing
+from bot.github.pacing import Pacing, windows
+from bot.keys import known_secrets
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
+from bot.logs import DeploymentLog
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store import apps
@@ -19,6 +25,7 @@ from jobs import announce, recovery
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
 from jobs.git.mirrors import Mirrors
+from jobs.git.remotes import passwords_of
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
@@ -59,7 +66,27 @@ class Workshop:
         recovery.recover_deliveries(self.recovery)
         with reading(self.engine) as tx:
             found = apps.all_apps(tx)
-        recovery.reconcile_heads(self.recovery, self.queue, found, self.mirrors.newest_head)
+        recovery.reconcile_heads(self.recovery, self.queue, found, self._head)
+
+    def _head(self, app: App, branch: str) -> Commit | None:
+        try:
+            return Commit(self.mirrors.newest_head(app, branch))
+        except UserError:
+            return None
+
+
+@dataclass(frozen=True)
+class LogOpener:
+    """Opens deployments' logs, with every secret of this instance to be kept out of them."""
+
+    settings: Settings
+    redis: Redis
+
+    def open(self, app: App, deployment: DeploymentId) -> DeploymentLog:
+        """The log of a deployment, to be written on."""
+        secrets = [*known_secrets(self.settings), *passwords_of(app)]
+        limit = self.settings.log_bytes
+        return DeploymentLog(self.settings.home, deployment, self.redis, secrets, max_bytes=limit)
 
 
 def furnish(settings: Settings) -> Workshop:
@@ -69,12 +96,13 @@ def furnish(settings: Settings) -> Workshop:
     queue = Queue(redis)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
-    hub = client.connect(settings, Pacing(redis, settings))
+    hub = client.connect(settings, Pacing(redis, windows(settings)))
     mirrors = Mirrors(settings, hub.git_token)
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    tools = Tools(mirrors, sandbox, artifacts, sites, _open_log(settings, redis))
+    opener = LogOpener(settings, redis)
+    tools = Tools(mirrors, sandbox, artifacts, sites, opener.open)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
         settings=settings,

@@ -141,7 +141,7 @@ class Slipway:
         assert is_sha(after)
         guid = str(uuid.uuid4())
         payload = payloads.push(
-            full_name=f"acme/{slug}",
+            repository=f"acme/{slug}",
             repository_id=int.from_bytes(slug.encode()[-6:], "big"),
             ref=f"refs/heads/{branch}",
             before=before,

@@ -91,8 +91,8 @@ def show(slug: str, *, as_json: Json = False) -> None:
     instance = open_instance()
     with reading(instance.engine) as tx:
         app = find_app(tx, slug)
-        facts = {
-            **_facts(app),
+        facts = _facts(app)
+        listed: dict[str, list[dict[str, Any]]] = {
             "environments": _environments(tx, app, instance.settings),
             "deployments": [
                 {"deployment": f"DEP-{one.id}", "state": one.state, "commit": one.sha, "reason": one.reason}
@@ -100,20 +100,14 @@ def show(slug: str, *, as_json: Json = False) -> None:
             ],
         }
     if as_json:
-        _print_json(facts)
+        _print_json({**facts, **listed})
         return
-    console = Console(soft_wrap=True)
     for name, value in facts.items():
-        if isinstance(value, list):
-            console.print(f"{name}:")
-            for row in value:
-                console.print(
-                    "  " + "  ".join(str(part) for part in row.values()), markup=False, highlight=False
-                )
-        else:
-            console.print(
-                f"{name}: {value if value is not None else '(detected)'}", markup=False, highlight=False
-            )
+        sys.stdout.write(f"{name}: {'(detected)' if value is None else value}\n")
+    for heading, rows in listed.items():
+        sys.stdout.write(f"{heading}:\n")
+        for row in rows:
+            sys.stdout.write("  " + "  ".join(str(part) for part in row.values()) + "\n")
 
 
 def _check(field: str, value: str, ok: bool, expected: str) -> None:

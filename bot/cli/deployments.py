@@ -4,6 +4,7 @@ import getpass
 import json
 import sys
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from bot.store.engine import reading
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Environment = Annotated[str, typer.Option(help="The environment.")]
 _POLL_SECONDS = 0.05
+_ALL = 10_000_000
 
 
 def logs(
@@ -35,9 +37,11 @@ def logs(
     with reading(instance.engine) as tx:
         found = find_deployment(tx, deployment)
     reader = LogReader(connect(instance.settings.redis), instance.settings.home)
-    lines = reader.follow(found.id, after=after) if follow else reader.read(found.id, after=after)
+    lines = reader.follow(found.id, after, ended=lambda: _now(instance, found).state.is_final)
+    if not follow:
+        lines = reader.read(found.id, after, limit=_ALL)
     for line in lines:
-        text = json.dumps(line.as_json()) if as_json else f"{line.number:>5}  {line.step:<9} {line.text}"
+        text = json.dumps(asdict(line)) if as_json else f"{line.n:>5}  {line.step:<9} {line.text}"
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     if follow and _ended(instance, found).state is not State.SUCCEEDED:
@@ -95,13 +99,15 @@ def explain(guid: str, *, as_json: Json = False) -> None:
 COMMANDS = (logs, cancel, rollback, resume, explain)
 
 
+def _now(instance: Instance, deployment: Deployment) -> Deployment:
+    with reading(instance.engine) as tx:
+        return deployments.get(tx, deployment.id)
+
+
 def _ended(instance: Instance, deployment: Deployment) -> Deployment:
-    while True:
-        with reading(instance.engine) as tx:
-            found = deployments.get(tx, deployment.id)
-        if found.state.is_final:
-            return found
+    while not (found := _now(instance, deployment)).state.is_final:
         time.sleep(_POLL_SECONDS)
+    return found
 
 
 def _tell(deployment: Deployment, *, as_json: bool) -> None:

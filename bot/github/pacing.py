@@ -15,6 +15,8 @@ from uuid import uuid4
 from redis import Redis
 from redis.exceptions import RedisError
 
+from bot.settings import Settings
+
 T = TypeVar("T")
 _SCRIPT = """
 local writes, hold = KEYS[1], KEYS[2]
@@ -47,6 +49,11 @@ class Window:
 
     seconds: float
     writes: int
+
+
+def windows(settings: Settings) -> tuple[Window, ...]:
+    """How many content writes the settings allow."""
+    return Window(60, settings.github_writes_per_minute), Window(3600, settings.github_writes_per_hour)
 
 
 class Pacing:

@@ -29,7 +29,7 @@ from bot.github.errors import (
     SuspendedError,
     UnreachableError,
 )
-from bot.github.pacing import Pacing, Window
+from bot.github.pacing import Pacing, windows
 from bot.github.wire import Patience, Wire
 from bot.log import logger
 from bot.settings import Settings
@@ -112,11 +112,7 @@ class Session:
         patience: Patience | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        windows = (
-            Window(60, settings.github_writes_per_minute),
-            Window(3600, settings.github_writes_per_hour),
-        )
-        self.pacing = pacing or Pacing(None, windows)
+        self.pacing = pacing or Pacing(None, windows(settings))
         self._base_url = settings.github_api_url
         self._wire = Wire(self._base_url, patience or Patience())
         self._clock = clock

@@ -28,6 +28,12 @@ def mask(text: str) -> str:
     return _USERINFO.sub("***@", text)
 
 
+def passwords_of(app: App) -> list[str]:
+    """What a user wrote into an app's clone URL to sign in with, as written and as meant."""
+    parts = urlsplit(app.clone_url)
+    return [parts.password, unquote(parts.password)] if parts.password else []
+
+
 def remote_of(app: App, github_url: str, credentials: Credentials) -> Remote:
     """The remote of an app. A token is sent to GitHub's own host and to no other.
 

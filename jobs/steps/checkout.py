@@ -52,6 +52,14 @@ class _Tree:
             rmtree(self.files)
 
 
+def newest_head(context: Context, mirrors: Mirrors, branch: str) -> Sha:
+    """The commit that a branch points at now. Raises as `Mirrors.newest_head` does, and `StoppedError`."""
+    try:
+        return mirrors.newest_head(context.app, branch, stopped=context.stopped)
+    except GitStoppedError as stopped:
+        raise StoppedError from stopped
+
+
 def run(context: Context, mirrors: Mirrors) -> Source:
     """Make the deployment's commit available and bring the environment's work tree to it.
 

@@ -12,7 +12,6 @@ from bot.domain.deployment import Phase
 from bot.domain.ids import Digest
 from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.artifacts import index, manifest
-from jobs.artifacts.disk import DiskStore
 from jobs.artifacts.manifest import File, Manifest
 from jobs.artifacts.packing import Packing, pack
 from jobs.artifacts.store import Batch
@@ -35,7 +34,7 @@ class Packed:
     new_bytes: int
 
 
-def run(context: Context, output: Path, plan: Plan) -> Packed:
+def run(context: Context, output: Path, plan: Plan, artifacts: ArtifactStore) -> Packed:
     """Pack the output directory, `plan.output` below the app's root; nothing writes there any more.
 
     Raises `UserError` for an output that is missing, empty or above the limits, `PlatformError` when the
@@ -49,7 +48,7 @@ def run(context: Context, output: Path, plan: Plan) -> Packed:
     is_source = not plan.install and not plan.build
     remembered = index.path_of(context.settings.home / "caches", context.environment.id)
     with _troubles_named(context):
-        with DiskStore(context.settings.artifacts).batch() as batch:
+        with artifacts.batch() as batch:
             last = index.recall(remembered, batch)
             same = last.unchanged(tree.files) if is_source else {}
             variants = Variants(context.settings.artifacts / "variants", batch, last.variants())

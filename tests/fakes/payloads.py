@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """GitHub's webhook payloads as dictionaries, shaped as GitHub sends them.
 
 https://docs.github.com/webhooks/webhook-events-and-payloads#push
@@ -26,31 +25,10 @@ def push(
     """A push; zeros as `before` mean that the ref is new, as `after` that it was deleted."""
     deleted = after == ZEROS
     commit = None if deleted else _commit(after, message, login, f"{url}/{repository}")
-=======
-from typing import Any
-
-
-def push(
-    repository: str,
-    ref: str,
-    before: str,
-    after: str,
-    *,
-    repository_id: int = 1,
-    message: str = "a change",
-    author: str = "somebody",
-    installation_id: int | None = None,
-) -> dict[str, Any]:
-    """A push as GitHub sends it, as far as Slipway reads it."""
-    owner, _, name = repository.partition("/")
-    commit = {"id": after, "message": message, "author": {"name": author, "username": author}}
-    gone = set(after) == {"0"}
->>>>>>> github
     payload: dict[str, Any] = {
         "ref": ref,
         "before": before,
         "after": after,
-<<<<<<< HEAD
         "repository": _repository(repository, repository_id, default_branch, url),
         "pusher": {"name": login, "email": f"{login}@example.org"},
         "sender": _user(login, url),
@@ -121,24 +99,3 @@ def _repository(full_name: str, number: int, default_branch: str, url: str) -> d
 
 def _user(login: str, url: str) -> dict[str, Any]:
     return {"login": login, "id": 1, "type": "User", "site_admin": False, "html_url": f"{url}/{login}"}
-=======
-        "created": set(before) == {"0"},
-        "deleted": gone,
-        "forced": False,
-        "head_commit": None if gone else commit,
-        "commits": [] if gone else [commit],
-        "repository": {
-            "id": repository_id,
-            "name": name,
-            "full_name": repository,
-            "clone_url": f"https://github.com/{repository}.git",
-            "default_branch": "main",
-            "owner": {"login": owner, "name": owner},
-        },
-        "pusher": {"name": author},
-        "sender": {"login": author, "type": "User"},
-    }
-    if installation_id is not None:
-        payload["installation"] = {"id": installation_id}
-    return payload
->>>>>>> github

@@ -13,7 +13,7 @@ def test_200_deliveries_of_one_guid_are_one_deployment(slipway: Slipway, make_re
     sha = repository.commit({"index.html": "echo"}, "Echo")
     app = slipway.create_app(repository, "echo")
     payload = payloads.push(
-        full_name="acme/echo", repository_id=1234, ref="refs/heads/main", before="0" * 40, after=sha
+        repository="acme/echo", repository_id=1234, ref="refs/heads/main", before="0" * 40, after=sha
     )
     guid = str(uuid.uuid4())
     with ThreadPoolExecutor(20) as pool:
