@@ -1,6 +1,8 @@
 """A release: the immutable result of a build, a manifest of content-addressed files."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,14 +11,14 @@ from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
 _ADJECTIVES = """
 amber bold brave bright calm clear cool crisp deep eager early fair fast fine fresh gentle glad golden grand
 green happy honest jolly keen kind light lively lucky mellow merry mild neat noble pale plain proud quick
-quiet rapid ready rich royal sharp shiny silent silver smooth snowy solid spry steady still sunny swift tidy true
-vivid warm wise witty young zesty
+quiet rapid ready rich royal sharp shiny silent silver smooth snowy solid spry steady still sunny swift tidy
+true vivid warm wise witty young zesty
 """.split()
 _ANIMALS = """
 badger bear beaver bison crane deer dolphin dove duck eagle egret elk falcon ferret finch fox gecko goose gull
 hare hawk heron ibis jackal jay kestrel kite koala lark lemur lion lynx magpie marten mole moose newt otter
-owl panda pelican petrel pika plover puffin quail rabbit raven robin salmon seal shrew sparrow stork swan swift
-tern tiger toad trout turtle vole whale wolf wren
+owl panda pelican petrel pika plover puffin quail rabbit raven robin salmon seal shrew sparrow stork swan
+swift tern tiger toad trout turtle vole whale wolf wren
 """.split()
 
 
@@ -44,3 +46,18 @@ def release_name(app: AppId, number: int) -> str:
     adjective = _ADJECTIVES[int.from_bytes(seed[:2], "big") % len(_ADJECTIVES)]
     animal = _ANIMALS[int.from_bytes(seed[2:4], "big") % len(_ANIMALS)]
     return f"{adjective}-{animal}-{number}"
+
+
+def releases_to_keep(releases: Iterable[Release], live: Collection[ReleaseId], keep: int) -> set[ReleaseId]:
+    """The releases that must not be swept away: the live ones, and the newest `keep` others of each app.
+
+    `live` are those that something needs now: an environment, or a deployment that is not finished.
+    """
+    kept: set[ReleaseId] = set()
+    spare: Counter[AppId] = Counter()
+    for release in sorted(releases, key=lambda release: release.number, reverse=True):
+        if release.id not in live:
+            spare[release.app_id] += 1
+        if release.id in live or spare[release.app_id] <= keep:
+            kept.add(release.id)
+    return kept
