@@ -74,6 +74,10 @@ _DEPLOYMENT = Deployment(
 )
 
 
+def _ignore(_phase: Phase, _command: str, _code: int) -> None:
+    pass
+
+
 @dataclass
 class Bench:
     """A home, an output directory in it, and the log of the last context."""
@@ -101,7 +105,7 @@ class Bench:
             log=self.log,
             workspace=self.home / "work",
             stopped=lambda: self.stop,
-            ran=lambda phase, command, code: None,
+            ran=_ignore,
         )
 
     def said(self) -> str:

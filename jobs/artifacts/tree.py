@@ -6,6 +6,7 @@ Hard links need no such care: a build can't make one across the mounts of its bo
 it could as well have copied the bytes; packaging copies them too and never keeps the inode.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import msgspec
 
 _LONGEST = 1024
 _ENTRIES_PER_FILE = 10
+_SWAPPED = (errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.ENXIO)
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True):
@@ -64,12 +66,17 @@ def scan(root: str, *, max_files: int, check: Callable[[], None]) -> Tree:
 
 
 def open_seen(path: str, expected: Seen, *, directory: bool = False) -> int:
-    """Open what a scan saw, for reading, and nothing else. Raises `OSError`, among it `ESTALE`-like changes.
+    """Open what a scan saw, for reading, and nothing else. Raises `ChangedError`, `PermissionError`.
 
     Folders on the way may have been swapped for links: the inode that came out tells.
     """
     kind = os.O_DIRECTORY if directory else os.O_NONBLOCK
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind)
+    except OSError as error:
+        if error.errno in _SWAPPED:
+            raise ChangedError(path) from error
+        raise
     found = os.fstat(descriptor)
     if (found.st_dev, found.st_ino) != (expected.device, expected.inode):
         os.close(descriptor)

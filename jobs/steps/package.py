@@ -42,7 +42,8 @@ def run(context: Context, output: Path, plan: Plan, artifacts: ArtifactStore) ->
     """
     root = _real_root(context, output, plan)
     scanned = time.time_ns()
-    tree = _scan(context, root)
+    with _troubles_named(context):
+        tree = _scan(context, root)
     _say_left_out(context, tree.left_out)
     _check_limits(context, tree)
     is_source = not plan.install and not plan.build
@@ -76,7 +77,7 @@ def _real_root(context: Context, output: Path, plan: Plan) -> str:
     if not inside:
         _say(context, f"{_shown(plan.output)} is a link that leaves the app's directory")
     if not inside or not os.path.isdir(root):  # noqa: PTH112
-        raise UserError(ErrorCode.OUTPUT_MISSING, path=plan.output)
+        raise UserError(ErrorCode.OUTPUT_MISSING, directory=plan.output)
     return root
 
 
@@ -108,7 +109,7 @@ def _contents(tree: Tree, same: dict[str, File], stored: list[Packing]) -> dict[
 
 def _seal(batch: Batch, plan: Plan, files: dict[str, File], stored: list[Packing]) -> Packed:
     if not files:
-        raise UserError(ErrorCode.OUTPUT_EMPTY, path=plan.output)
+        raise UserError(ErrorCode.OUTPUT_EMPTY, directory=plan.output)
     redirects, headers = files.pop("_redirects", None), files.pop("_headers", None)
     whole = Manifest(files, redirects and redirects.digest, headers and headers.digest)
     new = [one.file.size for one in stored if one.new]
@@ -130,7 +131,9 @@ def _troubles_named(context: Context) -> Generator[None]:
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
-        raise PlatformError(ErrorCode.DISK_FULL, path=str(context.settings.artifacts)) from error
+        raise PlatformError(
+            ErrorCode.DISK_FULL, detail=f"{error.strerror}: {context.settings.artifacts}"
+        ) from error
 
 
 def _report(context: Context, packed: Packed) -> None:

@@ -45,14 +45,15 @@ def _site(folder: Path, files: int, size: int, suffix: str) -> None:
 
 
 def _timed(name: str, work: Callable[[], T]) -> T:
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     result = work()
-    print(f"  {name:34} {(time.perf_counter() - begun) * 1000:8.0f} ms")
+    wall, used = time.perf_counter() - begun, time.process_time() - cpu
+    sys.stdout.write(f"  {name:34} {wall * 1000:8.0f} ms {used * 1000:8.0f} ms CPU\n")
     return result
 
 
 def _measure(home: Path, files: int, size: int, suffix: str) -> None:
-    print(f"{files:,} files of {size:,} bytes, {suffix}")
+    sys.stdout.write(f"{files:,} files of {size:,} bytes, {suffix}\n")
     bench = Bench(home)
     _site(bench.output, files, size, suffix)
     time.sleep(0.2)
