@@ -73,7 +73,7 @@ class Instance:
         assert self.leases.finish(claim, State.SUCCEEDED, f"{release.name} is live")
 
     def fail(self, claim: Claim, failure: Failure) -> None:
-        assert self.leases.finish(claim, State.FAILED, "the build failed", failure)
+        assert self.leases.finish(claim, State.FAILED, "the build failed", failure=failure)
 
     def close(self) -> None:
         self.engine.dispose()

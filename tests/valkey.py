@@ -66,6 +66,10 @@ class Valkey:
         self.kill()
         shutil.rmtree(self.folder)
 
+    def client(self) -> Redis:
+        """A patient client of its own."""
+        return Redis.from_url(self.url)
+
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)

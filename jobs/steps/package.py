@@ -14,7 +14,7 @@ from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.artifacts import index, manifest
 from jobs.artifacts.manifest import File, Manifest
 from jobs.artifacts.packing import Packing, pack
-from jobs.artifacts.store import Batch
+from jobs.artifacts.store import ArtifactStore, Batch
 from jobs.artifacts.tree import ChangedError, Seen, TooManyEntriesError, Tree, scan
 from jobs.artifacts.variants import Variants
 from jobs.steps.context import Context, Plan

@@ -61,7 +61,7 @@ def _measure(home: Path, files: int, size: int, suffix: str) -> None:
     source, built = plan(build=()), plan()
 
     def pack(how: Plan) -> Digest:
-        return package.run(bench.context(), bench.output, how).manifest
+        return package.run(bench.context(), bench.output, how, bench.store).manifest
 
     first = _timed("cold", lambda: pack(source))
     _timed("source, nothing changed", lambda: pack(source))

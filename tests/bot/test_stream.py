@@ -87,11 +87,9 @@ def numbers(frames: Iterator[dict[str, Any]], count: int | None = None) -> list[
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Generator[Valkey]:
-    valkey = Valkey(tmp_path / "valkey")
-    valkey.start()
-    yield valkey
-    valkey.stop()
+def valkey() -> Generator[Valkey]:
+    with Valkey() as valkey:
+        yield valkey
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def test_200_deliveries_of_one_guid_are_one_deployment(slipway: Slipway, make_re
     )
     guid = str(uuid.uuid4())
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: slipway.deliver("push", payload, guid), range(200)))
+        answers = list(pool.map(slipway.deliver, ["push"] * 200, [payload] * 200, [guid] * 200))
     assert {answer.status_code for answer in answers} == {202}
     assert sum(not answer.json().get("duplicate", False) for answer in answers) == 1
     assert slipway.ended(slipway.deployment_of(guid).id).state is State.SUCCEEDED
@@ -31,7 +31,7 @@ def test_500_pushes_make_a_handful_of_builds_and_the_last_commit_is_live(
     shas = repository.commit_many(500, "index.html", "commit {}")
     app = slipway.create_app(repository, "storm")
     with ThreadPoolExecutor(8) as pool:
-        guids = list(pool.map(lambda sha: slipway.push("storm", sha), shas))
+        guids = list(pool.map(slipway.push, ["storm"] * 500, shas))
 
     def settled() -> list[Deployment]:
         made = slipway.deployments(app)

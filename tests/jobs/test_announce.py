@@ -258,7 +258,7 @@ def test_one_that_never_started_gets_only_its_status(house: House, fake: FakeGit
 def test_a_failure_says_whose_it_is(house: House, fake: FakeGitHub, blame: Blame, state: str):
     found = house.push(1)
     failure = Failure("no-text-for-this", {"code": 1}, blame)
-    house.leases.finish(house.claim(), State.FAILED, "the build " + "failed " * 40, failure)
+    house.leases.finish(house.claim(), State.FAILED, "the build " + "failed " * 40, failure=failure)
     announce(house.tools, found)
     shown = fake.status_of(REPOSITORY, sha(1), CONTEXT)
     assert shown is not None
@@ -301,7 +301,7 @@ def test_a_rollback_is_a_deployment_of_the_released_commit(house: House, fake: F
 def test_an_older_deployment_of_a_commit_does_not_speak_over_a_newer_one(house: House, fake: FakeGitHub):
     older = house.push(1)
     house.leases.finish(
-        house.claim(), State.FAILED, "broken", Failure(ErrorCode.UNEXPECTED, {}, Blame.PLATFORM)
+        house.claim(), State.FAILED, "broken", failure=Failure(ErrorCode.UNEXPECTED, {}, Blame.PLATFORM)
     )
     newer = house.deploy(1)
     announce(house.tools, older)
@@ -316,7 +316,7 @@ def test_after_an_outage_github_shows_what_is_true(house: House, fake: FakeGitHu
     fake.fail_next(1000, 503)
     found = [house.deploy(number) for number in (1, 2)]
     last = house.push(3)
-    house.leases.finish(house.claim(), State.FAILED, "broken", Failure("x", {}, Blame.USER))
+    house.leases.finish(house.claim(), State.FAILED, "broken", failure=Failure("x", {}, Blame.USER))
     announce(house.tools, last)
     assert fake.said() == []
     assert set(house.owed()) == {*found, last}

@@ -72,7 +72,7 @@ def test_two_packagings_at_once_of_the_same_content(tmp_path: Path):
     results: list[package.Packed] = []
 
     def work(bench: Bench) -> None:
-        results.append(package.run(bench.context(), bench.output, plan()))
+        results.append(package.run(bench.context(), bench.output, plan(), bench.store))
 
     threads = [threading.Thread(target=work, args=(bench,)) for bench in benches]
     for thread in threads:
@@ -95,7 +95,7 @@ def test_a_killed_packaging_leaves_a_store_that_works(tmp_path: Path):
     assert not store.has(_digest(b"half done"))
     bench.output.mkdir(parents=True)
     (bench.output / "index.html").write_bytes(b"half done")
-    packed = package.run(bench.context(), bench.output, plan())
+    packed = package.run(bench.context(), bench.output, plan(), bench.store)
     assert packed.new_files == 1
     _must_be_sound(store, packed.manifest)
     # The lock died with its holder, so the sweep gets it at once.

@@ -28,7 +28,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def _pack(bench: Bench, *, build: tuple[str, ...] = ("make",)) -> package.Packed:
-    return package.run(bench.context(), bench.output, plan(build=build))
+    return package.run(bench.context(), bench.output, plan(build=build), bench.store)
 
 
 def _manifest(bench: Bench, packed: package.Packed) -> Manifest:
@@ -265,12 +265,12 @@ def test_a_damaged_index_is_ignored(bench: Bench):
 def test_limits_are_facts_before_any_content_is_stored(bench: Bench):
     _write(bench.output, {"big.bin": b"x" * 2000, "bigger.bin": b"x" * 3000, "ok.html": b"x"})
     with pytest.raises(UserError) as caught:
-        package.run(bench.context(max_file_bytes=1000), bench.output, plan())
+        package.run(bench.context(max_file_bytes=1000), bench.output, plan(), bench.store)
     assert caught.value.code is ErrorCode.FILE_TOO_LARGE
     assert caught.value.facts == {"path": "bigger.bin", "size": 3000, "limit": 1000}
     assert "big.bin: 2 KB, above the limit of 1 KB" in bench.said()
     with pytest.raises(UserError) as caught:
-        package.run(bench.context(max_files=2), bench.output, plan())
+        package.run(bench.context(max_files=2), bench.output, plan(), bench.store)
     assert caught.value.facts == {"count": 3, "limit": 2}
     assert not bench.artifacts.exists()
 
@@ -279,7 +279,7 @@ def test_a_flood_of_entries_ends_the_walk(bench: Bench):
     for number in range(25):
         (bench.output / f"folder-{number}").mkdir()
     with pytest.raises(UserError) as caught:
-        package.run(bench.context(max_files=2), bench.output, plan())
+        package.run(bench.context(max_files=2), bench.output, plan(), bench.store)
     assert caught.value.facts == {"count": 20, "limit": 2}
 
 
@@ -304,7 +304,7 @@ def test_a_folder_above_the_output_may_not_be_a_link_out_either(bench: Bench):
     _write(bench.home / "elsewhere", {"public/secret.html": b"the host's"})
     (bench.home / "work" / "build").symlink_to(bench.home / "elsewhere")
     with pytest.raises(UserError) as caught:
-        package.run(bench.context(), bench.home / "work" / "build" / "public", plan(output="build/public"))
+        package.run(bench.context(), bench.home / "work" / "build" / "public", plan(output="build/public"), bench.store)
     assert caught.value.code is ErrorCode.OUTPUT_MISSING
 
 
@@ -327,14 +327,14 @@ def test_a_stop_ends_the_work_and_leaves_nothing(bench: Bench):
 
 def test_a_whole_site_of_source_is_its_own_output(bench: Bench):
     _write(bench.output, {"index.html": b"home", ".git/HEAD": b"ref"})
-    packed = package.run(bench.context(), bench.output, plan(output=".", build=()))
+    packed = package.run(bench.context(), bench.output, plan(output=".", build=(), bench.store))
     assert set(_manifest(bench, packed).files) == {"index.html"}
 
 
 def test_large_files_are_streamed(bench: Bench):
     content = hashlib.shake_256(b"large").digest(1 << 20) * 33
     _write(bench.output, {"video.mp4": content, "same.mp4": content})
-    packed = package.run(bench.context(max_file_bytes=len(content)), bench.output, plan())
+    packed = package.run(bench.context(max_file_bytes=len(content)), bench.output, plan(), bench.store)
     file = _manifest(bench, packed).files["video.mp4"]
     assert (file.digest, file.size) == (hashlib.sha256(content).hexdigest(), len(content))
     assert (packed.new_files, packed.files) == (1, 2)

@@ -94,7 +94,8 @@ def test_a_stopped_command_may_clean_up_and_is_gone_within_5_s(bench: Bench):
 
 def test_children_in_sessions_of_their_own_do_not_survive_nor_hold_the_run(bench: Bench):
     started = time.monotonic()
-    script = "(setsid sleep 4242.2 &) ; setsid sh -c 'sleep 4242.2 & sleep 4242.2' & env -i sleep 4242.2 & echo done"
+    script = "(setsid sleep 4242.2 &) ; setsid sh -c 'sleep 4242.2 & sleep 4242.2' & env -i sleep 4242.2 &"
+    script += " echo done"
     outcome = bench.run("sh", "-c", script)
     assert (outcome.end, outcome.code, bench.text) == (End.EXITED, 0, "done\n")
     assert time.monotonic() - started < 4
