@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from jobs.detection import detect
 from jobs.managers import NPM, choose_manager
 from jobs.snapshot import Snapshot, parse_package
+from tests.steady import steady
 
 
 def snapshot(*names: str, package: dict[str, Any] | None = None, **texts: str) -> Snapshot:
@@ -126,6 +127,7 @@ def test_without_a_package_json_there_is_no_package_manager():
     assert choose_manager(snapshot("package-lock.json")) is None
 
 
+@steady
 @given(st.binary() | st.text().map(str.encode))
 def test_any_package_json_is_read_or_refused(text: bytes):
     try:
