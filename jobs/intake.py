@@ -45,9 +45,16 @@ class PolicyUnknownError(Exception):
 
 @dataclass
 class _Batch:
-    """What one run has learned of repositories: a fetch that failed, by clone URL; empty when it did not."""
+    """What one run has learned of repositories, so that a burst of pushes asks once.
+
+    `fetched`: what went wrong with the fetch, by clone URL; empty when nothing did. `recipes`: the
+    slipway.toml by clone URL, branch and root directory.
+    """
 
     fetched: dict[str, str] = field(default_factory=dict[str, str])
+    recipes: dict[tuple[str, str, str], bytes | None] = field(
+        default_factory=dict[tuple[str, str, str], bytes | None]
+    )
 
 
 @dataclass
@@ -137,7 +144,7 @@ class Intake:
             if unsure and not last_attempt:
                 raise PolicyUnknownError(problem)
             return
-        case.policy = self._policy(case, event, kept)
+        case.policy = self._policy(case, event, kept, batch)
         if asks_for_changes(event, case.app, case.policy) and event.after is not None:
             case.changed = self._mirrors.changed(case.app, event.before, event.after)
 
@@ -150,10 +157,13 @@ class Intake:
                 batch.fetched[app.clone_url] = str(error.facts.get("detail", error))
         return batch.fetched[app.clone_url]
 
-    def _policy(self, case: _Case, event: PushEvent, kept: Policy | None) -> Policy:
+    def _policy(self, case: _Case, event: PushEvent, kept: Policy | None, batch: _Batch) -> Policy:
         """The policy part of slipway.toml at the default branch's head."""
         branch = event.repository.default_branch or case.app.production_branch
-        content = self._recipe_file(case.app, branch)
+        key = (case.app.clone_url, branch, case.app.root_directory)
+        if key not in batch.recipes:
+            batch.recipes[key] = self._recipe_file(case.app, branch)
+        content = batch.recipes[key]
         try:
             policy = policy_part(content) if content is not None else Policy()
         except UserError as error:

@@ -22,6 +22,7 @@ from bot.intake.recipe import Policy
 from tests.bot.test_events import json_objects, json_values
 from tests.fakes import payloads
 from tests.fakes.contexts import make_app
+from tests.steady import steady
 
 SHA, OTHER = "a" * 40, "b" * 40
 STAGING = Policy({"staging": "develop"})
@@ -154,6 +155,7 @@ def test_files_are_asked_for_only_where_a_rule_needs_them():
     assert not asks(rules, {"enabled": False})
 
 
+@steady
 @given(
     payload=json_objects | st.just(payloads.push(after=SHA, before=OTHER)),
     name=st.sampled_from(["push", "ping", "issue_comment"]),

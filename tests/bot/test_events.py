@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bot.intake.events import PushEvent, Unusable, Unused, is_branch, parse
 from tests.fakes import payloads
+from tests.steady import steady
 
 SHA, OTHER = "a" * 40, "b" * 40
 
@@ -94,6 +95,7 @@ def test_what_is_no_object_is_unusable(raw: bytes):
     assert isinstance(parse("push", raw), Unusable)
 
 
+@steady
 @given(
     field=st.sampled_from(["head_commit", "pusher", "sender", "installation", "forced", "commits", "x"]),
     value=json_values,
@@ -105,11 +107,13 @@ def test_wrong_types_in_what_is_not_essential_do_not_hurt(field: str, value: Any
     assert isinstance(event, PushEvent) or "out of range" in getattr(event, "reason", "")
 
 
+@steady
 @given(payload=json_objects, name=st.sampled_from(["push", "ping", "pull_request"]))
 def test_any_json_object_is_answered(payload: dict[str, Any], name: str):
     assert isinstance(parse(name, body(payload)), PushEvent | Unused | Unusable)
 
 
+@steady
 @given(path=st.lists(st.integers(0, 40), min_size=1, max_size=3), value=json_values)
 def test_a_mutated_push_is_answered(path: list[int], value: Any):
     payload: Any = payloads.push(after=SHA, before=OTHER, installation_id=5)
@@ -123,6 +127,7 @@ def test_a_mutated_push_is_answered(path: list[int], value: Any):
     assert isinstance(parse("push", body(payload)), PushEvent | Unusable)
 
 
+@steady
 @given(st.binary())
 def test_any_bytes_are_answered(raw: bytes):
     assert isinstance(parse("push", raw), Unusable)

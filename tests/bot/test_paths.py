@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.intake.paths import pattern_problem, touches
+from tests.steady import steady
 
 names = st.lists(st.sampled_from(["src", "docs", "a.ts", "README.md", "slipway.toml"]), min_size=1).map(
     "/".join
@@ -47,6 +48,7 @@ def test_the_verdict_tells_the_file_and_the_rule():
     assert touches(["!**/*.md"], "", ["src/x.md"]).rule == "the pattern '!**/*.md'"
 
 
+@steady
 @given(patterns=st.lists(names | names.map("!{}".format)), changed=st.lists(names), more=st.lists(names))
 def test_more_changed_files_never_make_a_change_not_count(
     patterns: list[str], changed: list[str], more: list[str]
@@ -55,6 +57,7 @@ def test_more_changed_files_never_make_a_change_not_count(
         assert touches(patterns, "", changed + more).touches
 
 
+@steady
 @given(root=names, changed=st.lists(names, min_size=1))
 def test_without_patterns_a_file_below_the_root_counts(root: str, changed: list[str]):
     assert touches([], root, [*changed, f"{root}/x"]).touches

@@ -14,6 +14,7 @@ from bot.intake.recipe import (
     policy_part,
     policy_to_json,
 )
+from tests.steady import steady
 
 WHOLE = b"""\
 # How the shop is built
@@ -86,6 +87,7 @@ def test_a_mistake_in_the_build_part_does_not_hide_the_policy():
         build_part(b"[policy]\nx = 1")
 
 
+@steady
 @given(st.binary() | st.text().map(str.encode) | st.text("[]={}\"'.\nab1,").map(str.encode))
 def test_any_file_is_read_or_refused(text: bytes):
     for read in (parse, build_part, policy_part):

@@ -1,0 +1,5 @@
+"""How properties are tried: as often as is quick, and without a deadline that a busy machine misses."""
+
+from hypothesis import settings
+
+steady = settings(deadline=None, max_examples=60)
