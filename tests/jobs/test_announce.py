@@ -1,3 +1,4 @@
+import shutil
 import threading
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
@@ -80,7 +81,9 @@ class House:
         self.engine.dispose()
 
     def announcing(self) -> Announcing:
-        github = connect(self.settings, patience=Patience(connect=0.5, total=0.8), clock=self.now)
+        github = connect(
+            self.settings, patience=Patience(connect=0.3, total=0.6, pauses=(0.01, 0.02)), clock=self.now
+        )
         self.opened.append(Announcing(self.lifecycle, github, self.settings, self.now))
         return self.opened[-1]
 
@@ -135,10 +138,19 @@ def sha(number: int) -> Sha:
     return Sha(f"{number:040x}")
 
 
-@pytest.fixture
-def house(fake: FakeGitHub, tmp_path: Path) -> Generator[House]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    engine = open_engine(f"sqlite:///{path}")
     migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def house(fake: FakeGitHub, empty_store: Path, tmp_path: Path) -> Generator[House]:
+    shutil.copy(empty_store, tmp_path / "store.db")
+    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
     house = House(engine, fake, tmp_path)
     yield house
     house.close()
