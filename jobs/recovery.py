@@ -31,10 +31,6 @@ KEPT = timedelta(days=3)
 """How long GitHub keeps a delivery for redelivery."""
 OVERLAP = timedelta(hours=1)
 """How far before the last check is looked again: attempts may be listed late and out of order."""
-MAX_PAGES = 20
-"""Pages of 100 deliveries that one run lists; the next run goes on where it stopped."""
-MAX_REQUESTS = 50
-"""Redeliveries that one run asks for."""
 MAX_TIMES = 5
 """How often one delivery is asked for."""
 
@@ -68,11 +64,17 @@ class Recovered(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Recovery:
-    """What recovery needs."""
+    """What recovery needs.
+
+    One run lists so many `pages` of 100 deliveries, and the next goes on where it stopped; it asks for
+    so many `redeliveries`.
+    """
 
     lifecycle: Lifecycle
     github: GitHub
     clock: Clock = utc_now
+    pages: int = 20
+    redeliveries: int = 50
 
 
 def last_check(tx: Tx) -> Recovered:
@@ -107,8 +109,8 @@ def _look(tools: Recovery, known: Recovered) -> None:
     now = tools.clock()
     oldest = now - KEPT
     since = max(oldest, known.checked_at - OVERLAP) if known.checked_at else oldest
-    listed, rest = _list(tools.github, None, since, MAX_PAGES)
-    pages_left = MAX_PAGES - (len(listed) + 99) // 100
+    listed, rest = _list(tools.github, None, since, tools.pages)
+    pages_left = tools.pages - (len(listed) + 99) // 100
     if rest is None and known.resume is not None and pages_left > 0:
         older, rest = _list(tools.github, known.resume, oldest, pages_left)
         listed += older
@@ -117,11 +119,10 @@ def _look(tools: Recovery, known: Recovered) -> None:
         if one.guid not in succeeded and one.guid not in known.open:
             known.open[one.guid] = _Open(one.id, one.delivered_at)
     with reading(tools.lifecycle.engine) as tx:
-        known.open = {
-            guid: one
-            for guid, one in known.open.items()
-            if guid not in succeeded and one.delivered_at > oldest and not deliveries.by_guid(tx, guid)
-        }
+        closed = succeeded | deliveries.known_guids(tx, list(known.open))
+    known.open = {
+        guid: one for guid, one in known.open.items() if guid not in closed and one.delivered_at > oldest
+    }
     known.resume = rest
     known.checked_at = now
 
@@ -146,8 +147,10 @@ def _ask_again(tools: Recovery, known: Recovered) -> None:
         for guid, one in known.open.items()
         if one.times < MAX_TIMES and (one.again_at is None or one.again_at <= now)
     ]
-    # The oldest first, so that they arrive in the order in which they happened.
-    for guid, one in sorted(due, key=lambda pair: pair[1].delivered_at)[:MAX_REQUESTS]:
+    # Those never asked for first; then the oldest, so that they arrive in the order in which they happened.
+    for guid, one in sorted(due, key=lambda pair: (pair[1].times, pair[1].delivered_at))[
+        : tools.redeliveries
+    ]:
         one.times += 1
         one.again_at = now + _FIRST_PAUSE * 2 ** (one.times - 1)
         try:

@@ -34,8 +34,6 @@ from bot.github.wire import Patience, Wire
 from bot.log import logger
 from bot.settings import Settings
 
-_PAUSES = (0.2, 0.6)
-"""Seconds before each repetition of a request that may be repeated."""
 _MARGIN = timedelta(minutes=10)
 """A token with less than this to live is not handed out: a long fetch may follow."""
 _SECONDARY = 60.0
@@ -114,7 +112,8 @@ class Session:
     ) -> None:
         self.pacing = pacing or Pacing(None, windows(settings))
         self._base_url = settings.github_api_url
-        self._wire = Wire(self._base_url, patience or Patience())
+        self._patience = patience or Patience()
+        self._wire = Wire(self._base_url, self._patience)
         self._clock = clock
         self._cache = MemCacheStrategy()
         self._app = _app_strategy(settings)
@@ -177,7 +176,7 @@ class Session:
         held = self.pacing.held(key)
         if held > 0:
             raise RetryLaterError(held, "GitHub asked for a pause")
-        pauses = iter(_PAUSES if call.method == "GET" or call.repeatable else ())
+        pauses = iter(self._patience.pauses if call.method == "GET" or call.repeatable else ())
         while True:
             try:
                 return self._send(strategy, call)

@@ -23,10 +23,14 @@ MAX_ANSWER = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds that a connection, and a whole exchange, may take."""
+    """Seconds that a connection, and a whole exchange, may take.
+
+    `pauses`: before each repetition of a request that may be repeated, after a fault that came at once.
+    """
 
     connect: float = 3.0
     total: float = 10.0
+    pauses: tuple[float, ...] = (0.2, 0.6)
 
 
 class Wire(httpx.BaseTransport):

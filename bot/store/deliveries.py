@@ -107,6 +107,15 @@ def by_guid(tx: Tx, guid: str) -> list[Delivery]:
     return [_delivery(row) for row in tx.execute(query).mappings()]
 
 
+def known_guids(tx: Tx, guids: Sequence[str]) -> set[str]:
+    """Those of some GUIDs that are stored, through whatever webhook."""
+    known: set[str] = set()
+    for start in range(0, len(guids), 500):
+        some = deliveries.c.guid.in_(guids[start : start + 500])
+        known.update(tx.scalars(sa.select(deliveries.c.guid).where(some)))
+    return known
+
+
 def by_key(tx: Tx, hook_id: str, guid: str) -> Delivery | None:
     """The delivery with that GUID through that webhook."""
     query = sa.select(*_FIELDS).where(deliveries.c.hook_id == hook_id, deliveries.c.guid == guid)

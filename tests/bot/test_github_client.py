@@ -34,7 +34,7 @@ STATUS = CommitStatus(
     "http://localhost:8000/deployments/DEP-1",
 )
 CREATION = DeploymentRequest(SHA, "shop/production", "Deploying", {"slipway": "DEP-1"}, True, False)
-SHORT = Patience(connect=0.5, total=0.8)
+SHORT = Patience(connect=0.3, total=0.6, pauses=(0.01, 0.02))
 
 
 @pytest.fixture(scope="module")
