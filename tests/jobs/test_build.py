@@ -82,7 +82,8 @@ class Yard:
             ),
             deployment=Deployment(
                 DeploymentId(self.attempts), AppId(3), EnvironmentId(1), Kind.BUILD, Trigger.PUSH,
-                State.RUNNING, Phase.BUILD, Sha("c" * 40), "main", "", "", "", "", None, None, None, None, 1, 0, 1, 0, False,
+                State.RUNNING, Phase.BUILD, Sha("c" * 40), "main", "", "", "", "", None, None,
+                None, None, 1, 0, 1, 0, False,
                 NOW, NOW, None,
             ),
             settings=self.settings,
