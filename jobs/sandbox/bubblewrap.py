@@ -58,10 +58,10 @@ class Bubblewrap:
 
     def _command(self, box: Box, reported: int, stack: ExitStack) -> runner.Started:
         if box.user is None:
-            front, program, hosts = [], str(self._bwrap.path), [str(mount.host) for mount in box.mounts]
+            reach, program = None, str(self._bwrap.path)
+            hosts = [str(mount.host) for mount in box.mounts]
         else:
-            front, hosts = profile.reach(self._bwrap, box)
-            program = profile.reached(self._bwrap)
+            reach, program, hosts = profile.reach(self._bwrap, box, box.user)
         sources = profile.Sources(
             passwd=_memory_file(stack, profile.PASSWD),
             group=_memory_file(stack, profile.GROUP),
@@ -71,10 +71,11 @@ class Bubblewrap:
         # Through a descriptor rather than argv, which everybody on the machine can read.
         told = _memory_file(stack, "".join(f"{argument}\0" for argument in inner))
         return runner.Started(
-            argv=[*front, program, "--args", str(told), "--", *box.argv],
+            argv=[program, "--args", str(told), "--", *box.argv],
             # bwrap's own environment is what /proc/1/environ shows inside, whatever it clears.
             environment={"PATH": _PATH, processes.MARK: box.name},
             directory=Path("/"),
+            reach=reach,
             descriptors=(told, sources.passwd, sources.group, reported),
         )
 

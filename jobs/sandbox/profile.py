@@ -19,8 +19,7 @@ ld.so.conf.d localtime mime.types nsswitch.conf pki protocols resolv.conf servic
 """.split()
 _PRIVATE = ("/etc/ssl/private", "/etc/pki/tls/private")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/run/current-system/sw")
-# What a box has instead of the reach of Slipway's own user: see `reach`.
-_REACH = "/tmp"  # noqa: S108 - a tmpfs of the box's own, not the machine's folder
+_REACH = "/tmp"  # noqa: S108 - a tmpfs over it, not the machine's folder
 
 
 @dataclass(frozen=True)
@@ -65,32 +64,25 @@ def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: b
         yield from ("--setenv", name, value)
 
 
-def reach(bwrap: Bwrap, box: Box) -> tuple[list[str], list[str]]:
-    """How an unprivileged user gets at the mounts, below whatever folder only root may enter.
+@dataclass(frozen=True)
+class Reach:
+    """What another user than Slipway's needs to be shown before it can run bwrap: see `launch.py`."""
 
-    Root's own bwrap, with all of the machine in view, binds each mount where everybody can reach
-    it, then gives up root for the box's user for good and starts the real box from there.
-    The command so far, and the paths of the mounts for the inner bwrap.
-    """
-    hosts = [f"{_REACH}/{number}" for number, _ in enumerate(box.mounts)]
-    argv = [str(bwrap.path), "--dev-bind", "/", "/", "--perms", "0755", "--tmpfs", _REACH]
-    argv += ["--die-with-parent"]
-    for mount, host in zip(box.mounts, hosts, strict=True):
-        argv += ["--bind", str(mount.host), host]
+    user: int
+    folder: str
+    binds: tuple[tuple[str, str], ...]
+
+
+def reach(bwrap: Bwrap, box: Box, user: int) -> tuple[Reach, str, list[str]]:
+    """What to show a user; the path of bwrap and those of the mounts as that user finds them."""
+    binds = [(str(mount.host), str(number)) for number, mount in enumerate(box.mounts)]
+    hosts = [f"{_REACH}/{name}" for _, name in binds]
+    program = str(bwrap.path)
     for folder in bwrap.needs:
-        argv += ["--ro-bind", str(folder), f"{_REACH}/{folder.name}"]
-    user = str(box.user)
-    argv += ["--", "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
-    argv += ["--inh-caps=-all", "--bounding-set=-all", "--"]
-    return argv, hosts
-
-
-def reached(bwrap: Bwrap) -> str:
-    """Path of the program itself behind `reach`."""
-    for folder in bwrap.needs:
+        binds.append((str(folder), folder.name))
         if bwrap.path.is_relative_to(folder):
-            return f"{_REACH}/{folder.name}/{bwrap.path.relative_to(folder)}"
-    return str(bwrap.path)
+            program = f"{_REACH}/{folder.name}/{bwrap.path.relative_to(folder)}"
+    return Reach(user, _REACH, tuple(binds)), program, hosts
 
 
 def _files(sources: Sources) -> Iterator[str]:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 from jobs.sandbox import processes
 from jobs.sandbox.box import MIB, Box, End, Outcome, Output
 from jobs.sandbox.cgroup import Group
+from jobs.sandbox.profile import Reach
 
 CHUNK = 64 * 1024
 TICK = 0.1
@@ -38,12 +39,13 @@ class Inmates(Protocol):
 
 @dataclass(frozen=True)
 class Started:
-    """What is started: the whole command, the environment of its first process, inherited descriptors."""
+    """What is started: the command, its first environment, inherited descriptors, another user's reach."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     directory: Path
     descriptors: Sequence[int] = ()
+    reach: Reach | None = None
 
 
 def launch(what: Started, box: Box, group: Group | None) -> subprocess.Popen[bytes]:
@@ -57,9 +59,15 @@ def launch(what: Started, box: Box, group: Group | None) -> subprocess.Popen[byt
         user = os.getuid() if box.user is None else box.user
         limits["RLIMIT_NPROC"] = box.limits.processes + processes.threads_of(user)
     folders = [] if group is None else [str(folder) for folder in group.folders]
-    order = json.dumps({"cgroups": folders, "nice": _NICE, "limits": limits})
+    order = {
+        "parent": os.getpid(),
+        "cgroups": folders,
+        "nice": _NICE,
+        "limits": limits,
+        "reach": asdict(what.reach) if what.reach else None,
+    }
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_LAUNCHER), order, *what.argv],
+        [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(order), *what.argv],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

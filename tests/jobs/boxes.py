@@ -64,8 +64,12 @@ class Bench:
         return self.text
 
 
+def settings(home: Path, **values: str | int) -> Settings:
+    return Settings.model_validate({"home": home, **values})
+
+
 def working_bubblewrap(home: Path) -> Bubblewrap | None:
-    chosen = choose(Settings(home=home))
+    chosen = choose(settings(home))
     return chosen if isinstance(chosen, Bubblewrap) else None
 
 
