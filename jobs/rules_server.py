@@ -151,7 +151,8 @@ class RulesServer:
     def stop(self) -> None:
         """Finish the requests in hand, within a second, and end."""
         self._server.should_exit = True
-        self._thread.join(3)
+        if self._thread.is_alive():
+            self._thread.join(3)
         for listener in self._sockets:
             listener.close()
 
