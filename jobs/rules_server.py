@@ -20,8 +20,10 @@ import uvicorn
 
 from bot.domain.ids import ReleaseId
 from bot.log import logger
+from jobs.rulebook import Moved, Rulebook, Served
+from jobs.site_patterns import Path as SitePath
 from jobs.site_patterns import tidy
-from jobs.site_rules import Moved, Rulebook, Rules, Served, from_json
+from jobs.site_rules import Rules, from_json
 from jobs.sites import Sites, is_hostname
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -95,13 +97,13 @@ class RulesApp:
         return (200 if is_hostname(domain) and self._sites.active(domain) is not None else 404), []
 
 
-def _decoded(path: str) -> str:
-    return unquote(path.encode("latin-1").decode("utf-8", "replace"), errors="replace")
+def _decoded(path: str) -> SitePath:
+    return tidy(unquote(path.encode("latin-1").decode("utf-8", "replace"), errors="replace"))
 
 
-def _has_file(files: Path, path: str) -> bool:
+def _has_file(files: Path, path: SitePath) -> bool:
     """Whether the edge would find a file, as its own rules have it: itself, a page, a folder's index."""
-    relative = tidy(path).strip("/")
+    relative = "/".join(path.parts)
     names = [relative, f"{relative}.html", f"{relative}/index.html"] if relative else ["index.html"]
     try:
         return any((files / name).is_file() for name in names)
@@ -151,7 +153,8 @@ class RulesServer:
     def stop(self) -> None:
         """Finish the requests in hand, within a second, and end."""
         self._server.should_exit = True
-        self._thread.join(3)
+        if self._thread.is_alive():
+            self._thread.join(3)
         for listener in self._sockets:
             listener.close()
 

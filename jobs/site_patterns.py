@@ -60,29 +60,35 @@ class Pattern(Struct, frozen=True, array_like=True):
         names = {segment.name for segment in (*self.head, *self.tail) if segment.name}
         return frozenset(names | {"splat"} if self.splat is not None else names)
 
-    def match(self, path: str) -> dict[str, str] | None:
-        """What the placeholders and the splat stand for in a decoded, tidy path; None when it doesn't fit."""
-        parts = [part for part in path.split("/") if part]
+    def match(self, path: "Path") -> dict[str, str] | None:
+        """What the placeholders and the splat stand for in a path; None when it doesn't fit."""
+        parts = path.parts
         caught: dict[str, str] = {}
         first, last = len(self.head), len(parts) - len(self.tail)
         if last < first or (self.splat is None and last != first):
             return None
-        pairs = (*zip(self.head, parts, strict=False), *zip(self.tail, parts[last:], strict=True))
-        if not all(segment.match(part, caught) for segment, part in pairs):
+        if not all(segment.match(part, caught) for segment, part in zip(self.head, parts, strict=False)):
             return None
-        return caught if self._catch_splat(parts[first:last], path, caught) else None
+        if not all(
+            segment.match(part, caught) for segment, part in zip(self.tail, parts[last:], strict=True)
+        ):
+            return None
+        return caught if self._catch_splat(path, last, caught) else None
 
-    def _catch_splat(self, middle: list[str], path: str, caught: dict[str, str]) -> bool:
+    def _catch_splat(self, path: "Path", last: int, caught: dict[str, str]) -> bool:
         if self.splat is None:
             return True
-        before, after = self.splat
-        text = "/".join(middle)
-        held = len(text) - len(before) - len(after)
-        if held < 0 or not text.startswith(before) or not text.endswith(after) or (self.tail and not middle):
+        first, (before, after) = len(self.head), self.splat
+        if first == last:
+            caught["splat"] = ""
+            return not (before or after or self.tail)
+        if not path.parts[first].startswith(before) or not path.parts[last - 1].endswith(after):
             return False
-        slash = "/" if middle and path.endswith("/") and not self.tail and not after else ""
+        text = "/".join(path.parts[first:last])
+        held = len(text) - len(before) - len(after)
+        slash = "/" if path.slash and not self.tail and not after else ""
         caught["splat"] = text[len(before) : len(before) + held] + slash
-        return True
+        return held >= 0
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -119,16 +125,30 @@ def _distinct(pattern: Pattern) -> Pattern:
     return pattern
 
 
-def tidy(path: str) -> str:
-    """A decoded path as the file server reads it: no `.`, `..` or empty segments, the last slash kept."""
+class Path(Struct, frozen=True):
+    """A decoded path as the file server reads it, without `.`, `..` and empty parts."""
+
+    parts: tuple[str, ...]
+    slash: bool
+
+    def __str__(self) -> str:
+        return "/" + "/".join(self.parts) + ("/" if self.slash else "")
+
+    @property
+    def plain(self) -> str:
+        """The path without a slash at its end."""
+        return "/" + "/".join(self.parts)
+
+
+def tidy(path: str) -> Path:
+    """Read a decoded path."""
     kept: list[str] = []
     for part in path.split("/"):
         if part == "..":
             del kept[-1:]
         elif part not in ("", "."):
             kept.append(part)
-    slash = "/" if kept and path.endswith(("/", "/.", "/..")) else ""
-    return "/" + "/".join(kept) + slash
+    return Path(tuple(kept), bool(kept) and path.endswith(("/", "/.", "/..")))
 
 
 class Text(Struct, frozen=True, array_like=True):

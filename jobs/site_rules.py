@@ -1,4 +1,4 @@
-"""`_redirects` and `_headers` as sites write them: read, kept as JSON, and evaluated. Pure.
+"""`_redirects` and `_headers` as sites write them: read, and kept as JSON. Pure; `rulebook` evaluates them.
 
 Syntax and limits are those of Netlify (docs.netlify.com/manage/routing/redirects) and Cloudflare Pages
 (developers.cloudflare.com/pages/configuration/redirects and /headers). Where the two differ, Netlify's way
@@ -6,7 +6,7 @@ is taken: the usual status is 301, and a rule gives way to a file of that path u
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -19,8 +19,6 @@ MAX_STATIC, MAX_DYNAMIC, MAX_HEADER_RULES = 2000, 100, 100
 MAX_LINE = {"_redirects": 1000, "_headers": 2000}
 MAX_WARNINGS = 100
 MAX_HEADERS_PER_RULE = 50
-MAX_SENT = 16 * 1024
-"""Most bytes of headers, and of a redirect's address, that one answer gets from rules."""
 
 MOVED = frozenset({301, 302, 303, 307, 308})
 _CONDITION = re.compile(r"(country|language|role|cookie|agent)=", re.IGNORECASE)
@@ -70,23 +68,6 @@ class RuleWarning:
 
     def __str__(self) -> str:
         return f"{self.file} line {self.line}: {self.message}"
-
-
-@dataclass(frozen=True)
-class Moved:
-    """The visitor is sent elsewhere."""
-
-    status: int
-    location: str
-
-
-@dataclass(frozen=True)
-class Served:
-    """A file is served: that of `path` (percent-encoded), or the one asked for. `status` is 200 or 404."""
-
-    path: str | None
-    status: int
-    headers: tuple[tuple[str, str], ...]
 
 
 def to_json(rules: Rules) -> bytes:
@@ -171,7 +152,7 @@ def _target(word: str, source: Pattern, status: int) -> Text:
     except ValueError as error:
         raise PatternError("the target is not an address") from error
     if word.startswith("/") and not word.startswith(("//", "/\\")):
-        literal = tidy(unquote(address.path)).rstrip("/") or "/"
+        literal = tidy(unquote(address.path)).plain
         if status in MOVED and literal == source.literal and not address.query:
             raise PatternError("it would lead to itself")
         return target
@@ -241,84 +222,3 @@ def _header(line: str, names: frozenset[str], removed: list[str], added: list[tu
         raise PatternError(f"more than {MAX_HEADERS_PER_RULE} headers for one path")
     if name.lower() != "x-content-type-options":  # always set to nosniff
         added.append((name, parse_text(value, names)))
-
-
-class Rulebook:
-    """Rules made ready to be asked often: plain redirects are found by their path."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._headers = rules.headers
-        self._static: dict[str, list[tuple[int, Redirect]]] = {}
-        self._dynamic: list[tuple[int, Redirect]] = []
-        for item in enumerate(rules.redirects):
-            literal = item[1].source.literal
-            if literal is None:
-                self._dynamic.append(item)
-            else:
-                self._static.setdefault(literal, []).append(item)
-
-    def answer(self, path: str, query: str, exists: Callable[[str], bool]) -> Moved | Served:
-        """What the rules make of a request. `path` is decoded; `exists` says whether there is a file for it.
-
-        The first rule that fits decides. A rule that would send the visitor to where it is, or whose address
-        grew too long, is passed over.
-        """
-        path = tidy(path)
-        shadowed: bool | None = None
-        for redirect, caught in self._fitting(path):
-            if not redirect.force:
-                shadowed = exists(path) if shadowed is None else shadowed
-                if shadowed:
-                    continue
-            location = _location(redirect, caught, query)
-            if len(location) > MAX_SENT:
-                continue
-            if redirect.status not in MOVED:
-                return Served(location.split("?")[0].split("#")[0], redirect.status, self._added(path))
-            if _is_elsewhere(location, path, query):
-                return Moved(redirect.status, location)
-        return Served(None, 200, self._added(path))
-
-    def _fitting(self, path: str) -> Iterator[tuple[Redirect, dict[str, str]]]:
-        static = self._static.get(path.rstrip("/") or "/", [])
-        for _, redirect in sorted([*static, *self._dynamic], key=lambda item: item[0]):
-            caught = redirect.source.match(path)
-            if caught is not None:
-                yield redirect, caught
-
-    def _added(self, path: str) -> tuple[tuple[str, str], ...]:
-        """Headers of all rules that fit, a name's values joined by commas, as both services do."""
-        names: dict[str, str] = {}
-        values: dict[str, list[str]] = {}
-        for rule in self._headers:
-            caught = rule.source.match(path)
-            if caught is None:
-                continue
-            for name in rule.removed:
-                values.pop(name, None)
-            for name, text in rule.added:
-                names[name.lower()] = name
-                values.setdefault(name.lower(), []).append(text.fill(caught))
-        sent, headers = 0, list[tuple[str, str]]()
-        for name, several in values.items():
-            value = ", ".join(several)
-            sent += len(name) + len(value)
-            if sent <= MAX_SENT:
-                headers.append((names[name], value))
-        return tuple(headers)
-
-
-def _location(redirect: Redirect, caught: dict[str, str], query: str) -> str:
-    location = redirect.target.fill(caught)
-    if location.startswith("/"):
-        location = "/" + location.lstrip("/")  # two slashes would begin another host
-    if redirect.status not in MOVED or not query or "?" in location:
-        return location
-    before, hash_, fragment = location.partition("#")
-    return f"{before}?{query}{hash_}{fragment}"
-
-
-def _is_elsewhere(location: str, path: str, query: str) -> bool:
-    target = location.partition("#")[0]
-    where, _, asked = target.partition("?")
-    return not target.startswith("/") or tidy(unquote(where)) != path or asked != query

@@ -9,6 +9,7 @@ from bot.domain.deployment import Deployment, Kind, Phase, State, Trigger
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ProjectId, Sha, TenantId
 from bot.settings import Settings
+from jobs.artifacts.disk import DiskStore
 from jobs.steps.context import Context, Plan
 from tests.fakes.log import CollectedLog
 
@@ -93,6 +94,10 @@ class Bench:
     @property
     def artifacts(self) -> Path:
         return self.home / "artifacts"
+
+    @property
+    def store(self) -> DiskStore:
+        return DiskStore(self.artifacts)
 
     def context(self, **settings: int) -> Context:
         """A fresh context with an empty log."""

@@ -304,7 +304,12 @@ def test_a_folder_above_the_output_may_not_be_a_link_out_either(bench: Bench):
     _write(bench.home / "elsewhere", {"public/secret.html": b"the host's"})
     (bench.home / "work" / "build").symlink_to(bench.home / "elsewhere")
     with pytest.raises(UserError) as caught:
-        package.run(bench.context(), bench.home / "work" / "build" / "public", plan(output="build/public"), bench.store)
+        package.run(
+            bench.context(),
+            bench.output.parent / "build" / "public",
+            plan(output="build/public"),
+            bench.store,
+        )
     assert caught.value.code is ErrorCode.OUTPUT_MISSING
 
 
@@ -327,7 +332,7 @@ def test_a_stop_ends_the_work_and_leaves_nothing(bench: Bench):
 
 def test_a_whole_site_of_source_is_its_own_output(bench: Bench):
     _write(bench.output, {"index.html": b"home", ".git/HEAD": b"ref"})
-    packed = package.run(bench.context(), bench.output, plan(output=".", build=(), bench.store))
+    packed = package.run(bench.context(), bench.output, plan(output=".", build=()), bench.store)
     assert set(_manifest(bench, packed).files) == {"index.html"}
 
 

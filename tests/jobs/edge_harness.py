@@ -1,0 +1,137 @@
+"""A real edge on a free port, and releases built by hand."""
+
+import hashlib
+import http.client
+import os
+import socket
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.domain.ids import ReleaseId
+from bot.settings import Settings
+from jobs.edge import Edge
+from jobs.site_rules import parse, to_json
+from jobs.sites import Sites
+from tests.waiting import wait_until
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def release(self) -> str | None:
+        return self.headers.get("x-slipway-release")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def put_release(home: Path, number: int, files: Mapping[str, bytes | str], rules: tuple[str, str] = ("", "")):
+    """Write a release as packaging does: each file's time is taken from its content."""
+    folder = home / "releases" / str(number) / "files"
+    for name, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        stamp = int.from_bytes(hashlib.sha256(data).digest()[:7], "big") + 10**9 * 3600
+        os.utime(path, ns=(stamp, stamp))
+    if any(rules):
+        parsed, warnings = parse(*rules)
+        assert warnings == []
+        (folder.parent / "rules.json").write_bytes(to_json(parsed))
+
+
+class RunningEdge:
+    """An edge in this process, with what a visitor and a deploy do to it."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home, edge_address=f"127.0.0.1:{free_port()}")  # pyright: ignore[reportCallIssue]
+        self.home = self.settings.edge_home
+        self.edge = Edge(self.settings)
+        self.sites = Sites(self.home)
+        self.port = self.settings.edge_port
+        self._activations = 0
+        self._releases = 0
+
+    def release(self, files: Mapping[str, bytes | str], rules: tuple[str, str] = ("", "")) -> int:
+        self._releases += 1
+        put_release(self.home, self._releases, files, rules)
+        return self._releases
+
+    def show(self, hostname: str, release: int, *, spa: bool = False) -> None:
+        self._activations += 1
+        rules = (self.home / "releases" / str(release) / "rules.json").exists()
+        self.sites.activate(
+            hostname, activation=self._activations, release=ReleaseId(release), spa=spa, rules=rules
+        )
+
+    def site(
+        self,
+        hostname: str,
+        files: Mapping[str, bytes | str],
+        *,
+        spa: bool = False,
+        rules: tuple[str, str] = ("", ""),
+    ) -> int:
+        release = self.release(files, rules)
+        self.show(hostname, release, spa=spa)
+        return release
+
+    def ask(
+        self, host: str, path: str = "/", *, method: str = "GET", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in {"Host": host, **(headers or {})}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            return _answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def say(self, request: bytes) -> bytes:
+        """What comes back for bytes that no HTTP library would send."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(request)
+            with connection.makefile("rb") as stream:
+                return stream.read()
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    return Answer(
+        response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    )
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def running_edge(home: Path) -> Generator[RunningEdge]:
+    running = RunningEdge(home)
+    running.edge.start()
+    stop = threading.Event()
+    watcher = threading.Thread(target=running.edge.watch, args=(stop,))
+    watcher.start()
+    try:
+        wait_until(lambda: _listens(running.port), what="the edge")
+        yield running
+    finally:
+        stop.set()
+        watcher.join()
+        running.edge.stop()
