@@ -60,7 +60,11 @@ class Web:
         """Start, and wait until it answers."""
         environment = os.environ | self._environment
         self.process = subprocess.Popen(self._command, env=environment, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, 20, "the web process answers")
+        try:
+            wait_until(self._answers, 60, "the web process answers")
+        except AssertionError:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End at once, as a crash would."""

@@ -246,8 +246,9 @@ def test_redis_that_hangs_or_is_gone_costs_a_second_once(web: Web, valkey: Valke
         assert web.deliver(new_guid()).status_code == 202
         took.append(time.monotonic() - started)
     valkey.thaw()
-    assert took[0] < 1.5
-    assert sum(took[1:]) < 1
+    assert took[0] < 3
+    # Were Redis asked each time, it would be four time-outs of 0.7 s.
+    assert sum(took[1:]) < 2
     valkey.kill()
     assert web.deliver(new_guid()).status_code == 202
     valkey.start()
