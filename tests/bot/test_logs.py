@@ -129,7 +129,7 @@ def test_a_restart_without_memory_gets_every_line_again(tmp_path: Path, valkey: 
 
 def test_without_redis_nothing_is_lost_and_nothing_waits_long(tmp_path: Path, valkey: Valkey):
     valkey.freeze()
-    log = open_log(tmp_path, valkey)
+    log = DeploymentLog(tmp_path, ID, connect(valkey.url, seconds=0.3, retries=0))
     for number in range(500):
         log.say("build", str(number))
     assert len(LogReader(connect("unix:///nowhere"), tmp_path).read(ID)) == 500
