@@ -32,6 +32,8 @@ class ErrorCode(StrEnum):
     # The platform.
     DISK_FULL = "disk-full"
     EDGE_SILENT = "edge-silent"
+    ENCRYPTION_KEY_INVALID = "encryption-key-invalid"
+    ENCRYPTION_KEY_LOST = "encryption-key-lost"
     LEASE_LOST = "lease-lost"
     START_REFUSED = "start-refused"
     UNEXPECTED = "unexpected"

@@ -34,10 +34,14 @@ _DEPLOY_TIMEOUT = timedelta(hours=24)
 _KEEP_FAILED = timedelta(minutes=10)
 
 
-def connect(url: str) -> Redis:
-    """A client that never hangs its caller: 1 s time-outs, one immediate retry."""
+def connect(url: str, *, seconds: float = 1, retries: int = 1) -> Redis:
+    """A client that never hangs its caller: time-outs of some seconds, one immediate retry."""
     return Redis.from_url(
-        url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1), health_check_interval=30
+        url,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), retries),
+        health_check_interval=30,
     )
 
 

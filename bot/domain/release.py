@@ -9,14 +9,14 @@ from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
 _ADJECTIVES = """
 amber bold brave bright calm clear cool crisp deep eager early fair fast fine fresh gentle glad golden grand
 green happy honest jolly keen kind light lively lucky mellow merry mild neat noble pale plain proud quick
-quiet rapid ready rich royal sharp shiny silent silver smooth snowy solid spry steady still sunny swift tidy true
-vivid warm wise witty young zesty
+quiet rapid ready rich royal sharp shiny silent silver smooth snowy solid spry steady still sunny
+swift tidy true vivid warm wise witty young zesty
 """.split()
 _ANIMALS = """
 badger bear beaver bison crane deer dolphin dove duck eagle egret elk falcon ferret finch fox gecko goose gull
 hare hawk heron ibis jackal jay kestrel kite koala lark lemur lion lynx magpie marten mole moose newt otter
-owl panda pelican petrel pika plover puffin quail rabbit raven robin salmon seal shrew sparrow stork swan swift
-tern tiger toad trout turtle vole whale wolf wren
+owl panda pelican petrel pika plover puffin quail rabbit raven robin salmon seal shrew sparrow stork
+swan swift tern tiger toad trout turtle vole whale wolf wren
 """.split()
 
 

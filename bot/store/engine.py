@@ -16,13 +16,16 @@ Tx = Connection
 BUSY_SECONDS = 10
 
 
-def open_engine(url: str) -> Engine:
-    """Open the store at a SQLAlchemy URL; a SQLite file and its folder are made when missing."""
+def open_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """Open the store at a SQLAlchemy URL; a SQLite file and its folder are made when missing.
+
+    `busy_seconds` is how long a transaction waits for another process's on SQLite before it fails.
+    """
     if not url.startswith("sqlite"):
         return sa.create_engine(url, pool_pre_ping=True)
     path = Path(url.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = sa.create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -21,6 +21,12 @@ metadata = sa.MetaData(
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+def moment_to_number(moment: datetime) -> int:
+    """An aware datetime as it is stored: microseconds since 1970."""
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware datetime in UTC, stored as microseconds since 1970."""
 
@@ -29,10 +35,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
         """Turn a datetime into what is stored."""
-        if value is None:
-            return None
-        since = value - _EPOCH
-        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return None if value is None else moment_to_number(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Turn what is stored into a datetime."""

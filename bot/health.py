@@ -1,0 +1,66 @@
+"""Whether the process is up, and whether all that it needs can be reached."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from redis import Redis
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from bot.answers import Answer
+from bot.clock import utc_now
+from bot.settings import Settings
+from bot.store import deliveries
+from bot.store.engine import reading
+
+PROBE_SECONDS = 2.0
+
+Probe = Callable[[], Awaitable[object]]
+
+
+def routes(settings: Settings, engine: Engine, redis: Redis) -> list[BaseRoute]:
+    """`GET /health` and `GET /ready`."""
+
+    def ask_store() -> None:
+        with reading(engine) as tx:
+            deliveries.undecided(tx, utc_now(), 1)
+
+    def ask_redis() -> None:
+        redis.ping()
+
+    probes: dict[str, Probe] = {
+        "store": lambda: asyncio.to_thread(ask_store),
+        "redis": lambda: asyncio.to_thread(ask_redis),
+        "edge": lambda: _dial(settings.edge_address),
+    }
+
+    async def health(_request: Request) -> Response:
+        return Answer(200, {"healthy": True}).response()
+
+    async def ready(_request: Request) -> Response:
+        results = await asyncio.gather(*(_probe(probe) for probe in probes.values()))
+        parts = dict(zip(probes, results, strict=True))
+        whole = all(result == "ok" for result in results)
+        return Answer(200 if whole else 503, {"ready": whole, "parts": parts}).response()
+
+    return [Route("/health", health), Route("/ready", ready)]
+
+
+async def _probe(probe: Probe) -> str:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await probe()
+    except TimeoutError:
+        return "no answer in time"
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, it is not reached
+        return f"not reached ({type(error).__name__})"
+    return "ok"
+
+
+async def _dial(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    host = "127.0.0.1" if host in ("", "*", "0.0.0.0") else host.strip("[]")  # noqa: S104 - an address to dial
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.close()

@@ -1,0 +1,45 @@
+"""Secrets that an instance makes for itself at first use, as files that only their owner reads."""
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from bot.settings import Settings
+
+
+def webhook_secrets(settings: Settings) -> list[bytes]:
+    """Every webhook secret that is valid now, newest first; one is made in the home when none is set.
+
+    The file may hold several, one a line, while they are rotated.
+    """
+    given = [secret.get_secret_value().encode() for secret in settings.github_webhook_secret]
+    return given or _lines(settings.home / "keys" / "webhook.secret", lambda: secrets.token_hex(32).encode())
+
+
+def encryption_keys(settings: Settings, make: Callable[[], bytes]) -> list[bytes]:
+    """Every key of secrets at rest, newest first; one is made in the home when none is set."""
+    given = [key.get_secret_value().encode() for key in settings.encryption_key]
+    return given or _lines(settings.home / "keys" / "encryption.key", make)
+
+
+def _lines(path: Path, make: Callable[[], bytes]) -> list[bytes]:
+    if not path.exists():
+        _create(path, make())
+    return [line.strip() for line in path.read_bytes().splitlines() if line.strip()]
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Make a file of mode 0600, whole or not at all; when another process was first, its file stays."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

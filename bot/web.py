@@ -1,0 +1,109 @@
+"""The web process: `slipway web`, or `python -m bot.web`."""
+
+import asyncio
+import resource
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from bot.app import create_app
+from bot.log import set_up_logging
+from bot.settings import Settings
+
+REQUEST_SECONDS = 30.0
+"""How long a request may take to arrive, from its first byte (or the connection) to its last."""
+MAX_CONNECTIONS = 8192
+GRACEFUL_SECONDS = 3
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP that closes connections whose request does not arrive.
+
+    uvicorn limits only the idle time between requests and the number of connections: a client that
+    sends nothing, or a header a minute, it would keep for ever.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._arriving = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client came: its first request must arrive in time."""
+        super().connection_made(transport)
+        self._arriving = True
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client went."""
+        self._arriving = False
+        self._watch()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; what began and is not complete has until the deadline."""
+        super().data_received(data)
+        self._watch()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._arriving = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """A request has arrived."""
+        self._arriving = False
+        super().on_message_complete()
+
+    def _watch(self) -> None:
+        if self._arriving and self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+        elif not self._arriving and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def serve(settings: Settings) -> None:
+    """Listen until a signal ends the process; open requests get some seconds to end."""
+    _allow_connections()
+    host, _, port = settings.web_address.rpartition(":")
+    config = uvicorn.Config(
+        create_app(settings),
+        host="" if host == "*" else host.strip("[]"),
+        port=int(port),
+        loop="uvloop",
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    uvicorn.Server(config).run()
+
+
+def main() -> None:
+    """Read the settings and serve."""
+    set_up_logging("web")
+    serve(Settings())  # pyright: ignore[reportCallIssue] - every setting has a default or comes from outside
+
+
+def _allow_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, MAX_CONNECTIONS * 2)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    main()
