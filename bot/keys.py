@@ -24,6 +24,11 @@ def encryption_keys(settings: Settings, make: Callable[[], bytes]) -> list[bytes
     return given or _lines(settings.home / "keys" / "encryption.key", make)
 
 
+def kept_secret(path: Path) -> str:
+    """One secret of letters that are safe in an address; made in the file at first use."""
+    return _lines(path, lambda: secrets.token_urlsafe(32).encode())[0].decode()
+
+
 def _lines(path: Path, make: Callable[[], bytes]) -> list[bytes]:
     if not path.exists():
         _create(path, make())
