@@ -37,6 +37,11 @@ def known_secrets(settings: Settings) -> list[bytes]:
     return found
 
 
+def kept_secret(path: Path) -> str:
+    """One secret of letters that are safe in an address; made in the file at first use."""
+    return _lines(path, lambda: secrets.token_urlsafe(32).encode())[0].decode()
+
+
 def _lines(path: Path, make: Callable[[], bytes]) -> list[bytes]:
     if not path.exists():
         _create(path, make())

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Failure, Phase, State, Trigger
 from bot.domain.ids import Digest, Sha
@@ -23,8 +21,9 @@ class Instance:
     """One Slipway without its processes; the test says what the worker does."""
 
     def __init__(self, home: Path, redis_url: str | None = None) -> None:
-        self.settings = Settings(home=home, redis_url=redis_url or f"unix://{home / 'nothing.sock'}")
-        self.engine: Engine = open_engine(self.settings.database)
+        redis = redis_url or f"unix://{home / 'nothing.sock'}"
+        self.settings = Settings.model_validate({"home": home, "redis_url": redis})
+        self.engine = open_engine(self.settings.database)
         migrate(self.engine)
         self.moment: datetime | None = None
         queue = Queue(connect(self.settings.redis))

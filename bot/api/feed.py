@@ -22,10 +22,11 @@ from bot.api.ring import Ring
 from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId
 from bot.log import logger
+from bot.logs.line import Line, stream_key
 from bot.store import deployments
 from bot.store.deployments import Step
 from bot.store.engine import reading
-from bot.transcript import Entry, Transcript, parse_stream_entry, stream_key
+from bot.transcript import Transcript, parse_stream_entry
 
 TICK = 0.1
 """Least seconds between two wakings of the viewers."""
@@ -104,12 +105,12 @@ class Feed:
     async def catch_up(self, line: int, send: Send) -> int:
         """Send what the ring does not hold any more, from where the log is kept; the last line's number."""
         floor = self.ring.floor
-        entries = self._transcript.entries(self._deployment, line)
+        lines = self._transcript.lines(self._deployment, line)
         try:
-            while line < floor and (batch := await run_in_threadpool(batch_of, entries)):
-                wanted = [entry for entry in batch if entry.number <= floor]
+            while line < floor and (batch := await run_in_threadpool(batch_of, lines)):
+                wanted = [one for one in batch if one.n <= floor]
                 await send(b"".join(map(log_frame, wanted)))
-                line = wanted[-1].number if wanted else line
+                line = wanted[-1].n if wanted else line
                 if len(wanted) < len(batch):
                     break
         except RedisError as error:
@@ -154,20 +155,20 @@ class Feed:
     def _append(self, found: _Found) -> None:
         for entry_id, fields in found:
             self._position = entry_id
-            if (entry := parse_stream_entry(entry_id, fields)) is None:
+            if (line := parse_stream_entry(fields)) is None:
                 self._complete.set()
                 continue
             self._complete.clear()
-            if entry.number > self.ring.last_line + 1:
+            if line.n > self.ring.last_line + 1:
                 # Lines that Redis does not have: each viewer gets them from where the log is kept.
-                self.ring.restart(entry.number - 1)
-            self._add(entry)
+                self.ring.restart(line.n - 1)
+            self._add(line)
         if found:
             self._wake_soon()
 
-    def _add(self, entry: Entry) -> None:
-        if entry.number > self.ring.last_line:
-            self.ring.append(log_frame(entry), entry.number)
+    def _add(self, line: Line) -> None:
+        if line.n > self.ring.last_line:
+            self.ring.append(log_frame(line), line.n)
 
     def _wake_soon(self) -> None:
         if self._waking is None:
@@ -209,11 +210,11 @@ class Feed:
             logger.warning("a log has no end", deployment=self._deployment)
 
     async def _add_rest(self) -> None:
-        entries = self._transcript.entries(self._deployment, self.ring.last_line)
+        lines = self._transcript.lines(self._deployment, self.ring.last_line)
         try:
-            while batch := await run_in_threadpool(batch_of, entries):
-                for entry in batch:
-                    self._add(entry)
+            while batch := await run_in_threadpool(batch_of, lines):
+                for line in batch:
+                    self._add(line)
         except RedisError as error:
             logger.warning("the end of a log can't be read", deployment=self._deployment, error=str(error))
 
@@ -265,6 +266,6 @@ class Feeds:
         await self._redis.aclose()
 
 
-def batch_of(entries: Iterator[Entry]) -> list[Entry]:
-    """The next entries of a transcript; empty at its end. Blocks."""
-    return list(islice(entries, _BATCH))
+def batch_of(lines: Iterator[Line]) -> list[Line]:
+    """The next lines of a transcript; empty at its end. Blocks."""
+    return list(islice(lines, _BATCH))

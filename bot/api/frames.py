@@ -7,24 +7,24 @@ import msgspec
 
 from bot.domain.deployment import Deployment
 from bot.domain.ids import reference
+from bot.logs.line import OURS, Line
 from bot.store.deployments import Step
-from bot.transcript import Entry
 
 OPENING = b"retry: 1000\n\n"
 """Milliseconds after which a browser comes back to a stream that broke."""
 HEARTBEAT = b": still here\n\n"
 
 
-def log_frame(entry: Entry) -> bytes:
+def log_frame(line: Line) -> bytes:
     """A line of the log: `{"type": "log", "n", "at", "step", "stream", "text"}`, with its number as id."""
-    return b'id: %d\ndata: {"type":"log",%s\n\n' % (entry.number, entry.json[1:])
+    return b'id: %d\ndata: {"type":"log",%s\n\n' % (line.n, line.to_json()[1:])
 
 
 def left_out_frame(after: int, last: int) -> bytes:
     """Says that the lines from `after + 1` to `last` can't be shown: they were cut, or fell out of memory."""
     count = last - after
     text = f"{count} line{'s are' if count > 1 else ' is'} left out here"
-    return _frame({"type": "log", "n": last, "stream": "slipway", "text": text, "leftOut": count}, last)
+    return _frame({"type": "log", "n": last, "stream": OURS, "text": text, "leftOut": count}, last)
 
 
 def status_frame(deployment: Deployment, steps: list[Step]) -> bytes:

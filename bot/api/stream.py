@@ -57,8 +57,8 @@ class Stream:
     async def _replay(self, deployment: Deployment, line: int, send: Send) -> None:
         steps = await run_in_threadpool(self._steps, deployment.id)
         await send(_body(OPENING + status_frame(deployment, steps)))
-        entries = self._feeds.transcript.entries(deployment.id, line)
-        while batch := await run_in_threadpool(batch_of, entries):
+        lines = self._feeds.transcript.lines(deployment.id, line)
+        while batch := await run_in_threadpool(batch_of, lines):
             await send(_body(b"".join(map(log_frame, batch))))
         await send(_body(done_frame(deployment), more=False))
 

@@ -2,14 +2,10 @@
 
 import hashlib
 import hmac
-import os
 import re
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -17,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from bot.clock import Clock, utc_now
+from bot.keys import kept_secret
 from bot.settings import Settings
 
 LIFETIME = timedelta(days=7)
@@ -29,10 +26,7 @@ _LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 
 def console_key(settings: Settings) -> str:
     """The instance's console key, made in `keys/console.key` of the home (0600) at first use."""
-    path = settings.home / "keys" / "console.key"
-    if not path.exists():
-        _make_key(path)
-    return path.read_text().strip()
+    return kept_secret(settings.home / "keys" / "console.key")
 
 
 def sign_in_link(settings: Settings) -> str:
@@ -124,14 +118,3 @@ class Attempts:
     def succeeded(self, address: str) -> None:
         """Forget the failures of an address."""
         self._failures.pop(address, None)
-
-
-def _make_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-    # Two processes may start at once: the link of the first stays, so both read the same key.
-    with suppress(FileExistsError):
-        path.hardlink_to(fresh)
-    fresh.unlink()

@@ -12,17 +12,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from bot.console.failure import explain
-from bot.console.log_view import lines_html, plain
+from bot.console.log_view import lines_html
 from bot.console.pages import HEADERS, Pages
 from bot.domain.app import App
 from bot.domain.deployment import Deployment
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, parse_reference, reference
 from bot.domain.release import Release
+from bot.logs.line import Line
 from bot.store import apps, deployments, environments, releases
-from bot.store.deployments import Step
+from bot.store.deployments import Event, Step
 from bot.store.engine import reading
-from bot.transcript import Line, Transcript, line_of
+from bot.transcript import Transcript
 
 LINES = 2000
 """Lines of the log on one page."""
@@ -34,6 +35,7 @@ class Facts:
     """What the page shows of a deployment; steps newest first."""
 
     deployment: Deployment
+    events: list[Event]
     app: App
     environment: Environment
     release: Release | None
@@ -104,6 +106,7 @@ class DeploymentPages:
             release = deployment.release_id
             return Facts(
                 deployment,
+                deployments.events(tx, named),
                 apps.get(tx, deployment.app_id),
                 environments.get(tx, deployment.environment_id),
                 releases.get(tx, release) if release is not None else None,
@@ -119,9 +122,9 @@ class DeploymentPages:
             return [], False
 
     def _text(self, named: DeploymentId) -> Iterator[bytes]:
-        lines = (line_of(entry) for entry in self._transcript.entries(named))
+        lines = self._transcript.lines(named)
         while batch := list(islice(lines, _BATCH)):
-            text = (f"{line.at} {line.step:<8} {plain(line.text)}\n" for line in batch)
+            text = (f"{line.at} {line.step:<8} {line.text}\n" for line in batch)
             yield "".join(text).encode()
 
 
@@ -133,6 +136,7 @@ def _shown(facts: Facts) -> dict[str, Any]:
     failure = facts.deployment.failure
     return {
         "deployment": facts.deployment,
+        "origin": facts.events[0].reason,
         "app": facts.app,
         "environment": facts.environment,
         "release": facts.release,

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from bot.console.wording import clean
 from bot.domain.deployment import Blame, Failure
 
 _FOLDER = Path(__file__).resolve().parents[2] / "templates" / "message"
@@ -27,7 +28,8 @@ class Explained:
 
 def explain(failure: Failure) -> Explained:
     """The text of a failure, as HTML that holds no markup of others."""
-    sentence, _, advice = message(failure).strip().partition("\n")
+    seen = "\n".join(map(clean, message(failure).split("\n")))
+    sentence, _, advice = seen.strip().partition("\n")
     # markdown-it escapes what it was given; only its own tags are left.
     said, advised = (Markup(_MARKDOWN.render(text)) for text in (sentence, advice.strip()))  # noqa: S704
     return Explained(failure.code, said, advised, failure.blame is Blame.PLATFORM)

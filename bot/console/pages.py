@@ -71,6 +71,7 @@ class Pages:
             "duration": wording.duration,
             "size": wording.size,
             "first_line": wording.first_line,
+            "clean": wording.clean,
             "iso": _iso,
             "reference": reference,
         }

@@ -1,7 +1,10 @@
 """How the console words moments, durations, sizes and texts of others."""
 
+import re
 from datetime import datetime, timedelta
 
+# Control characters, and those that turn the direction of a text, so that it reads as another one.
+_UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -17,8 +20,10 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """A duration in at most two units: `0.4 s`, `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    """A duration in at most two units: `40 ms`, `4.2 s`, `42 s`, `3 min 20 s`, `2 h 5 min`."""
     seconds = max(0.0, length.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = int(seconds)
@@ -38,7 +43,12 @@ def size(count: int) -> str:
     return f"{amount:.1f} GB"
 
 
+def clean(text: str) -> str:
+    """A text of others without characters that can't be seen and change how it reads."""
+    return _UNSEEN.sub("", text)
+
+
 def first_line(text: str, length: int = 120) -> str:
     """The first line of a message, cut to a length."""
-    line = text.strip().partition("\n")[0].strip()
+    line = clean(text.strip().partition("\n")[0]).strip()
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"

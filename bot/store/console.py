@@ -11,7 +11,7 @@ from bot.domain.deployment import Kind, Phase, State
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId, Sha
 from bot.store.engine import Tx
-from bot.store.schema import apps, deployments, environments, releases
+from bot.store.schema import apps, deployment_events, deployments, environments, releases
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Listed:
-    """A deployment as a row of a list."""
+    """A deployment as a row of a list: `origin` is why it was asked for, `reason` is the state's."""
 
     id: DeploymentId
     state: State
@@ -49,6 +49,7 @@ class Listed:
     sha: Sha
     branch: str | None
     message: str
+    origin: str
     reason: str
     requested_by: str
     created_at: datetime
@@ -104,7 +105,15 @@ def places(tx: Tx, app: AppId | None = None) -> list[Place]:
 
 def newest(tx: Tx, limit: int, app: AppId | None = None) -> list[Listed]:
     """The newest deployments with the names of where they go, newest first."""
+    origin = (
+        sa.select(deployment_events.c.reason)
+        .where(deployment_events.c.deployment_id == deployments.c.id)
+        .order_by(deployment_events.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
     named = {
+        "origin": origin,
         "app": apps.c.slug,
         "repository": apps.c.repository,
         "clone_url": apps.c.clone_url,

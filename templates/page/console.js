@@ -9,6 +9,7 @@ function ago(seconds) {
 }
 
 function duration(seconds) {
+  if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;
   if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
@@ -46,55 +47,6 @@ function keepFresh(node) {
   }, Number(node.dataset.refresh) * 1000);
 }
 
-// What a terminal would show, and its colours; as in bot/console/log_view.py.
-const SEQUENCE = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])/g;
-const COLOUR = /^\x1b\[([0-9;]*)m$/;
-const UNSEEN = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
-
-function applyColours(style, codes) {
-  const numbers = codes.split(";").map(Number);
-  while (numbers.length) {
-    const code = numbers.shift();
-    if (code === 38 || code === 48) {
-      const chosen = numbers.splice(0, { 5: 2, 2: 4 }[numbers[0]] || 1);
-      if (code === 38 && chosen.length === 2 && chosen[1] < 16) style.colour = chosen[1];
-    } else if (code === 0) Object.assign(style, { colour: null, bold: false, dim: false });
-    else if (code === 1) style.bold = true;
-    else if (code === 2) style.dim = true;
-    else if (code === 22) style.bold = style.dim = false;
-    else if (code === 39) style.colour = null;
-    else if (code >= 30 && code <= 37) style.colour = code - 30;
-    else if (code >= 90 && code <= 97) style.colour = code - 82;
-  }
-}
-
-function colouredText(text) {
-  const shown = text.replace(/[\r\n]+$/, "");
-  const last = shown.slice(shown.lastIndexOf("\r") + 1);
-  const out = document.createElement("span");
-  const style = { colour: null, bold: false, dim: false };
-  let from = 0;
-  const add = (piece) => {
-    const clean = piece.replace(UNSEEN, "");
-    if (!clean) return;
-    const names = [style.colour === null ? "" : `c${style.colour}`, style.bold ? "b" : "", style.dim ? "d" : ""];
-    const className = names.filter(Boolean).join(" ");
-    if (!className) return out.append(clean);
-    const node = document.createElement("span");
-    node.className = className;
-    node.textContent = clean;
-    out.append(node);
-  };
-  for (const match of last.matchAll(SEQUENCE)) {
-    add(last.slice(from, match.index));
-    from = match.index + match[0].length;
-    const colour = COLOUR.exec(match[0]);
-    if (colour) applyColours(style, colour[1]);
-  }
-  add(last.slice(from));
-  return out;
-}
-
 function lineNode(line) {
   const node = document.createElement("div");
   node.className = `line ${["stdout", "stderr"].includes(line.stream) ? line.stream : "slipway"}`;
@@ -103,7 +55,9 @@ function lineNode(line) {
   number.href = `#L${line.n}`;
   number.title = line.at || "";
   number.textContent = line.n;
-  node.append(number, colouredText(line.text));
+  const text = document.createElement("span");
+  text.textContent = line.text;
+  node.append(number, text);
   return node;
 }
 

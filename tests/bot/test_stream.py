@@ -11,10 +11,9 @@ from starlette.applications import Starlette
 from bot.api import stream
 from bot.api.feed import Feeds
 from bot.domain.deployment import Phase, State
-from bot.leases import Claim
+from bot.logs import DeploymentLog, Line, stream_key
 from bot.queue import connect
-from bot.transcript import Transcript, stream_key
-from tests.fakes.log_writer import FakeLogWriter
+from bot.transcript import Transcript
 from tests.instance import Instance
 from tests.serving import serving
 from tests.valkey import Valkey
@@ -27,12 +26,13 @@ class Site:
     def __init__(self, instance: Instance, valkey: Valkey) -> None:
         self.instance = instance
         self.valkey = valkey
+        self.redis = connect(valkey.url)
         settings = instance.settings
-        self.transcript = Transcript(settings.home / "logs", connect(settings.redis))
+        self.transcript = Transcript(settings.home, self.redis)
         self.feeds = Feeds(instance.engine, self.transcript, settings.redis)
         instance.push(instance.app("shop"), "a" * 40)
-        self.claim: Claim = instance.claim()
-        self.log = FakeLogWriter(settings.home, valkey.client(), self.claim.deployment.id)
+        self.claim = instance.claim()
+        self.log = DeploymentLog(settings.home, self.claim.deployment.id, self.redis)
         self.url = ""
 
     @asynccontextmanager
@@ -58,9 +58,12 @@ class Site:
             assert answer.status_code == 200
             yield frames_of(answer.iter_lines())
 
+    def write(self, *texts: str) -> None:
+        self.log.output("build", "stdout", "".join(f"{text}\n" for text in texts).encode())
+
     def finish(self) -> None:
         self.instance.leases.finish(self.claim, State.SUCCEEDED, "live")
-        self.log.end()
+        self.log.close()
 
 
 def frames_of(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
@@ -98,17 +101,18 @@ def site(tmp_path: Path, valkey: Valkey) -> Generator[Site]:
     site = Site(instance, valkey)
     with site.serve() as site.url:
         yield site
+    site.log.close()
     instance.close()
 
 
 def test_lines_come_live_and_the_last_word_comes_last(site: Site):
-    site.log.write("one", "two")
+    site.write("one", "two")
     with site.watch() as frames:
         assert next(frames)["state"] == "running"
         assert numbers(frames, 2) == [1, 2]
-        site.log.write("three")
+        site.write("three")
         assert numbers(frames, 1) == [3]
-        site.log.write("four")
+        site.write("four")
         site.finish()
         rest = list(frames)
     assert [frame["text"] for frame in rest if frame["type"] == "log"] == ["four"]
@@ -128,7 +132,7 @@ def test_changes_of_state_and_steps_are_told(site: Site):
 
 
 def test_who_comes_back_goes_on_after_the_last_line(site: Site):
-    site.log.write(*map(str, range(10)))
+    site.write(*map(str, range(10)))
     with site.watch(**{"last-event-id": "7"}) as frames:
         assert numbers(frames, 3) == [8, 9, 10]
     site.finish()
@@ -137,7 +141,7 @@ def test_who_comes_back_goes_on_after_the_last_line(site: Site):
 
 
 def test_a_finished_log_comes_from_the_archive_without_redis(site: Site):
-    site.log.write(*map(str, range(3000)))
+    site.write(*map(str, range(3000)))
     site.finish()
     site.valkey.stop()
     with site.watch() as frames:
@@ -147,21 +151,21 @@ def test_a_finished_log_comes_from_the_archive_without_redis(site: Site):
 
 
 def test_redis_may_go_and_come_back(site: Site):
-    site.log.write("one")
+    site.write("one")
     with site.watch() as frames:
         assert numbers(frames, 1) == [1]
         site.valkey.stop()
-        site.log.write("two", "three", to_redis=False)
+        site.write("two", "three")
         site.valkey.start()
-        site.log.write("four")
+        site.write("four")
         assert numbers(frames, 3) == [2, 3, 4]
         site.finish()
         assert numbers(frames) == []
 
 
 def test_lines_that_are_nowhere_are_said_to_be_left_out(site: Site):
-    site.log.write("one", "two", "three", to_redis=False, to_spool=False)
-    site.log.write("four")
+    line = Line(4, "2026-01-01T00:00:00.000Z", "build", "stdout", "four")
+    site.redis.xadd(stream_key(site.claim.deployment.id), {"line": line.to_json()}, id="4-0")
     with site.watch() as frames:
         left_out, four = (next(frame for frame in frames if frame["type"] == "log") for _ in range(2))
         assert left_out["leftOut"] == 3
@@ -170,16 +174,12 @@ def test_lines_that_are_nowhere_are_said_to_be_left_out(site: Site):
 
 
 def test_a_log_longer_than_what_is_shared_comes_whole(site: Site):
-    count = 12_000
-    site.log.write(*(str(number) for number in range(count)), to_redis=False)
-    lines = site.transcript.entries(site.claim.deployment.id)
-    with site.valkey.client() as client, client.pipeline() as pipeline:
-        for entry in lines:
-            key = stream_key(site.claim.deployment.id)
-            pipeline.xadd(key, {"line": entry.json}, id=f"{entry.number}-0")
-        pipeline.execute()
+    count = 6000
+    site.write(*map(str, range(count)))
     with site.watch() as frames:
         assert numbers(frames, count) == list(range(1, count + 1))
+        site.finish()
+        assert numbers(frames) == []
 
 
 def test_one_reader_serves_all_and_ends_with_the_last_viewer(site: Site):
@@ -187,7 +187,7 @@ def test_one_reader_serves_all_and_ends_with_the_last_viewer(site: Site):
         next(first)
         next(second)
         assert site.feeds.watched == 1
-        site.log.write("one")
+        site.write("one")
         assert numbers(first, 1) == numbers(second, 1) == [1]
     wait_until(lambda: site.feeds.watched == 0, what="nobody reads any more")
 

@@ -58,7 +58,7 @@ def test_after_an_outage_github_shows_what_is_true(house: House, fake: FakeGitHu
     fake.fail_next(1000, 503)
     found = [house.deploy(number) for number in (1, 2)]
     last = house.push(3)
-    house.leases.finish(house.claim(), State.FAILED, "broken", Failure("x", {}, Blame.USER))
+    house.leases.finish(house.claim(), State.FAILED, "broken", failure=Failure("x", {}, Blame.USER))
     announce(house.tools, last)
     assert fake.said() == []
     assert set(house.owed()) == {*found, last}

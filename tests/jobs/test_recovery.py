@@ -144,7 +144,7 @@ def at(sha: str | None) -> Head:
 
 
 def payload(number: int = 1) -> dict[str, object]:
-    return push("acme/shop", "refs/heads/main", ZEROS, f"{number:040x}", installation_id=9)
+    return push(after=f"{number:040x}", before=ZEROS, installation_id=9)
 
 
 def test_what_failed_is_delivered_again_and_what_arrived_is_not(
