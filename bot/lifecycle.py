@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger, check_move
-from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
+from bot.domain.environment import Environment, EnvironmentKind, hostname_of
 from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, UserError
@@ -104,22 +104,10 @@ class Lifecycle:
         if order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
             return Requested(newest, is_new=False)
         pinned = environment.pinned and order.trigger.is_automatic
-        deployment = deployments.insert(
-            change.tx,
-            NewDeployment(
-                app_id=order.app.id,
-                environment_id=environment.id,
-                kind=Kind.BUILD,
-                trigger=order.trigger,
-                state=State.HELD if pinned else State.QUEUED,
-                commit=order.commit,
-                branch=order.branch,
-                reason=environment.pin_reason or "pinned" if pinned else order.reason,
-                requested_by=order.requested_by,
-                delivery_id=order.delivery_id,
-            ),
-            change.now,
-        )
+        state = State.HELD if pinned else State.QUEUED
+        reason = environment.pin_reason or "pinned" if pinned else order.reason
+        new = _new(order, environment, state, reason)
+        deployment = deployments.insert(change.tx, new, change.now)
         change.changed[deployment.id] = deployment.version
         self._supersede(change, environment, deployment)
         if not pinned:
@@ -136,22 +124,28 @@ class Lifecycle:
         newest = deployments.newest_of_branch(change.tx, environment.id)
         if newest is not None and newest.sha == order.commit.sha:
             return newest
-        new = NewDeployment(
-            app_id=order.app.id,
-            environment_id=environment.id,
-            kind=Kind.BUILD,
-            trigger=order.trigger,
-            state=State.SKIPPED,
-            commit=order.commit,
-            branch=order.branch,
-            reason=sentence,
-            requested_by=order.requested_by,
-            delivery_id=order.delivery_id,
-        )
+        return self._leave(change, order, environment, State.SKIPPED, sentence)
+
+    def overtaken(self, change: Change, order: Order, newer: Deployment) -> Deployment:
+        """Leave a deployment that a newer commit took the place of before it was asked for."""
+        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        reason = f"superseded by {reference(newer.id)}"
+        return self._leave(change, order, environment, State.SUPERSEDED, reason, superseded_by=newer.id)
+
+    def _leave(
+        self,
+        change: Change,
+        order: Order,
+        environment: Environment,
+        state: State,
+        reason: str,
+        **changes: Any,
+    ) -> Deployment:
+        new = _new(order, environment, state, reason)
         inserted = deployments.insert(change.tx, new, change.now)
-        skipped = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now)
-        change.changed[skipped.id] = skipped.version
-        return skipped
+        left = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now, **changes)
+        change.changed[left.id] = left.version
+        return left
 
     def rollback(
         self, change: Change, app: App, environment_name: str, word: str | None, by: str
@@ -257,9 +251,21 @@ class Lifecycle:
         return before
 
 
+def _new(order: Order, environment: Environment, state: State, reason: str) -> NewDeployment:
+    return NewDeployment(
+        app_id=order.app.id,
+        environment_id=environment.id,
+        kind=Kind.BUILD,
+        trigger=order.trigger,
+        state=state,
+        commit=order.commit,
+        branch=order.branch,
+        reason=reason,
+        requested_by=order.requested_by,
+        delivery_id=order.delivery_id,
+    )
+
+
 def _answers(newest: Deployment, commit: Commit) -> bool:
     unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
     return newest.sha == commit.sha and newest.state not in unwanted
-
-
-__all__ = ["PRODUCTION", "Change", "Lifecycle", "Order", "Requested"]

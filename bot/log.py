@@ -11,7 +11,9 @@ logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 def set_up_logging(process: str, *, json: bool | None = None) -> None:
     """Log to standard error: for people on a terminal, else JSON lines."""
     for_people = sys.stderr.isatty() if json is None else not json
-    renderer = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer()
+    # Without the values of variables, which the usual formatter shows: some are secrets.
+    for_terminal = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = for_terminal if for_people else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

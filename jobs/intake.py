@@ -1,13 +1,13 @@
 """Decides about deliveries: reads the event, gathers the facts that the rules ask for, asks for deploys."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, assert_never
 
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Trigger
+from bot.domain.deployment import Commit, Trigger
 from bot.domain.ids import DeliveryId
 from bot.errors import UserError
 from bot.intake.decide import (
@@ -31,6 +31,7 @@ from bot.store import apps, deliveries
 from bot.store.deliveries import RECEIVED, Delivery, StoredDecision
 from bot.store.engine import reading, writing
 from jobs.git import Mirrors
+from jobs.heads import overtaking
 
 MAX_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
@@ -66,6 +67,7 @@ class _Case:
     changed: Sequence[str] | None = None
     notes: list[str] = field(default_factory=list[str])
     policy_read: Policy | None = None
+    newer: Commit | None = None
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,13 @@ class Intake:
                 raise PolicyUnknownError(problem)
             return
         case.policy = self._policy(case, event, kept, batch)
-        if asks_for_changes(event, case.app, case.policy) and event.after is not None:
+        if event.after is None or event.branch is None:
+            return
+        if asks_for_changes(event, case.app, case.policy):
             case.changed = self._mirrors.changed(case.app, event.before, event.after)
+        head = self._mirrors.head(case.app, event.branch)
+        if head is not None and is_deployed(event.branch, case.app, case.policy):
+            case.newer = overtaking(self._mirrors, case.app, event.after, head)
 
     def _fetch(self, app: App, batch: _Batch) -> str:
         if app.clone_url not in batch.fetched:
@@ -218,12 +225,20 @@ class Intake:
             )
             match decision:
                 case Deploy():
-                    made.append(self._lifecycle.request(change, order).deployment.id)
+                    made.append(self._request(change, order, decided.case.newer))
                 case Skip():
                     made.append(self._lifecycle.skip(change, order, decision.sentence).id)
                 case _:
                     assert_never(decision)
         return made
+
+    def _request(self, change: Change, order: Order, newer: Commit | None) -> int:
+        """Ask for a deployment; of the branch's head, when that took the place of the event's commit."""
+        if newer is None:
+            return self._lifecycle.request(change, order).deployment.id
+        reason = f"{order.branch} moved on to {newer.sha[:7]}"
+        head = self._lifecycle.request(change, replace(order, commit=newer, reason=reason)).deployment
+        return self._lifecycle.overtaken(change, order, head).id
 
     def _put_off(self, delivery: Delivery, error: Exception) -> None:
         attempt = delivery.attempts + 1

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Kind, Phase
+from bot.domain.deployment import Kind, Phase
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError, SlipwayError
@@ -24,6 +24,7 @@ from bot.store.engine import reading, writing
 from bot.store.releases import NewRelease
 from jobs.artifacts.store import ArtifactStore
 from jobs.git import Mirrors
+from jobs.heads import overtaking
 from jobs.sandbox.box import Sandbox
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
@@ -155,13 +156,14 @@ class Pipeline:
         if not deployment.trigger.is_automatic or deployment.branch is None:
             return
         head = checkout.newest_head(context, self._tools.mirrors, deployment.branch)
-        if head == deployment.sha:
+        newest = overtaking(self._tools.mirrors, context.app, deployment.sha, head)
+        if newest is None:
             return
         order = Order(
             app=context.app,
             environment=claim.environment.name,
             branch=deployment.branch,
-            commit=Commit(head),
+            commit=newest,
             trigger=deployment.trigger,
             reason=f"{deployment.branch} moved on to {head[:7]}",
             requested_by=deployment.requested_by,

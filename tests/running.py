@@ -11,11 +11,13 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+from sqlalchemy import Engine
 
 from bot.clock import utc_now
 from bot.domain.deployment import Deployment
@@ -60,7 +62,11 @@ class Slipway:
         self.settings = Settings.model_validate(
             {name: own[name] for name in Settings.model_fields if name in own}
         )
-        self.engine = open_engine(self.settings.database)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The instance's store."""
+        return open_engine(self.settings.database)
 
     def up(self) -> "Slipway":
         """Start everything; its log is `up.log` in the home's parent."""

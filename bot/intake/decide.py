@@ -193,5 +193,10 @@ def _deleted(branch: str, targets: Sequence[Target]) -> Ignore:
 
 
 def _marker(event: PushEvent) -> str | None:
-    found = _SKIP_MARKER.search(event.head.message) if event.head else None
+    return skip_marker(event.head.message) if event.head else None
+
+
+def skip_marker(message: str) -> str | None:
+    """The words of a commit's message that ask to skip it, such as `[skip ci]`."""
+    found = _SKIP_MARKER.search(message)
     return found[0] if found else None

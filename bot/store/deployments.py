@@ -104,11 +104,14 @@ def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
 
 
 def newest_of_branch(tx: Tx, environment: EnvironmentId, *, skipped: bool = True) -> Deployment | None:
-    """The newest deployment of an environment that is about a commit; `skipped` ones count, or don't."""
+    """The newest deployment that is about a commit and that none took the place of.
+
+    `skipped` ones count, or don't.
+    """
+    passed = [State.SUPERSEDED] if skipped else [State.SUPERSEDED, State.SKIPPED]
     where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)
-    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc()).limit(1)
-    if not skipped:
-        query = query.where(deployments.c.state != State.SKIPPED)
+    query = sa.select(*_FIELDS).where(*where, deployments.c.state.not_in(passed))
+    query = query.order_by(deployments.c.id.desc()).limit(1)
     row = tx.execute(query).mappings().one_or_none()
     return _deployment(row) if row else None
 

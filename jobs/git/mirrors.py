@@ -99,10 +99,15 @@ class Mirrors:
         kind, name, _ = self._look(app, f"{sha}:{directory.strip('/')}")
         return name if kind == "tree" else None
 
-    def subject(self, app: App, sha: Sha) -> str:
-        """First line of a commit's message."""
-        argv = ("log", "-1", "--no-show-signature", "--format=%s", sha)
+    def message(self, app: App, sha: Sha) -> str:
+        """A commit's message."""
+        argv = ("log", "-1", "--no-show-signature", "--format=%B", sha)
         return self.git.must([*self._at(app), *argv]).decode(errors="replace").strip()
+
+    def contains(self, app: App, newer: Sha, older: Sha) -> bool:
+        """Whether a commit's history has another one; False, too, when one of them is not here."""
+        argv = ("merge-base", "--is-ancestor", older, newer)
+        return self.git.run([*self._at(app), *argv]).code == 0
 
     def _at(self, app: App) -> tuple[str, ...]:
         return (f"--git-dir={self.path(app)}",)

@@ -53,11 +53,20 @@ class _Tree:
 
 
 def newest_head(context: Context, mirrors: Mirrors, branch: str) -> Sha:
-    """The commit that a branch points at now. Raises as `Mirrors.newest_head` does, and `StoppedError`."""
+    """The commit that a branch points at now; it and the deployment's own are in the mirror afterwards.
+
+    Raises as `Mirrors.newest_head` does, and `StoppedError`.
+    """
     try:
-        return mirrors.newest_head(context.app, branch, stopped=context.stopped)
+        head = mirrors.newest_head(context.app, branch, stopped=context.stopped)
+        mirrors.fetch_commit(context.app, head, stopped=context.stopped)
+        if head != context.deployment.sha:
+            # Gone, perhaps, after a force push: then the head takes its place.
+            with suppress(UserError):
+                mirrors.fetch_commit(context.app, context.deployment.sha, stopped=context.stopped)
     except GitStoppedError as stopped:
         raise StoppedError from stopped
+    return head
 
 
 def run(context: Context, mirrors: Mirrors) -> Source:
@@ -88,7 +97,8 @@ def _run(context: Context, mirrors: Mirrors) -> Source:
             raise UserError(ErrorCode.CHECKOUT_REFUSED, sha=sha, detail="the files are not the commit's")
         _warn(context, tree)
     branch = context.deployment.branch or "no branch"
-    _say(context, f'checked out {sha} ({branch}): "{mirrors.subject(app, sha)}"')
+    subject = mirrors.message(app, sha).partition("\n")[0]
+    _say(context, f'checked out {sha} ({branch}): "{subject}"')
     return Source(tree.files, tree.files / app.root_directory, digest)
 
 

@@ -16,7 +16,7 @@ def page(release: int, number: int) -> str:
 
 
 def pages(release: int) -> dict[str, str | bytes | None]:
-    return {f"page{number}.html": page(release, number) for number in range(PAGES)}
+    return {"index.html": "start"} | {f"page{number}.html": page(release, number) for number in range(PAGES)}
 
 
 @dataclass

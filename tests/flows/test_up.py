@@ -44,7 +44,9 @@ def test_a_missing_git_is_said(tmp_path: Path):
 
 
 def test_a_setting_that_is_wrong_is_named(tmp_path: Path):
-    said = refused(Slipway(tmp_path / "home", {"SLIPWAY_WEB_ADDRESS": "nonsense"}))
+    slipway = Slipway(tmp_path / "home")
+    slipway.environment["SLIPWAY_WEB_ADDRESS"] = "nonsense"
+    said = refused(slipway)
     assert "SLIPWAY_WEB_ADDRESS" in said
     assert "nonsense" in said
 

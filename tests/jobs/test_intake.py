@@ -155,15 +155,37 @@ def test_paths_are_judged_by_gits_own_list(house: House):
     house.app()
     rules = '[policy]\npaths = ["src/**"]\n'
     first = house.repository.commit({"slipway.toml": rules, "src/a": "1"})
-    docs = house.repository.commit({"docs/a": "1"})
-    both = house.repository.commit({"docs/a": "2", "src/a": "2"})
     house.push(after=first)
+    docs = house.repository.commit({"docs/a": "1"})
     skipped = house.push(after=docs, before=first)
+    both = house.repository.commit({"docs/a": "2", "src/a": "2"})
     deployed = house.push(after=both, before=docs)
     assert house.decisions(skipped)[0].code == "paths-untouched"
     assert house.decisions(skipped)[0].facts["changed"] == 1
     assert house.decisions(deployed)[0].kind == "deploy"
     assert [one.state for one in house.deployments()] == [State.SUPERSEDED, State.SKIPPED, State.QUEUED]
+
+
+def test_a_push_that_the_branch_moved_on_from_is_superseded_by_the_head_at_once(house: House):
+    house.app()
+    old = house.repository.commit({"a": "1"})
+    new = house.repository.commit({"a": "2"}, "The newest")
+    house.push(after=old)
+    head, left = house.deployments()
+    assert (head.sha, head.state, head.message) == (new, State.QUEUED, "The newest")
+    assert (left.sha, left.state, left.superseded_by) == (old, State.SUPERSEDED, head.id)
+    house.push(after=new, before=old)
+    assert len(house.deployments()) == 2
+
+
+def test_a_push_that_git_does_not_show_yet_is_deployed_as_told(house: House):
+    house.app()
+    old = house.repository.commit({"a": "1"})
+    new = house.repository.commit({"a": "2"})
+    house.mirrors.fetch(house.app("other"))
+    house.repository.force("main", old)
+    house.push(after=new, before=old)
+    assert {one.sha for one in house.deployments()} == {new}
 
 
 def test_a_skipped_push_leaves_a_finished_deployment_to_announce(house: House):
@@ -304,15 +326,15 @@ def test_one_failure_does_not_stop_the_others_and_ends_after_five(house: House):
     assert len(house.deployments()) == 1
 
 
-def test_a_burst_of_pushes_is_one_fetch_and_the_last_one_waits(house: House):
+def test_a_burst_of_pushes_is_one_fetch_and_the_last_commit_waits(house: House):
     house.app()
     shas: list[Sha] = [house.repository.commit({"a": str(number)}) for number in range(30)]
     numbers = [house.push(after=after, before=before, decide=False) for before, after in pairwise(shas)]
     house.intake.run(reversed(numbers))
     states = [(one.sha, one.state) for one in house.deployments()]
-    assert states[-1] == (shas[-1], State.QUEUED)
-    assert {state for _, state in states[:-1]} == {State.SUPERSEDED}
-    assert [sha for sha, _ in states] == shas[1:]
+    assert states[0] == (shas[-1], State.QUEUED)
+    assert {state for _, state in states[1:]} == {State.SUPERSEDED}
+    assert [sha for sha, _ in states[1:]] == shas[1:-1]
     assert len(list((house.mirrors.path(house.app("x")) / "objects" / "pack").glob("*.pack"))) == 1
 
 
