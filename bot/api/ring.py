@@ -86,6 +86,23 @@ class Ring:
         self._joins[position] = chunk
         return chunk
 
+    def line_before(self, position: int) -> int:
+        """Number of the last line that stands before a position."""
+        index = position - self.start
+        return self._lines[index - 1] if index > 0 else self.floor
+
+    def take_past(self, position: int, line: int) -> Chunk | None:
+        """What `take` gives, but for lines up to one: for a viewer that has seen more than was known here."""
+        if (chunk := self.take(position)) is None:
+            return None
+        first, last = position - self.start, chunk.position - self.start
+        kept = [
+            frame
+            for frame, number in zip(self._frames[first:last], self._lines[first:last], strict=True)
+            if number > line or not frame.startswith(b"id:")
+        ]
+        return Chunk(b"".join(kept), chunk.position, chunk.line)
+
     def _trim(self) -> None:
         drop = max(1, len(self._frames) // 4)
         self.floor = self._lines[drop - 1]

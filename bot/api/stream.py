@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from bot.api.feed import Feed, Feeds, batch_of
 from bot.api.frames import OPENING, done_frame, log_frame, status_frame
+from bot.api.ring import Chunk
 from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId, parse_reference
 from bot.store import deployments
@@ -104,7 +105,7 @@ class _Viewer:
         while not self.is_gone:
             if position < self.feed.ring.start:
                 position = await self._find_place()
-            elif chunk := self.feed.ring.take(position):
+            elif chunk := self._take(position):
                 position, self._line = chunk.position, max(self._line, chunk.line)
                 await self.give(chunk.data)
             elif self.feed.ended:
@@ -112,8 +113,15 @@ class _Viewer:
             else:
                 await self.feed.news()
 
+    def _take(self, position: int) -> Chunk | None:
+        ring = self.feed.ring
+        if self._line > ring.line_before(position):
+            return ring.take_past(position, self._line)
+        return ring.take(position)
+
     async def give(self, data: bytes) -> None:
-        await self._send(_body(data))
+        if data:
+            await self._send(_body(data))
 
     async def _find_place(self) -> int:
         if self._line < self.feed.ring.floor:

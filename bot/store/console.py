@@ -63,13 +63,6 @@ class Listed:
 
 def places(tx: Tx, app: AppId | None = None) -> list[Place]:
     """Every environment of every app, or of one, production first; apps without one stand there too."""
-    waiting = deployments.alias("waiting")
-    held = (
-        sa.select(sa.func.count())
-        .select_from(waiting)
-        .where(waiting.c.environment_id == environments.c.id, waiting.c.state == State.HELD)
-        .scalar_subquery()
-    )
     named = {
         "app_id": apps.c.id,
         "app": apps.c.slug,
@@ -82,7 +75,7 @@ def places(tx: Tx, app: AppId | None = None) -> list[Place]:
         "hostname": environments.c.hostname,
         "pinned": environments.c.pinned,
         "pin_reason": environments.c.pin_reason,
-        "held": held,
+        "held": _held(),
         "release_id": releases.c.id,
         "release": releases.c.name,
         "sha": releases.c.sha,
@@ -101,6 +94,16 @@ def places(tx: Tx, app: AppId | None = None) -> list[Place]:
     if app is not None:
         query = query.where(apps.c.id == app)
     return [Place(**_values(row)) for row in tx.execute(query).mappings()]
+
+
+def _held() -> sa.ScalarSelect[int]:
+    waiting = deployments.alias("waiting")
+    return (
+        sa.select(sa.func.count())
+        .select_from(waiting)
+        .where(waiting.c.environment_id == environments.c.id, waiting.c.state == State.HELD)
+        .scalar_subquery()
+    )
 
 
 def newest(tx: Tx, limit: int, app: AppId | None = None) -> list[Listed]:

@@ -140,6 +140,16 @@ def test_who_comes_back_goes_on_after_the_last_line(site: Site):
         assert numbers(frames) == [10]
 
 
+def test_who_has_seen_more_than_is_known_here_gets_nothing_twice(site: Site):
+    with site.watch(**{"last-event-id": "2"}) as frames:
+        next(frames)
+        site.write("one", "two", "three")
+        assert numbers(frames, 1) == [3]
+        site.finish()
+        rest = list(frames)
+    assert [frame["type"] for frame in rest] == ["status", "done"]
+
+
 def test_a_finished_log_comes_from_the_archive_without_redis(site: Site):
     site.write(*map(str, range(3000)))
     site.finish()
