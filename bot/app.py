@@ -34,15 +34,19 @@ REDIS_SECONDS = 0.7
 """A hung Redis may delay an answer by no more than that; there is no second try."""
 
 
+_FOR_MACHINES = ("/api/", "/webhooks/", "/health", "/ready")
+
+
 def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Starlette:
     """The web process's application. Keys are made in the home where none are set."""
     engine = open_engine(settings.database, busy_seconds=busy_seconds)
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
     ledger = Ledger(engine, Queue(redis))
     app_secrets = AppSecrets(engine, open_vault(settings))
-    transcript = Transcript(settings.home / "logs", redis)
+    transcript = Transcript(settings.home, redis)
     feeds = Feeds(engine, transcript, settings.redis)
     access = Access(console_key(settings), public_url=settings.public_url)
+    pages = Pages(settings)
     webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets)
 
     @asynccontextmanager
@@ -56,11 +60,11 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
 
     app = Starlette(
         lifespan=lifespan,
-        exception_handlers={HTTPException: _say_refusal, Exception: _say_unexpected},
+        exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
         routes=[
             Route("/webhooks/github", webhook),
             *health.routes(settings, engine, redis),
-            *console.routes(pages=Pages(settings), engine=engine, transcript=transcript, access=access),
+            *console.routes(pages=pages, engine=engine, transcript=transcript, access=access),
             *stream.routes(feeds=feeds, allows=access.allows),
         ],
     )
@@ -68,13 +72,21 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
     return app
 
 
-async def _say_refusal(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    status = HTTPStatus(error.status_code)
-    code = status.phrase.lower().replace(" ", "-")
-    return refusal(status, code, error.detail or status.phrase, headers=error.headers).response()
+class Errors:
+    """Answers to errors: JSON for machines, a page for people."""
 
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
 
-async def _say_unexpected(request: Request, error: Exception) -> Response:
-    logger.error("request failed", path=request.url.path, error=repr(error))
-    return refusal(500, "unexpected", "Internal Server Error").response()
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        """The answer to a refusal, or to an error that nobody foresaw."""
+        refused = error if isinstance(error, HTTPException) else None
+        if refused is None:
+            logger.error("request failed", path=request.url.path, error=repr(error))
+        if not request.url.path.startswith(_FOR_MACHINES):
+            return await self._pages.on_error(request, error)
+        if refused is None:
+            return refusal(500, "unexpected", "Internal Server Error").response()
+        status = HTTPStatus(refused.status_code)
+        code = status.phrase.lower().replace(" ", "-")
+        return refusal(status, code, refused.detail or status.phrase, headers=refused.headers).response()

@@ -32,7 +32,7 @@ def known_secrets(settings: Settings) -> list[bytes]:
     found += webhook_secrets(settings)
     if settings.github_private_key_file is not None:
         found.append(settings.github_private_key_file.read_bytes().strip())
-    for path in sorted((settings.home / "keys").iterdir()):
+    for path in sorted((settings.home / "keys").glob("*")):
         found += [line.strip() for line in path.read_bytes().splitlines() if line.strip()]
     return found
 

@@ -92,7 +92,9 @@ class Leases:
         with writing(self._engine) as tx:
             self._hold(tx, claim)
             deployments.set_phase(tx, claim.deployment.id, phase)
-            deployments.start_step(tx, claim.deployment.id, claim.deployment.attempt, phase, self._clock())
+            deployments.start_step(
+                tx, claim.deployment.id, claim.deployment.attempt, phase, now=self._clock()
+            )
 
     def switch(self, claim: Claim, release: ReleaseId) -> int:
         """Point the environment at a release: the number of the switch, which orders it at the edge.

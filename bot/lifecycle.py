@@ -124,39 +124,42 @@ class Lifecycle:
         newest = deployments.newest_of_branch(change.tx, environment.id)
         if newest is not None and newest.sha == order.commit.sha:
             return newest
-        return self._leave(change, order, environment, State.SKIPPED, sentence)
+        return self._leave(change, order, environment, state=State.SKIPPED, reason=sentence)
 
     def overtaken(self, change: Change, order: Order, newer: Deployment) -> Deployment:
         """Leave a deployment that a newer commit took the place of before it was asked for."""
         environment = self._environment(change.tx, order.app, order.environment, order.branch)
         reason = f"superseded by {reference(newer.id)}"
-        return self._leave(change, order, environment, State.SUPERSEDED, reason, superseded_by=newer.id)
+        return self._leave(
+            change, order, environment, state=State.SUPERSEDED, reason=reason, superseded_by=newer.id
+        )
 
     def _leave(
         self,
         change: Change,
         order: Order,
         environment: Environment,
+        *,
         state: State,
         reason: str,
-        **changes: Any,
+        **more: Any,
     ) -> Deployment:
         new = _new(order, environment, state, reason)
         inserted = deployments.insert(change.tx, new, change.now)
-        left = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now, **changes)
+        left = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now, **more)
         change.changed[left.id] = left.version
         return left
 
-    def rollback(
-        self, change: Change, app: App, environment_name: str, word: str | None, by: str
-    ) -> Deployment:
-        """Bring back a release: the named one, else the one before the active. Pins the environment.
+    def rollback(self, change: Change, app: App, name: str, *, word: str | None, by: str) -> Deployment:
+        """Bring back a release in the environment of that name, and pin it.
+
+        The release is the one that `word` names, else the one before the active.
 
         Raises `UserError` when the environment or the release does not exist.
         """
-        environment = environments.by_name(change.tx, app.id, environment_name)
+        environment = environments.by_name(change.tx, app.id, name)
         if environment is None:
-            raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=environment_name)
+            raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=name)
         release = self._release_to_restore(change.tx, environment, word)
         reason = f"rolled back to {release.name} by {by}"
         environments.pin(change.tx, environment.id, reason)
@@ -209,7 +212,7 @@ class Lifecycle:
 
     def _environment(self, tx: Tx, app: App, name: str, branch: str | None) -> Environment:
         hostname = hostname_of(app.slug, name, self._domain)
-        return environments.ensure(tx, app, name, hostname, branch)
+        return environments.ensure(tx, app, name, hostname=hostname, branch=branch)
 
     def _supersede(self, change: Change, environment: Environment, newest: Deployment) -> None:
         reason = f"superseded by {reference(newest.id)}"

@@ -14,7 +14,7 @@ from bot.settings import Settings
 REQUEST_SECONDS = 30.0
 """How long a request may take to arrive, from its first byte (or the connection) to its last."""
 MAX_CONNECTIONS = 8192
-GRACEFUL_SECONDS = 3
+GRACEFUL_SECONDS = 1
 
 
 class PatientProtocol(HttpToolsProtocol):

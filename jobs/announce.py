@@ -115,7 +115,7 @@ class _Turn:
 
     def _lead(self, tx: Tx, length: timedelta) -> bool:
         now = self.tools.clock()
-        return singletons.lead(tx, f"announce-{self.environment}", self.holder, now, now + length)
+        return singletons.lead(tx, f"announce-{self.environment}", self.holder, now=now, until=now + length)
 
 
 @contextmanager

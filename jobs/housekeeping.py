@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from redis import Redis
 from sqlalchemy import Engine
 
 from bot.clock import Clock, utc_now
@@ -33,8 +34,10 @@ class Housekeeping:
         artifacts: DiskStore,
         sites: Sites,
         sandbox: Sandbox,
+        redis: Redis,
         clock: Clock = utc_now,
     ) -> None:
+        self._redis = redis
         self._settings = settings
         self._engine = engine
         self._artifacts = artifacts
@@ -66,10 +69,10 @@ class Housekeeping:
             deployment, _, attempt = folder.name.partition("-")
             if not (deployment.isdigit() and attempt.isdigit()) or self._runs(int(deployment), int(attempt)):
                 continue
-            self._sandbox.sweep(f"{folder.name}-")
+            self._sandbox.sweep(f"dep-{deployment}.{attempt}.")
             shutil.rmtree(folder, ignore_errors=True)
             logger.warning("an attempt's leftovers were removed", attempt=folder.name)
-        archive_abandoned(self._settings.home, self._is_final)
+        archive_abandoned(self._settings.home, self._is_final, self._redis)
 
     def retain(self) -> None:
         """Take away releases beyond the number that is kept, and all bytes that no release needs."""

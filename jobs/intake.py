@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from bot.clock import Clock, utc_now
@@ -115,7 +115,9 @@ class Intake:
             for one in decided:
                 self._keep(change, delivery, event, one)
             if not decided:
-                deliveries.add_decision(change.tx, _stored(delivery, None, decide_alone(event), change))
+                deliveries.add_decision(
+                    change.tx, _stored(delivery, None, decide_alone(event), now=change.now)
+                )
         logger.info(
             "decided",
             delivery=delivery.id,
@@ -205,7 +207,7 @@ class Intake:
         if not isinstance(decision, Ignore):
             facts["environments"] = {target.name: target.branch for target in decision.environments}
             facts["deployments"] = self._apply(change, delivery, event, decided)
-        deliveries.add_decision(change.tx, _stored(delivery, case.app, decision, change, facts))
+        deliveries.add_decision(change.tx, _stored(delivery, case.app, decision, now=change.now, facts=facts))
 
     def _apply(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> list[int]:
         decision = decided.decision
@@ -277,7 +279,8 @@ def _stored(
     delivery: Delivery,
     app: App | None,
     decision: Decision,
-    change: Change,
+    *,
+    now: datetime,
     facts: dict[str, Any] | None = None,
 ) -> StoredDecision:
     return StoredDecision(
@@ -287,5 +290,5 @@ def _stored(
         code=decision.code,
         sentence=decision.sentence,
         facts=facts or {},
-        created_at=change.now,
+        created_at=now,
     )

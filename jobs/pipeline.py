@@ -30,7 +30,7 @@ from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
 from jobs.steps import release as release_step
 from jobs.steps.context import Context, Plan, Source
-from jobs.watch import Watch
+from jobs.watch import Watch, Why
 
 
 class OvertakenError(Exception):
@@ -98,7 +98,8 @@ class Pipeline:
             return release
         finally:
             shutil.rmtree(workspace, ignore_errors=True)
-            log.close()
+            # Another attempt goes on in the same log.
+            log.close(final=watch.why not in (Why.HANDED_BACK, Why.LEASE_LOST))
 
     def _release_of(self, context: Context, claim: Claim) -> Release:
         if claim.deployment.kind is Kind.ROLLBACK:
@@ -189,16 +190,17 @@ class Pipeline:
             ended = "succeeded"
         finally:
             now = self._clock()
-            self._change_step(claim, phase, {"state": ended, "finished_at": now})
+            context.log.end_step(phase)
+            self._change_step(claim, phase, state=ended, finished_at=now)
             if ended == "succeeded":
                 context.log.say(phase, f"Done in {_duration(began, now)}.")
 
     def _ran(self, claim: Claim, phase: Phase, command: str, code: int) -> None:
-        self._change_step(claim, phase, {"command": command, "exit_code": code})
+        self._change_step(claim, phase, command=command, exit_code=code)
 
-    def _change_step(self, claim: Claim, phase: Phase, changes: dict[str, Any]) -> None:
+    def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
-            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, changes)
+            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
 
 
 def _duration(began: datetime, ended: datetime) -> str:

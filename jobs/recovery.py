@@ -182,7 +182,7 @@ def reconcile_heads(tools: Recovery, queue: Queue, apps: list[App], head: Head) 
         if commit is not None:
             with reading(tools.lifecycle.engine) as tx:
                 if deployments.newest_of_commit(tx, environment.id, commit.sha) is None:
-                    missed.append(_synthetic(tx, app, environment, commit, tools.clock()))
+                    missed.append(_synthetic(tx, app, environment, commit, now=tools.clock()))
     return len(_append(tools, queue, missed))
 
 
@@ -209,7 +209,7 @@ def _append(tools: Recovery, queue: Queue, missed: list[NewDelivery]) -> list[De
     return added
 
 
-def _synthetic(tx: Tx, app: App, environment: Environment, commit: Commit, now: datetime) -> NewDelivery:
+def _synthetic(tx: Tx, app: App, environment: Environment, commit: Commit, *, now: datetime) -> NewDelivery:
     newest = deployments.newest_of_branch(tx, environment.id)
     return NewDelivery(
         hook_id=RECONCILE,

@@ -87,7 +87,7 @@ class Sweep:
     def _leads(self) -> bool:
         now = self._workshop.clock()
         with writing(self._workshop.engine) as tx:
-            return singletons.lead(tx, "sweep", self._holder, now, now + _LEAD)
+            return singletons.lead(tx, "sweep", self._holder, now=now, until=now + _LEAD)
 
     def _reap(self) -> None:
         for deployment in self._workshop.leases.reap():

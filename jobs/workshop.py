@@ -12,10 +12,13 @@ from bot.domain.deployment import Commit
 from bot.domain.ids import DeliveryId, DeploymentId
 from bot.errors import UserError
 from bot.github import client
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError
 from bot.github.pacing import Pacing, windows
 from bot.keys import known_secrets
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
+from bot.log import logger
 from bot.logs import DeploymentLog
 from bot.queue import Queue, connect
 from bot.settings import Settings
@@ -70,8 +73,25 @@ class Workshop:
 
     def _head(self, app: App, branch: str) -> Commit | None:
         try:
-            return Commit(self.mirrors.newest_head(app, branch))
+            sha = self.mirrors.newest_head(app, branch)
+            self.mirrors.fetch_commit(app, sha)
         except UserError:
+            return None
+        return Commit(sha, self.mirrors.message(app, sha))
+
+
+@dataclass(frozen=True)
+class GitSignIn:
+    """Gives git a token of GitHub's. Without one git still reads what is public."""
+
+    hub: GitHub
+
+    def __call__(self, app: App) -> str | None:
+        """A token for the app's repository, if there is any."""
+        try:
+            return self.hub.git_token(app)
+        except GitHubError as error:
+            logger.warning("no token for git", repository=app.repository, error=str(error))
             return None
 
 
@@ -97,11 +117,12 @@ def furnish(settings: Settings) -> Workshop:
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
     hub = client.connect(settings, Pacing(redis, windows(settings)))
-    mirrors = Mirrors(settings, hub.git_token)
+    mirrors = Mirrors(settings, GitSignIn(hub))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    opener = LogOpener(settings, redis)
+    # A log never waits for Redis: its lines are in the spool already.
+    opener = LogOpener(settings, connect(settings.redis, retries=0))
     tools = Tools(mirrors, sandbox, artifacts, sites, opener.open)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
@@ -111,7 +132,7 @@ def furnish(settings: Settings) -> Workshop:
         leases=leases,
         deploy=Deploy(leases=leases, pipeline=pipeline),
         housekeeping=Housekeeping(
-            settings=settings, engine=engine, artifacts=artifacts, sites=sites, sandbox=sandbox
+            settings=settings, engine=engine, artifacts=artifacts, sites=sites, sandbox=sandbox, redis=redis
         ),
         clock=utc_now,
         decide=Intake(lifecycle=lifecycle, mirrors=mirrors),

@@ -60,7 +60,7 @@ class Instance:
         done = {"state": "failed" if code else "succeeded", "finished_at": self.now()}
         changes = {"command": command, "exit_code": code, **done}
         with writing(self.engine) as tx:
-            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, changes)
+            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
 
     def succeed(self, claim: Claim, *, size: int = 1_234_567) -> None:
         made = claim.deployment

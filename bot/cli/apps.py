@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import secrets
 import sys
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
@@ -12,55 +14,67 @@ from rich.table import Table
 from bot.cli.instance import find_app, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App, is_inside, is_repository, is_slug, slug_of
+from bot.domain.environment import PRODUCTION, hostname_of
 from bot.errors import ErrorCode, UserError
 from bot.settings import Settings
 from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
 from bot.store.engine import Tx, reading, writing
+from bot.vault import open_vault
 
 application = typer.Typer(no_args_is_help=True)
+_INSIDE = "a path below the repository's top, without '..'"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+Repository = Annotated[str, typer.Option(help="OWNER/NAME, as GitHub's events name it.")]
+CloneUrl = Annotated[str | None, typer.Option(help="Any git URL; default: the repository on GitHub.")]
+Root = Annotated[str, typer.Option(help="Where the app lives in the repository.")]
+Build = Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")]
+Output = Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")]
+Branch = Annotated[str, typer.Option(help="The branch that goes live.")]
+Slug = Annotated[str | None, typer.Option(help="The app's name in hostnames; default: the repository's.")]
+OwnSecret = Annotated[bool, typer.Option("--own-secret", help="Make a webhook secret for this app alone.")]
 
 
 @application.command()
 def create(
     *,
-    repository: Annotated[str, typer.Option(help="OWNER/NAME, as GitHub's events name it.")],
-    clone_url: Annotated[
-        str | None, typer.Option(help="Any git URL; default: the repository on GitHub.")
-    ] = None,
-    root_directory: Annotated[str, typer.Option(help="Where the app lives in the repository.")] = "",
-    build_command: Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")] = None,
-    output_directory: Annotated[
-        str | None, typer.Option(help="Default: slipway.toml, else detected.")
-    ] = None,
-    production_branch: Annotated[str, typer.Option(help="The branch that goes live.")] = "main",
-    slug: Annotated[
-        str | None, typer.Option(help="The app's name in hostnames; default: the repository's.")
-    ] = None,
+    repository: Repository,
+    clone_url: CloneUrl = None,
+    root_directory: Root = "",
+    build_command: Build = None,
+    output_directory: Output = None,
+    production_branch: Branch = "main",
+    slug: Slug = None,
+    own_secret: OwnSecret = False,
     as_json: Json = False,
 ) -> None:
     """Register an app. Nothing is live until the first push succeeds."""
     instance = open_instance()
     _check("repository", repository, is_repository(repository), "OWNER/NAME, such as acme/shop")
-    root = root_directory.strip("/").removeprefix("./").removesuffix(".")
-    for field, directory in (
-        ("root-directory", root_directory),
-        ("output-directory", output_directory or ""),
-    ):
-        _check(field, directory, is_inside(directory), "a path below the repository's top, without '..'")
+    _check("root-directory", root_directory, is_inside(root_directory), _INSIDE)
+    _check("output-directory", output_directory or "", is_inside(output_directory or ""), _INSIDE)
+    secret = secrets.token_hex(32) if own_secret else None
+    new = NewApp(
+        slug=slug or "",
+        repository=repository,
+        clone_url=_clone_url(instance.settings, repository, clone_url),
+        production_branch=production_branch,
+        root_directory="/".join(PurePosixPath(root_directory).parts),
+        build_command=build_command,
+        output_directory=output_directory,
+        webhook_secret=open_vault(instance.settings).seal(secret.encode()) if secret else None,
+    )
     with writing(instance.engine) as tx:
-        name = slug or _free_slug(tx, slug_of(root.rpartition("/")[2] or repository.partition("/")[2]))
-        _check("slug", name, is_slug(name), "lowercase letters, digits and single hyphens, at most 40")
-        _check("slug", name, apps.by_slug(tx, name) is None, "a slug that no other app has")
-        url = clone_url or f"{instance.settings.github_url.rstrip('/')}/{repository}.git"
-        new = NewApp(name, repository, url, production_branch, root, build_command, output_directory)
-        app = apps.insert(tx, new, utc_now())
+        app = apps.insert(tx, _named(tx, new, instance.settings), utc_now())
     if as_json:
-        _print_json(_facts(app))
+        _print_json({**_facts(app), "webhook_secret": secret})
         return
     url = instance.settings.site_url(f"{app.slug}.{instance.settings.preview_domain}")
     sys.stdout.write(f"{app.slug} is registered. A push to {app.production_branch} makes it live at {url}\n")
+    if secret:
+        sys.stdout.write(f"Its webhook secret, shown this once: {secret}\n")
 
 
 @application.command("list")
@@ -113,6 +127,23 @@ def show(slug: str, *, as_json: Json = False) -> None:
 def _check(field: str, value: str, ok: bool, expected: str) -> None:
     if not ok:
         raise UserError(ErrorCode.INVALID_VALUE, field=field, value=value, expected=expected)
+
+
+def _clone_url(settings: Settings, repository: str, given: str | None) -> str:
+    if given is None:
+        return f"{settings.github_url.rstrip('/')}/{repository}.git"
+    return Path(given).as_uri() if Path(given).is_absolute() else given
+
+
+def _named(tx: Tx, new: NewApp, settings: Settings) -> NewApp:
+    folder = new.root_directory.rpartition("/")[2] or new.repository.partition("/")[2]
+    slug = new.slug or _free_slug(tx, slug_of(folder))
+    _check("slug", slug, is_slug(slug), "lowercase letters, digits and single hyphens, at most 40")
+    _check("slug", slug, apps.by_slug(tx, slug) is None, "a slug that no other app has")
+    hostname = hostname_of(slug, PRODUCTION, settings.preview_domain)
+    free = not environments.has_hostname(tx, hostname)
+    _check("slug", slug, free, f"a slug whose hostname {hostname} is not in use")
+    return dataclasses.replace(new, slug=slug)
 
 
 def _free_slug(tx: Tx, wanted: str) -> str:

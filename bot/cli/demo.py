@@ -19,7 +19,7 @@ from rich.console import Console
 from bot.cli.instance import Instance, open_instance
 from bot.cli.sample import SampleRepository, Visitor, site_client
 from bot.clock import utc_now
-from bot.console.access import console_key
+from bot.console.access import sign_in_link
 from bot.domain.deployment import Deployment, State
 from bot.domain.ids import reference
 from bot.errors import ErrorCode, PlatformError
@@ -69,10 +69,9 @@ def _run(console: Console, instance: Instance, *, again: bool) -> None:
     if again:
         _push_again(console, instance, repository)
     _expect(_get(instance, "/").status_code == 200, f"{site} does not answer")
-    public = instance.settings.public_url.rstrip("/")
     console.print(f"\n[bold green]{reference(first.id)} is live.[/]\n")
     console.print(f"  Site     {site}", markup=False)
-    console.print(f"  Console  {public}/sign-in#{console_key(instance.settings)}\n", markup=False)
+    console.print(f"  Console  {sign_in_link(instance.settings)}\n", markup=False)
 
 
 def _push(console: Console, instance: Instance, repository: SampleRepository) -> Deployment:

@@ -70,7 +70,7 @@ def rollback(
     instance = open_instance()
     with instance.lifecycle.change() as change:
         found = find_app(change.tx, app)
-        made = instance.lifecycle.rollback(change, found, environment, release, getpass.getuser())
+        made = instance.lifecycle.rollback(change, found, environment, word=release, by=getpass.getuser())
     ended = _ended(instance, made)
     _tell(ended, as_json=as_json)
     if ended.state is not State.SUCCEEDED:

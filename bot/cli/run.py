@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bot.console.access import console_key
+from bot.console.access import sign_in_link
 from bot.keys import webhook_secrets
 from bot.log import set_up_logging
 from bot.settings import Settings
@@ -81,7 +81,7 @@ def _tell(settings: Settings, *, json_line: bool) -> None:
     console = Console(soft_wrap=True)
     console.print("\n[bold green]Slipway is up.[/] Ctrl-C stops it; what it knows stays.\n")
     rows = {
-        "Console": f"{settings.public_url.rstrip('/')}/sign-in#{console_key(settings)}",
+        "Console": sign_in_link(settings),
         "Sites": settings.site_url(f"<app>.{settings.preview_domain}"),
         "State": f"{settings.home}",
         "Webhook": f"{webhook}   (GitHub: Settings > Webhooks; content type application/json; event: push)",

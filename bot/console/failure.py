@@ -1,19 +1,17 @@
 """What a failed deployment's page says: the message of its error code, and what to try."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import TemplateError
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from bot import render
 from bot.console.wording import clean
 from bot.domain.deployment import Blame, Failure
 
-_FOLDER = Path(__file__).resolve().parents[2] / "templates" / "message"
 # Facts hold what others wrote: no HTML, no pictures and no links come from them.
 _MARKDOWN = MarkdownIt("zero", {"html": False}).enable(["backticks", "emphasis", "list", "fence", "escape"])
-_MESSAGES = Environment(loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ def explain(failure: Failure) -> Explained:
 
 
 def message(failure: Failure) -> str:
-    """The text of a failure's code as Markdown; its bare facts when there is none."""
+    """The text of a failure's code as Markdown; its bare facts when they do not fit the text."""
     try:
-        return _MESSAGES.get_template(f"{failure.code}.md.j2").render(failure.facts)
+        return render.message(failure.code, failure.facts)
     except TemplateError:
         facts = "\n".join(f"- {name}: {value}" for name, value in failure.facts.items())
         return f"The deployment failed: {failure.code}.\n\n{facts}"

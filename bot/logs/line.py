@@ -32,6 +32,10 @@ class LogWriter(Protocol):
         """Take a chunk of a command's output: `stream` is `stdout` or `stderr`."""
         ...
 
+    def end_step(self, step: str) -> None:
+        """Write what a step's commands left without an end of line."""
+        ...
+
 
 @dataclass(frozen=True)
 class Line:

@@ -66,7 +66,7 @@ def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
         .one()
     )
     deployment = _deployment(row)
-    _append_event(tx, deployment.id, new.state, new.reason, now)
+    _append_event(tx, deployment.id, Event(new.state, new.reason, now))
     return deployment
 
 
@@ -169,7 +169,7 @@ def change(
     query = deployments.update().where(deployments.c.id == deployment).values(values).returning(*_FIELDS)
     changed = _deployment(tx.execute(query).mappings().one())
     if "state" in changes:
-        _append_event(tx, deployment, changed.state, event or "", now)
+        _append_event(tx, deployment, Event(changed.state, event or "", now))
     return changed
 
 
@@ -186,7 +186,7 @@ def events(tx: Tx, deployment: DeploymentId) -> list[Event]:
     return [Event(State(row[0]), row[1], row[2]) for row in rows]
 
 
-def start_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, now: datetime) -> None:
+def start_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, *, now: datetime) -> None:
     """Remember that a step of an attempt has begun."""
     row = {
         "deployment_id": deployment,
@@ -198,11 +198,11 @@ def start_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, now: d
     tx.execute(deployment_steps.insert().values(row))
 
 
-def change_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, changes: dict[str, Any]) -> None:
+def change_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, **changes: Any) -> None:
     """Change a step: `command`, or its end with `state`, `exit_code` and `finished_at`."""
     table = deployment_steps
     where = (table.c.deployment_id == deployment, table.c.attempt == attempt, table.c.name == name)
-    tx.execute(table.update().where(*where).values(changes))
+    tx.execute(table.update().where(*where).values(**changes))
 
 
 def end_open_steps(tx: Tx, deployment: DeploymentId, now: datetime) -> None:
@@ -220,9 +220,8 @@ def steps(tx: Tx, deployment: DeploymentId) -> list[Step]:
     return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
 
 
-def _append_event(tx: Tx, deployment: DeploymentId, state: State, reason: str, now: datetime) -> None:
-    row = {"deployment_id": deployment, "state": state, "reason": reason, "at": now}
-    tx.execute(deployment_events.insert().values(row))
+def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:
+    tx.execute(deployment_events.insert().values(deployment_id=deployment, **asdict(event)))
 
 
 def _deployment(row: RowMapping) -> Deployment:

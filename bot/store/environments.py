@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.app import App
 from bot.domain.deployment import State
-from bot.domain.environment import Environment, EnvironmentKind
+from bot.domain.environment import Environment, EnvironmentKind, label
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, tenants
@@ -18,10 +18,11 @@ from bot.store.schema import apps, deployments, environments, tenants
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
 
 
-def ensure(tx: Tx, app: App, name: str, hostname: str, branch: str | None) -> Environment:
+def ensure(tx: Tx, app: App, name: str, *, hostname: str, branch: str | None) -> Environment:
     """The app's environment of that name; made at first use, its branch kept up to date."""
     found = by_name(tx, app.id, name)
     if found is None:
+        hostname = _free(tx, app, hostname)
         kind = EnvironmentKind.PRODUCTION if name == "production" else EnvironmentKind.BRANCH
         values = {"app_id": app.id, "name": name, "kind": kind, "branch": branch, "hostname": hostname}
         row = tx.execute(environments.insert().values(values).returning(*_FIELDS)).mappings().one()
@@ -30,6 +31,17 @@ def ensure(tx: Tx, app: App, name: str, hostname: str, branch: str | None) -> En
         return found
     changed = environments.update().where(environments.c.id == found.id).values(branch=branch)
     return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def has_hostname(tx: Tx, hostname: str) -> bool:
+    """Whether some environment has that hostname."""
+    return tx.scalar(sa.select(environments.c.id).where(environments.c.hostname == hostname)) is not None
+
+
+def _free(tx: Tx, app: App, hostname: str) -> str:
+    # `staging` of the app `shop` and `production` of an app `staging-shop` would meet.
+    first, _, domain = hostname.partition(".")
+    return f"{label(first, str(app.id))}.{domain}" if has_hostname(tx, hostname) else hostname
 
 
 def get(tx: Tx, environment: EnvironmentId) -> Environment:
@@ -85,35 +97,9 @@ def claim_fairest(
     Ready: it has a queued deployment, nobody holds its lease, and its tenant is below its limit.
     Without `previews` only production may be taken.
     """
-    busy = environments.alias("busy")
-    busy_apps = apps.alias("busy_apps")
-    running = (
-        sa.select(sa.func.count())
-        .select_from(busy.join(busy_apps, busy.c.app_id == busy_apps.c.id))
-        .where(busy.c.lease_until > now, busy_apps.c.tenant_id == tenants.c.id)
-        .scalar_subquery()
-    )
-    oldest = sa.func.min(deployments.c.id)
-    ready = (
-        sa.select(environments.c.id)
-        .join(apps, apps.c.id == environments.c.app_id)
-        .join(tenants, tenants.c.id == apps.c.tenant_id)
-        .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(
-            deployments.c.state == State.QUEUED,
-            sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now),
-            sa.or_(tenants.c.build_limit.is_(None), running < tenants.c.build_limit),
-            sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW,
-        )
-        .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
-        .order_by(tenants.c.served_at.asc().nulls_first(), oldest)
-        .limit(1)
-        .scalar_subquery()
-    )
-    free = sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now)
     taken = (
         environments.update()
-        .where(environments.c.id == ready, free)
+        .where(environments.c.id == _fairest(now, previews=previews), _is_free(now))
         .values(lease_holder=holder, lease_token=environments.c.lease_token + 1, lease_until=until)
         .returning(*_FIELDS)
     )
@@ -124,6 +110,36 @@ def claim_fairest(
     tenant = sa.select(apps.c.tenant_id).where(apps.c.id == environment.app_id).scalar_subquery()
     tx.execute(tenants.update().where(tenants.c.id == tenant).values(served_at=now))
     return environment
+
+
+def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
+    kind = sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW
+    below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant(now) < tenants.c.build_limit)
+    return (
+        sa.select(environments.c.id)
+        .join(apps, apps.c.id == environments.c.app_id)
+        .join(tenants, tenants.c.id == apps.c.tenant_id)
+        .join(deployments, deployments.c.environment_id == environments.c.id)
+        .where(deployments.c.state == State.QUEUED, _is_free(now), below, kind)
+        .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
+        .order_by(tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _running_of_tenant(now: datetime) -> sa.ScalarSelect[int]:
+    busy, busy_apps = environments.alias("busy"), apps.alias("busy_apps")
+    return (
+        sa.select(sa.func.count())
+        .select_from(busy.join(busy_apps, busy.c.app_id == busy_apps.c.id))
+        .where(busy.c.lease_until > now, busy_apps.c.tenant_id == tenants.c.id)
+        .scalar_subquery()
+    )
+
+
+def _is_free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now)
 
 
 def leased(tx: Tx) -> list[Environment]:
@@ -159,10 +175,7 @@ def ready_ids(tx: Tx, now: datetime) -> list[EnvironmentId]:
     query = (
         sa.select(environments.c.id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(
-            deployments.c.state == State.QUEUED,
-            sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now),
-        )
+        .where(deployments.c.state == State.QUEUED, _is_free(now))
         .distinct()
     )
     return [EnvironmentId(found) for found in tx.scalars(query)]

@@ -9,7 +9,7 @@ from bot.store.engine import Tx
 from bot.store.schema import singletons
 
 
-def lead(tx: Tx, name: str, holder: str, now: datetime, until: datetime) -> bool:
+def lead(tx: Tx, name: str, holder: str, *, now: datetime, until: datetime) -> bool:
     """Take or keep the lead in something; False while another holder's lease runs."""
     row = tx.execute(
         sa.select(singletons.c.holder, singletons.c.until).where(singletons.c.name == name)

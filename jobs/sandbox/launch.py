@@ -55,7 +55,7 @@ def _become(user: int, folder: str, binds: list[list[str]]) -> None:
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     # Opened first: the folder may be above what is to be bound.
     sources = [(os.open(host, os.O_PATH), Path(host).is_dir(), name) for host, name in binds]
-    _mount("tmpfs", folder, "tmpfs", 0, "mode=0755")
+    _mount("tmpfs", folder, "tmpfs", 0, data="mode=0755")
     for source, is_folder, name in sources:
         target = f"{folder}/{name}"
         Path(target).mkdir() if is_folder else Path(target).touch()
@@ -66,7 +66,7 @@ def _become(user: int, folder: str, binds: list[list[str]]) -> None:
     os.setresuid(user, user, user)
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+def _mount(source: str | None, target: str, kind: str | None, flags: int, *, data: str | None = None) -> None:
     texts = [text.encode() if text is not None else None for text in (source, target, kind, data)]
     _call("mount", texts[0], texts[1], texts[2], ctypes.c_ulong(flags), texts[3])
 

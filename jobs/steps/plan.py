@@ -114,7 +114,7 @@ def _effective(context: Context, part: BuildRecipe, snapshot: Snapshot, file: st
         name = PLAIN if was_built else detected.framework
         nothing = _Choice((), "")
         return _Recipe(name, detected.evidence, None, nothing, nothing, plain, part.site.spa, {})
-    install = _install(part, detected, manager, build, file)
+    install = _install(part, detected, manager, build, file=file)
     tools = _tools(detected, manager, build)
     return _Recipe(
         detected.framework, detected.evidence, manager, install, build, outputs, part.site.spa, tools
@@ -151,7 +151,7 @@ def _output(context: Context, part: BuildRecipe, file: str) -> _Choice | None:
 
 
 def _install(
-    part: BuildRecipe, detected: Detected, manager: ChosenManager | None, build: _Choice, file: str
+    part: BuildRecipe, detected: Detected, manager: ChosenManager | None, build: _Choice, *, file: str
 ) -> _Choice:
     if part.build.install is not None:
         return _Choice(_shell(part.build.install), file)

@@ -4,7 +4,7 @@ import sys
 _PROGRAM = """
 import sys
 import bot.app, bot.web
-heavy = {"githubkit", "boto3", "jobs", "alembic", "httpx", "jinja2"} & set(sys.modules)
+heavy = {"githubkit", "boto3", "jobs", "alembic", "httpx"} & set(sys.modules)
 print(*sorted(heavy))
 """
 

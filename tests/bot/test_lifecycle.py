@@ -143,7 +143,7 @@ def test_a_rollback_goes_first_and_pins_until_resume(
     assert (old, new) == (1, 2)
     push(lifecycle, app, 3)
     with lifecycle.change() as change:
-        rollback = lifecycle.rollback(change, app, "production", None, "somebody")
+        rollback = lifecycle.rollback(change, app, "production", word=None, by="somebody")
     assert state_of(engine, 3) is State.HELD
     claim = leases.claim("host/1/0")
     assert claim is not None

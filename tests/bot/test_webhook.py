@@ -77,7 +77,7 @@ def test_a_signed_delivery_is_stored_as_it_came_and_enqueued(web: Web, valkey: V
         "received",
         None,
     )
-    queue: Any = Redis.from_url(valkey.url).lrange("rq:queue:quick", 0, -1)
+    queue: Any = Redis.from_url(valkey.url).lrange("rq:queue:intake", 0, -1)
     assert f"intake-{row.id}-{row.id}".encode() in queue
 
 
@@ -178,7 +178,7 @@ def test_unknown_events_and_repositories_are_stored_all_the_same(web: Web):
 def test_other_methods_and_paths(web: Web):
     response = web.client.get("/webhooks/github")
     assert (problem(response)[:2], response.headers["allow"]) == ((405, "method-not-allowed"), "POST")
-    assert problem(web.client.get("/nowhere")) == (404, "not-found", "Not Found")
+    assert problem(web.client.get("/api/nowhere")) == (404, "not-found", "Not Found")
     assert web.client.post("/webhooks/github/").status_code == 404
     assert "server" not in response.headers
 

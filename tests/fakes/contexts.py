@@ -1,7 +1,6 @@
 """Contexts for steps: an app, an environment and a deployment, and a log that keeps its lines."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,9 @@ from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ProjectId, Sha, TenantId
 from bot.settings import Settings
 from jobs.steps.context import Context
+from tests.fakes.log import CollectedLog
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass
-class KeptLog:
-    """Keeps what is said, as `step: text`."""
-
-    lines: list[str] = field(default_factory=list[str])
-
-    def say(self, step: str, text: str) -> None:
-        self.lines.append(f"{step}: {text}")
-
-    def output(self, step: str, stream: str, chunk: bytes) -> None:
-        self.lines.append(f"{step} {stream}: {chunk.decode()}")
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
 
 
 def make_app(clone_url: str, **changes: Any) -> App:
@@ -108,11 +91,11 @@ def make_context(
     app: App,
     sha: Sha,
     *,
-    log: KeptLog | None = None,
+    log: CollectedLog | None = None,
     environment: Environment | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Context:
-    kept = log or KeptLog()
+    kept = log or CollectedLog()
     return Context(
         app=app,
         environment=environment or make_environment(),
@@ -121,5 +104,5 @@ def make_context(
         log=kept,
         workspace=home / "workspace",
         stopped=stopped,
-        ran=lambda phase, command, code: kept.lines.append(f"{phase} ran {command}: {code}"),
+        ran=lambda phase, command, code: kept.say(phase, f"ran {command}: {code}"),
     )

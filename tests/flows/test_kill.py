@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.deployment import State
 from tests.flows.conftest import MakeRepository
-from tests.running import Slipway
+from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
 
@@ -92,7 +92,7 @@ def test_a_stop_hands_a_running_build_back_and_a_second_start_makes_it(
     wait_until(lambda: sleepers("4.5"), 20, "the build to run")
     tree = slipway.processes()
     assert slipway.down(signal.SIGINT) == 0
-    assert [one for one in tree if one.is_running()] == []
+    assert alive(tree) == []
     assert sleepers("4.5") == []
     assert slipway.deployment(deployment.id).state is State.QUEUED
     slipway.up()

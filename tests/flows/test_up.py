@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import CLI, Slipway
+from tests.running import CLI, Slipway, alive
 from tests.waiting import wait_until
 
 
@@ -60,7 +60,7 @@ def test_a_second_start_in_the_same_home_is_refused_and_ctrl_c_leaves_nothing(tm
     began = time.monotonic()
     assert slipway.down() == 0
     assert time.monotonic() - began < 5
-    assert [one for one in tree if one.is_running()] == []
+    assert alive(tree) == []
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", slipway.settings.edge_port))
@@ -74,4 +74,4 @@ def test_a_killed_parent_leaves_no_orphans(tmp_path: Path):
     slipway.process.wait()
     assert slipway.process.stdout is not None
     slipway.process.stdout.close()
-    wait_until(lambda: not [one for one in tree if one.is_running()], 10, "every process to end")
+    wait_until(lambda: not alive(tree), 10, "every process to end")

@@ -105,7 +105,7 @@ def test_no_way_through_the_states_costs_more_than_six_writes(house: House, fake
     before = len(fake.said())
     found = house.push(2)
     with house.lifecycle.change() as change:
-        house.lifecycle.rollback(change, house.app, "production", "#1", "somebody")
+        house.lifecycle.rollback(change, house.app, "production", word="#1", by="somebody")
     rollback = house.claim()
     announce(house.tools, found)
     for _ in range(2):
@@ -176,7 +176,7 @@ def test_a_rollback_is_a_deployment_of_the_released_commit(house: House, fake: F
     house.deploy(1)
     house.deploy(2)
     with house.lifecycle.change() as change:
-        rollback = house.lifecycle.rollback(change, house.app, "production", None, "Ada")
+        rollback = house.lifecycle.rollback(change, house.app, "production", word=None, by="Ada")
     announce(house.tools, rollback.id)
     assert len(fake.said()) == 11, "a commit that is live already is not pending again"
     claim = house.claim()

@@ -143,7 +143,7 @@ def test_who_gets_no_turn_leaves_it_to_the_sweep(house: House, fake: FakeGitHub)
     environment = EnvironmentId(1)
     with writing(house.engine) as tx:
         until = house.now() + timedelta(seconds=30)
-        singletons.lead(tx, f"announce-{environment}", "somebody else", house.now(), until)
+        singletons.lead(tx, f"announce-{environment}", "somebody else", now=house.now(), until=until)
     announce(house.tools, found)
     assert fake.said() == []
     assert house.owed(due=True) == [found]

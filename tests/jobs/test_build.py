@@ -19,26 +19,13 @@ from jobs.sandbox.box import Sandbox
 from jobs.sandbox.choose import choose
 from jobs.steps import build
 from jobs.steps.context import Context, Plan, Source, StoppedError
+from tests.fakes.log import CollectedLog
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
 
 IN_THE_BEST_BOX = pytest.mark.parametrize("yard", ["auto"], indirect=True)
-
-
-@dataclass
-class Log:
-    lines: list[str] = field(default_factory=list[str])
-    printed: bytes = b""
-
-    def say(self, step: str, text: str) -> None:
-        assert step == Phase.BUILD
-        self.lines.append(text)
-
-    def output(self, step: str, stream: str, chunk: bytes) -> None:
-        assert (step, stream in ("stdout", "stderr")) == (Phase.BUILD, True)
-        self.printed += chunk
 
 
 @dataclass
@@ -49,7 +36,7 @@ class Yard:
     sandbox: Sandbox
     settings: Settings
     kind: EnvironmentKind = EnvironmentKind.PRODUCTION
-    log: Log = field(default_factory=Log)
+    log: CollectedLog = field(default_factory=CollectedLog)
     ran: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     attempts: int = 0
     stopped: Callable[[], bool] = lambda: False
@@ -64,7 +51,7 @@ class Yard:
         self.attempts += 1
         workspace = self.path / f"attempt-{self.attempts}"
         workspace.mkdir()
-        self.log, self.ran = Log(), []
+        self.log, self.ran = CollectedLog(), []
         tree = self.path / "kept"
         whole = replace(Plan("", (), "npm", (), command, "dist", (), False, Digest("k")), **plan)  # type: ignore[arg-type]
         return build.run(self._context(workspace), Source(tree, tree / root, "d"), whole, self.sandbox)
@@ -115,7 +102,7 @@ def failure(run: Callable[[], object]) -> UserError:
 def test_plain_files_are_not_copied(yard: Yard):
     yard.write("site/index.html", "hi")
     assert yard.run(root="site", output=".") == yard.path / "kept" / "site"
-    assert yard.log.lines == []
+    assert yard.log.said == []
 
 
 def test_a_command_builds_in_a_copy_of_the_kept_tree(yard: Yard):
@@ -126,8 +113,8 @@ def test_a_command_builds_in_a_copy_of_the_kept_tree(yard: Yard):
     assert (yard.path / "kept/web/page.txt").read_text() == "hello"
     assert output == yard.path / "attempt-1/tree/web/dist"
     assert yard.ran == [(script, 0)]
-    assert f"$ {script}" in yard.log.lines
-    assert any(line.startswith("exit code 0 after") for line in yard.log.lines)
+    assert f"$ {script}" in yard.log.said
+    assert any(line.startswith("exit code 0 after") for line in yard.log.said)
 
 
 def test_a_build_is_told_about_itself_and_nothing_else(yard: Yard, monkeypatch: pytest.MonkeyPatch):
@@ -248,7 +235,7 @@ def test_an_npm_project_installs_once_and_then_comes_from_the_cache(yard: Yard):
     assert [command for command, _ in yard.ran] == ["npm ci", "npm run build"]
     assert (npm_run(yard) / "a").read_text() == "from left"
     assert [command for command, _ in yard.ran] == ["npm run build"]
-    assert any("dependencies restored from the cache" in line for line in yard.log.lines)
+    assert any("dependencies restored from the cache" in line for line in yard.log.said)
 
 
 @NPM

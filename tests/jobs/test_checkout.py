@@ -9,7 +9,8 @@ from bot.settings import Settings
 from jobs.git import Mirrors
 from jobs.steps import checkout
 from jobs.steps.context import Source, StoppedError
-from tests.fakes.contexts import KeptLog, make_app, make_context
+from tests.fakes.contexts import make_app, make_context
+from tests.fakes.log import CollectedLog
 from tests.fakes.repository import Repository
 
 
@@ -19,7 +20,7 @@ class Desk:
         self.repository = Repository(tmp_path / "origin.git")
         self.app = make_app(self.repository.url)
         self.mirrors = Mirrors(Settings(home=self.home), lambda _: None)  # pyright: ignore[reportCallIssue]
-        self.log = KeptLog()
+        self.log = CollectedLog()
 
     def check_out(self, sha: Sha) -> Source:
         return checkout.run(make_context(self.home, self.app, sha, log=self.log), self.mirrors)
@@ -48,9 +49,9 @@ def test_the_tree_is_brought_to_the_commit_and_back(desk: Desk):
     second = desk.repository.commit({"a": "3", "sub/b": None, "c": "4"})
     source = desk.check_out(first)
     assert files_of(source) == {"a": "1", "sub/b": "2", ".gitignore": "*.log\n"}
-    assert desk.log.lines == [
-        f"checkout: fetched {first}",
-        f'checkout: checked out {first} (main): "First"',
+    assert desk.log.said == [
+        f"fetched {first}",
+        f'checked out {first} (main): "First"',
     ]
     assert files_of(desk.check_out(second)) == {"a": "3", "c": "4", ".gitignore": "*.log\n"}
     assert files_of(desk.check_out(first)) == {"a": "1", "sub/b": "2", ".gitignore": "*.log\n"}

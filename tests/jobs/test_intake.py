@@ -126,7 +126,7 @@ def test_running_twice_decides_once(house: House):
     number = house.push(after=house.repository.commit({"a": "1"}))
     house.intake.run([number, number])
     assert len(house.decisions(number)) == 1
-    assert len(house.deployments()) == 1
+    assert len(house.deployments()) == 2
 
 
 def test_a_mapped_branch_is_named_by_the_default_branch_alone(house: House):
@@ -305,8 +305,9 @@ def test_a_mistake_in_the_policy_leaves_the_last_known_rules(house: House):
 
 def test_one_failure_does_not_stop_the_others_and_ends_after_five(house: House):
     house.app()
-    # Its production site has the hostname that shop's staging would get.
+    # Their production sites have the hostnames that shop's staging would get.
     house.app("staging-shop", repository="acme/namesake")
+    house.app("staging-shop-1", repository="acme/namesake")
     house.repository.commit({"slipway.toml": '[policy.environments]\nstaging = "develop"\n'})
     house.push(after=house.repository.commit({"a": "1"}), repository="acme/namesake", repository_id=2)
     sha = house.repository.commit({"a": "2"}, branch="develop")
@@ -323,7 +324,7 @@ def test_one_failure_does_not_stop_the_others_and_ends_after_five(house: House):
     assert pauses == [timedelta(seconds=10 * 4**power) for power in range(4)] + [None]
     assert (house.delivery(failing).state, house.decisions(failing)) == ("failed", [])
     assert house.explained(2)[2].startswith("Not decided: given up after 5 attempts.")
-    assert len(house.deployments()) == 1
+    assert len(house.deployments()) == 2
 
 
 def test_a_burst_of_pushes_is_one_fetch_and_the_last_commit_waits(house: House):

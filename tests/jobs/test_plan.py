@@ -10,7 +10,8 @@ from bot.domain.ids import Sha
 from bot.errors import ErrorCode, UserError
 from jobs.steps import plan
 from jobs.steps.context import Plan, Source
-from tests.fakes.contexts import KeptLog, make_app, make_context, make_environment
+from tests.fakes.contexts import make_app, make_context, make_environment
+from tests.fakes.log import CollectedLog
 
 VITE = json.dumps({"devDependencies": {"vite": "^5"}, "scripts": {"build": "vite build"}})
 
@@ -21,7 +22,7 @@ class Desk:
         self.tree = tmp_path / "tree"
         self.tree.mkdir()
         self.app = make_app("file:///x")
-        self.log = KeptLog()
+        self.log = CollectedLog()
 
     def plan(
         self,
@@ -69,8 +70,8 @@ def test_plain_files_are_published_as_they_are(desk: Desk):
     found = desk.plan({"index.html": "hi"})
     assert (found.framework, found.install, found.build, found.output) == ("plain HTML", (), (), ".")
     assert (found.package_manager, found.lock_files, found.spa) == (None, (), False)
-    assert "plan: plain HTML: index.html is there" in desk.log.lines
-    assert "plan: build: nothing to run" in desk.log.lines
+    assert "plain HTML: index.html is there" in desk.log.said
+    assert "build: nothing to run" in desk.log.said
 
 
 @pytest.mark.usefixtures("programs")
@@ -78,12 +79,12 @@ def test_a_vite_site_is_built_by_its_own_script(desk: Desk):
     found = desk.plan({"package.json": VITE, "package-lock.json": "{}"})
     assert (found.install, found.build) == (("npm", "ci"), ("npm", "run", "build"))
     assert (found.output, found.alternatives, found.lock_files) == ("dist", (), ("package-lock.json",))
-    assert desk.log.lines == [
-        "plan: Vite: package.json depends on vite ^5",
-        "plan: install: npm ci (npm, because package-lock.json is there)",
-        "plan: build: npm run build (detected)",
-        "plan: output: dist (detected)",
-        "plan: node node 1, npm npm 1",
+    assert desk.log.said == [
+        "Vite: package.json depends on vite ^5",
+        "install: npm ci (npm, because package-lock.json is there)",
+        "build: npm run build (detected)",
+        "output: dist (detected)",
+        "node node 1, npm npm 1",
     ]
 
 
@@ -101,12 +102,12 @@ def test_settings_win_over_the_file_and_the_file_over_detection(desk: Desk):
     found = desk.plan(files)
     assert (found.install, found.build) == (("sh", "-c", "true"), ("sh", "-c", "make"))
     assert (found.output, found.spa) == ("www", True)
-    assert "plan: build: make (slipway.toml)" in desk.log.lines
+    assert "build: make (slipway.toml)" in desk.log.said
     desk.app = replace(desk.app, build_command="npm run all", output_directory="here")
     found = desk.plan(files)
     assert (found.build, found.output) == (("sh", "-c", "npm run all"), "here")
-    assert "plan: build: npm run all (the app's settings)" in desk.log.lines
-    assert "plan: output: here (the app's settings)" in desk.log.lines
+    assert "build: npm run all (the app's settings)" in desk.log.said
+    assert "output: here (the app's settings)" in desk.log.said
 
 
 @pytest.mark.usefixtures("programs")
@@ -137,7 +138,7 @@ def test_the_nearest_recipe_counts(desk: Desk):
     }
     assert desk.plan(files, root="web").build[-1] == "web"
     assert desk.plan(files, root="api").build[-1] == "top"
-    assert "plan: build: web (web/slipway.toml)" in desk.log.lines
+    assert "build: web (web/slipway.toml)" in desk.log.said
 
 
 def test_nothing_to_publish_is_told_with_what_was_seen(desk: Desk):

@@ -97,7 +97,9 @@ def test_children_in_sessions_of_their_own_do_not_survive_nor_hold_the_run(bench
     nested = "setsid sh -c 'sleep 4242.2 & sleep 4242.2' &"
     script = f"{orphan}; {nested} {unmarked} echo done"
     outcome = bench.run("sh", "-c", script)
-    assert (outcome.end, outcome.code, bench.text) == (End.EXITED, 0, "done\n")
+    assert (outcome.end, outcome.code) == (End.EXITED, 0)
+    # A shell that had yet to start its own children may complain that it can't any more.
+    assert bench.text.startswith("done\n")
     assert time.monotonic() - started < 4
     assert processes_with("4242.2") == []
 
