@@ -70,6 +70,10 @@ class Queue:
         """Issue a permit. Many requests between two claims of an environment make one permit."""
         return self._enqueue(self._deploy, PERMIT, f"permit-{environment}-{token}{slot}")
 
+    def is_empty(self, name: str) -> bool:
+        """Whether no job waits in a queue. Raises `RedisError`: nothing is known of a queue that is away."""
+        return self.lengths()[name] == 0
+
     def lengths(self) -> dict[str, int]:
         """How many jobs wait, by queue."""
         return {queue.name: queue.count for queue in (self._intake, self._announce, self._deploy)}

@@ -84,8 +84,8 @@ def owed(tools: Announcing, queue: Queue) -> int:
     now = tools.clock()
     with reading(tools.lifecycle.engine) as tx:
         due = [deployments.get(tx, found) for found in deployments.owed(tx, MAX_OWED, now)]
-    # A job that was lost keeps its id for a while: each minute has ids of its own.
-    slot = f"-{int(now.timestamp()) // 60}"
+    # A job id of its own each time: that of a job that was lost stays taken for a while.
+    slot = f"-{int(now.timestamp() * 1000)}"
     for deployment in due:
         queue.announce(deployment.id, deployment.version, slot)
     return len(due)

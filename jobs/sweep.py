@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import holder as holders
 from bot.log import logger, set_up_logging
+from bot.queue import DEPLOY_QUEUE, INTAKE_QUEUE
 from bot.settings import Settings
 from bot.store import deliveries, environments, singletons
 from bot.store.engine import reading, writing
@@ -99,7 +100,8 @@ class Sweep:
         now = self._workshop.clock()
         with reading(self._workshop.engine) as tx:
             forgotten = deliveries.undecided(tx, now, _BATCH, received_before=now - _FORGOTTEN)
-        self._workshop.queue.intake(forgotten, slot=self._slot())
+        if forgotten and self._workshop.queue.is_empty(INTAKE_QUEUE):
+            self._workshop.queue.intake(forgotten, slot=self._slot())
 
     def _permit(self) -> None:
         with reading(self._workshop.engine) as tx:
@@ -107,12 +109,14 @@ class Sweep:
             found = [
                 environments.get(tx, environment) for environment in ready[: self._settings.build_concurrency]
             ]
+        if not found or not self._workshop.queue.is_empty(DEPLOY_QUEUE):
+            return
         for environment in found:
             self._workshop.queue.permit(environment.id, environment.lease_token, slot=self._slot())
 
     def _slot(self) -> str:
-        # A job id of its own per half minute: the job of before may have been lost with Redis.
-        return f"-{int(self._workshop.clock().timestamp()) // 30}"
+        # A job id of its own each time: that of a job that was lost stays taken for a while.
+        return f"-{time.time_ns() // 1_000_000}"
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from bot.leases import Leases
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import DeploymentLog
-from bot.queue import Queue, connect
+from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import open_engine, reading
@@ -62,7 +62,8 @@ class Workshop:
 
     def tell_owed(self) -> None:
         """Chore: enqueue what GitHub must yet be told."""
-        announce.owed(self.announcing, self.queue)
+        if self.queue.is_empty(ANNOUNCE_QUEUE):
+            announce.owed(self.announcing, self.queue)
 
     def recover(self) -> None:
         """Chore: find deliveries that never arrived, and branches whose head nobody told us."""

@@ -9,7 +9,7 @@ from tests.running import Slipway
 MakeRepository = Callable[[str], Repository]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def slipway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Slipway]:
     instance = Slipway(tmp_path_factory.mktemp("instance") / "home").up()
     yield instance
