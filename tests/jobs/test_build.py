@@ -22,7 +22,6 @@ from jobs.steps.context import Context, Plan, Source, StoppedError
 from tests.fakes.log import CollectedLog
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
 
 IN_THE_BEST_BOX = pytest.mark.parametrize("yard", ["auto"], indirect=True)
@@ -228,7 +227,6 @@ def npm_run(yard: Yard) -> Path:
     return yard.run("npm", "run", "build", install=("npm", "ci"), lock_files=("package-lock.json",))
 
 
-@NPM
 def test_an_npm_project_installs_once_and_then_comes_from_the_cache(yard: Yard):
     npm_project(yard)
     assert (npm_run(yard) / "a").read_text() == "from left"
@@ -238,7 +236,6 @@ def test_an_npm_project_installs_once_and_then_comes_from_the_cache(yard: Yard):
     assert any("dependencies restored from the cache" in line for line in yard.log.said)
 
 
-@NPM
 @IN_THE_BEST_BOX
 def test_a_repository_s_own_install_scripts_run_also_when_the_cache_is_hit(yard: Yard):
     npm_project(yard, postinstall="echo ran-postinstall")
@@ -248,7 +245,6 @@ def test_a_repository_s_own_install_scripts_run_also_when_the_cache_is_hit(yard:
     assert b"ran-postinstall" in yard.log.printed
 
 
-@NPM
 @IN_THE_BEST_BOX
 def test_what_a_preview_installed_production_does_not_use(yard: Yard):
     npm_project(yard)
