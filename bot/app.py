@@ -45,7 +45,7 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
     app_secrets = AppSecrets(engine, open_vault(settings))
     transcript = Transcript(settings.home, redis)
     feeds = Feeds(engine, transcript, settings.redis)
-    access = Access(console_key(settings), public_url=settings.public_url)
+    access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
     webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets)
 

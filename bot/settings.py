@@ -73,7 +73,8 @@ class Settings(BaseSettings):
         default=None, description="Another Caddy binary, such as one with a DNS provider's module."
     )
     public_url: str = Field(
-        default="http://localhost:8000", description="This instance as GitHub and people reach it."
+        default="",
+        description="This instance as GitHub and people reach it. Default: localhost, port of `WEB_ADDRESS`.",
     )
     preview_domain: str = Field(
         default="localhost", description="Sites are served one label below this domain."
@@ -147,6 +148,11 @@ class Settings(BaseSettings):
         """Folder of the content-addressed artifacts."""
         url = self.artifacts_url or f"file://{self.home / 'artifacts'}"
         return Path(url.removeprefix("file://"))
+
+    @cached_property
+    def url(self) -> str:
+        """Address of this instance for GitHub and people, without a slash at its end."""
+        return self.public_url.rstrip("/") or f"http://localhost:{self.web_address.rpartition(':')[2]}"
 
     @cached_property
     def edge_home(self) -> Path:

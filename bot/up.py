@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -36,6 +38,7 @@ class Child:
 
     name: str
     command: list[str]
+    log: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
     started: float = 0.0
@@ -54,7 +57,9 @@ class Tree:
     def start(self) -> None:
         """Start everything and wait until it answers. Raises `PlatformError` when it does not."""
         if self.settings.redis_url is None:
-            self._launch(Child("valkey", embedded.command(self.settings)))
+            log = self.settings.home / "logs" / "valkey.log"
+            log.parent.mkdir(exist_ok=True)
+            self._launch(Child("valkey", embedded.command(self.settings), log))
         self._wait("Valkey", lambda: embedded.is_answering(self.settings))
         engine = open_engine(self.settings.database)
         migrate(engine)
@@ -85,15 +90,17 @@ class Tree:
     def _launch(self, child: Child) -> None:
         environment = {**os.environ, "SLIPWAY_DRAIN_SECONDS": os.environ.get("SLIPWAY_DRAIN_SECONDS", "1")}
         child.started = time.monotonic()
-        # A session of its own keeps the terminal's Ctrl-C from the children: they are stopped in order.
-        child.process = subprocess.Popen(
-            child.command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509  this process has one thread
-        )
+        with child.log.open("ab") if child.log else nullcontext(sys.stderr) as output:
+            # A session of its own keeps the terminal's Ctrl-C from the children: they are stopped in order.
+            child.process = subprocess.Popen(
+                child.command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  this process has one thread
+            )
         if child not in self.children:
             self.children.append(child)
 

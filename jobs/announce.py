@@ -188,7 +188,7 @@ def pause_after(error: GitHubError, attempts: int) -> timedelta:
 def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
     """The present state as GitHub is to show it."""
     app, environment = apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id)
-    public = settings.public_url.rstrip("/")
+    public = settings.url
     last = deployments.last_succeeded(tx, environment.id)
     finished = deployment.finished_at
     is_latest = last is None or last.id == deployment.id or _is_before(last.finished_at, finished)

@@ -93,6 +93,8 @@ def explain(guid: str, *, as_json: Json = False) -> None:
     instance = open_instance()
     with reading(instance.engine) as tx:
         sentences = explain_delivery(tx, guid)
+    if not sentences:
+        raise UserError(ErrorCode.UNKNOWN_NAME, field="delivery", value=guid)
     sys.stdout.write(json.dumps(sentences) + "\n" if as_json else "".join(f"{line}\n" for line in sentences))
 
 

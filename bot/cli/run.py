@@ -66,7 +66,7 @@ def _become(module: str) -> None:
 
 
 def _tell(settings: Settings, *, json_line: bool) -> None:
-    webhook = f"{settings.public_url.rstrip('/')}/webhooks/github"
+    webhook = f"{settings.url}/webhooks/github"
     if json_line:
         facts = {
             "ready": True,

@@ -31,7 +31,7 @@ def console_key(settings: Settings) -> str:
 
 def sign_in_link(settings: Settings) -> str:
     """Address that signs in whoever opens it; the key is a fragment, which no server or log ever sees."""
-    return f"{settings.public_url.rstrip('/')}/sign-in#{console_key(settings)}"
+    return f"{settings.url}/sign-in#{console_key(settings)}"
 
 
 def local_path(text: str | None) -> str:

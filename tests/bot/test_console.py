@@ -42,7 +42,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Generator[Instance]:
 @pytest.fixture(scope="module")
 def url(instance: Instance) -> Generator[str]:
     settings = instance.settings
-    access = Access(console_key(settings), public_url=settings.public_url)
+    access = Access(console_key(settings), public_url=settings.url)
     transcript = Transcript(settings.home, connect(settings.redis))
     pages = Pages(settings)
     app = Starlette(
