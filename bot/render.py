@@ -30,12 +30,17 @@ def sentence(code: str, facts: Mapping[str, str | int]) -> str:
     return message(code, facts).partition("\n")[0].strip()
 
 
-def sentence_or(code: str, facts: Mapping[str, str | int], otherwise: str) -> str:
-    """`sentence`, or another text where none can be made: an old failure may lack a fact that is new."""
+def message_or(code: str, facts: Mapping[str, str | int], otherwise: str) -> str:
+    """`message`, or another text where none can be made: an old failure may lack a fact that is new."""
     try:
-        return sentence(code, facts)
+        return message(code, facts)
     except TemplateError:
         return otherwise
+
+
+def sentence_or(code: str, facts: Mapping[str, str | int], otherwise: str) -> str:
+    """`sentence`, or another text where none can be made, as in `message_or`."""
+    return message_or(code, facts, otherwise).partition("\n")[0].strip()
 
 
 def cut(words: str, limit: int) -> str:

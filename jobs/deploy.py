@@ -3,6 +3,7 @@
 import structlog
 
 from bot import holder as holders
+from bot import render
 from bot.domain.deployment import Blame, Failure, State
 from bot.domain.ids import reference
 from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
@@ -59,5 +60,6 @@ class Deploy:
 
     def _fail(self, claim: Claim, error: SlipwayError, blame: Blame) -> None:
         failure = Failure(error.code, error.facts, blame)
-        if not self._leases.finish(claim, State.FAILED, str(error), failure=failure):
+        sentence = render.sentence_or(error.code, error.facts, str(error))
+        if not self._leases.finish(claim, State.FAILED, sentence, failure=failure):
             logger.warning("the lease was lost; another worker has the last word", code=error.code)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from bot import render
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Kind, Phase
@@ -92,7 +93,8 @@ class Pipeline:
             release = self._release_of(context, claim)
             self._publish(context, claim, release)
         except SlipwayError as error:
-            log.say("end", f"Failed: {error}")
+            for line in f"Failed: {render.message_or(error.code, error.facts, str(error))}".splitlines():
+                log.say("end", line)
             raise
         else:
             return release

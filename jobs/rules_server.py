@@ -31,7 +31,6 @@ Answer = tuple[int, list[tuple[str, str]]]
 
 _CACHED_RELEASES = 128
 _EMPTY = (("Content-Length", "0"),)
-_REVALIDATE = "public, max-age=0, must-revalidate"
 
 
 class RulesApp:
@@ -65,10 +64,7 @@ class RulesApp:
         answer = self._book(release).answer(_decoded(path), query, lambda wanted: _has_file(files, wanted))
         match answer:
             case Moved(status, location):
-                return status, [
-                    ("Location", location),
-                    ("Cache-Control", "public, max-age=0, must-revalidate"),
-                ]
+                return status, [("Location", location)]
             case Served(path, status, headers):
                 meant = [] if path is None else [("X-Slipway-Path", path), ("X-Slipway-Status", str(status))]
                 return 204, [*headers, *meant]

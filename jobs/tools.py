@@ -36,7 +36,7 @@ def _packaged_version(path: Path) -> str | None:
     for folder in list(path.parents)[:3]:
         try:
             found = json.loads((folder / "package.json").read_text())
-            return f"{found['name']} {found['version']}"
+            return str(found["version"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

@@ -32,7 +32,7 @@ def logs(
     after: Annotated[int, typer.Option(help="Start after this line.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Print a deployment's log; with -f, follow it to its end. Exit code 1 when it did not succeed."""
+    """Print a deployment's log; with -f, follow it to its end. Exit code 1 when it ended without success."""
     instance = open_instance()
     with reading(instance.engine) as tx:
         found = find_deployment(tx, deployment)
@@ -44,7 +44,8 @@ def logs(
         text = json.dumps(asdict(line)) if as_json else f"{line.n:>5}  {line.step:<9} {line.text}"
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    if follow and _ended(instance, found).state is not State.SUCCEEDED:
+    state = (_ended if follow else _now)(instance, found).state
+    if state.is_final and state is not State.SUCCEEDED:
         raise typer.Exit(1)
 
 

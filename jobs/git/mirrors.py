@@ -51,10 +51,13 @@ class Mirrors:
 
         Raises `UserError` COMMIT_GONE, or REPOSITORY_UNREACHABLE when the remote does not answer.
         """
+        kept = f"refs/deploy/{sha}"
+        if self._look(app, kept)[0] == "commit":
+            return False
         is_new = not self.has(app, sha)
         if is_new:
             self._get(app, sha, stopped)
-        self.git.must([*self._at(app), "update-ref", f"refs/deploy/{sha}", sha])
+        self.git.must([*self._at(app), "update-ref", kept, sha])
         return is_new
 
     def newest_head(self, app: App, branch: str, *, stopped: Stopped = never) -> Sha:

@@ -161,12 +161,13 @@ class _Work:
         return {
             **environment(self.context),
             "npm_config_cache": f"{CACHE}/npm",
-            "npm_config_store_dir": f"{CACHE}/pnpm",
             "npm_config_audit": "false",
             "npm_config_fund": "false",
             "npm_config_update_notifier": "false",
             "YARN_CACHE_FOLDER": f"{CACHE}/yarn",
             "BUN_INSTALL_CACHE_DIR": f"{CACHE}/bun",
+            # npm warns of settings that it does not know.
+            **({"npm_config_store_dir": f"{CACHE}/pnpm"} if self.plan.package_manager == "pnpm" else {}),
         }
 
     def _box(self, argv: Sequence[str], variables: Mapping[str, str], mounts: Sequence[Mount]) -> Box:

@@ -93,7 +93,8 @@ def _run(context: Context, mirrors: Mirrors) -> Source:
     tree = _Tree(mirrors, mirrors.path(app), folder)
     with locked(folder / "lock", LOCK_SECONDS, context.stopped):
         _bring(context, tree, sha)
-        if tree.git("write-tree").decode().strip() != mirrors.tree_id(app, sha):
+        whole = mirrors.tree_id(app, sha) if app.root_directory else digest
+        if tree.git("write-tree").decode().strip() != whole:
             raise UserError(ErrorCode.CHECKOUT_REFUSED, sha=sha, detail="the files are not the commit's")
         _warn(context, tree)
     branch = context.deployment.branch or "no branch"

@@ -138,7 +138,8 @@ def _troubles_named(context: Context) -> Generator[None]:
 
 def _report(context: Context, packed: Packed) -> None:
     there = packed.files - packed.new_files
-    text = f"{packed.files:,} files, {_bytes(packed.size)}; {packed.new_files:,} new"
+    files = "1 file" if packed.files == 1 else f"{packed.files:,} files"
+    text = f"{files}, {_bytes(packed.size)}; {packed.new_files:,} new"
     text += f", {_bytes(packed.new_bytes)} stored" if packed.new_files else ""
     _say(context, text + (f"; {there:,} were there already" if there > 0 else ""))
 

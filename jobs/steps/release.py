@@ -22,7 +22,8 @@ def prepare(context: Context, release: Release, artifacts: ArtifactStore) -> Rea
     target = context.settings.edge_home / "releases" / str(release.id)
     for warning in lay_out(artifacts, release.manifest, target):
         context.log.say("release", str(warning))
-    context.log.say("release", f"{release.name}: {release.files} files are ready.")
+    ready = "1 file is ready" if release.files == 1 else f"{release.files:,} files are ready"
+    context.log.say("release", f"{release.name}: {ready}.")
     return Ready(release, has_rules(target))
 
 

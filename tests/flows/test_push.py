@@ -68,6 +68,10 @@ def test_a_build_that_fails_is_the_users_and_the_old_site_stays(
     assert failed.failure is not None
     assert (failed.failure.code, failed.failure.blame) == ("build-failed", "user")
     assert failed.failure.facts["exit_code"] == 3
+    assert failed.reason == "`echo no >&2; exit 3` ended with exit code 3."
+    log = slipway.run("logs", f"DEP-{failed.id}", code=1)
+    assert f"Failed: {failed.reason}" in log
+    assert "in a fresh clone of the commit" in log
     assert slipway.get(slipway.hostname(app)).text == "good"
 
 

@@ -108,9 +108,9 @@ class RunningEdge:
 
 
 def _answer(response: http.client.HTTPResponse) -> Answer:
-    return Answer(
-        response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
-    )
+    # A header that came twice shows twice.
+    headers = {name.lower(): ", ".join(response.headers.get_all(name, [])) for name in response.headers}
+    return Answer(response.status, headers, response.read())
 
 
 def _listens(port: int) -> bool:

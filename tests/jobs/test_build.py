@@ -138,6 +138,13 @@ def test_a_build_is_told_about_itself_and_nothing_else(yard: Yard, monkeypatch: 
     assert "secret" not in (output / "env").read_text()
 
 
+@pytest.mark.parametrize(("manager", "told"), [("pnpm", True), ("npm", False)])
+def test_an_install_is_told_only_what_its_package_manager_knows(yard: Yard, manager: str, *, told: bool):
+    install = shell("mkdir dist && env > dist/env")
+    output = yard.run("true", install=install, package_manager=manager)
+    assert ("npm_config_store_dir" in (output / "env").read_text()) is told
+
+
 def test_a_failed_build_tells_its_command_and_code(yard: Yard):
     error = failure(lambda: yard.run(*shell("echo broken >&2; exit 7")))
     assert (error.code, error.facts["exit_code"]) == (ErrorCode.BUILD_FAILED, 7)

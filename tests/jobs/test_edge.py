@@ -273,11 +273,14 @@ def test_a_retired_site_is_gone_at_once(edge: RunningEdge):
 
 def test_a_page_from_before_the_switch_finds_its_scripts(edge: RunningEdge):
     host, script = "skew.localhost", "/assets/a-BkX3k2aP.js"
-    edge.site(host, {script[1:]: "old script", "plain.js": "old plain"})
+    letters_only = "/assets/index-CsUDhMuy.css"
+    edge.site(host, {script[1:]: "old script", letters_only[1:]: "old too", "plain.js": "old plain"})
     newest = edge.site(host, {"index.html": "new"})
     answer = edge.ask(host, script)
     assert (answer.status, answer.body, answer.headers["cache-control"]) == (200, b"old script", LASTING)
     assert edge.ask(host, "/plain.js").status == 404
+    letters = edge.ask(host, letters_only)
+    assert (letters.status, letters.body, letters.headers["cache-control"]) == (200, b"old too", FRESH)
     for _ in range(3):
         edge.show(host, newest)
     assert edge.ask(host, script).status == 200

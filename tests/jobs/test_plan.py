@@ -88,6 +88,17 @@ def test_a_vite_site_is_built_by_its_own_script(desk: Desk):
     ]
 
 
+def test_a_tool_that_came_as_a_package_is_told_with_its_version(desk: Desk, programs: Path, tmp_path: Path):
+    package = tmp_path / "npm"
+    package.mkdir()
+    (package / "package.json").write_text('{"name": "npm", "version": "11.2.3"}')
+    (package / "npm-cli.js").touch(mode=0o755)
+    (programs / "npm").unlink()
+    (programs / "npm").symlink_to(package / "npm-cli.js")
+    desk.plan({"package.json": VITE, "package-lock.json": "{}"})
+    assert "node node 1, npm 11.2.3" in desk.log.said
+
+
 @pytest.mark.usefixtures("programs")
 def test_a_missing_lock_file_is_warned_about(desk: Desk):
     found = desk.plan({"package.json": VITE})
