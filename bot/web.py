@@ -14,14 +14,17 @@ from bot.settings import Settings
 REQUEST_SECONDS = 30.0
 """How long a request may take to arrive, from its first byte (or the connection) to its last."""
 MAX_CONNECTIONS = 8192
+MAX_HEAD = 64 * 1024
+"""Most bytes of a request besides its body: its line, its headers, what frames its chunks."""
+_TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 GRACEFUL_SECONDS = 1
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """HTTP that closes connections whose request does not arrive.
+    """HTTP that closes connections whose request does not arrive, or brings headers without end.
 
     uvicorn limits only the idle time between requests and the number of connections: a client that
-    sends nothing, or a header a minute, it would keep for ever.
+    sends nothing, or a header a minute, it would keep for ever, and of headers any number.
     """
 
     def __init__(
@@ -33,6 +36,8 @@ class PatientProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._arriving = False
+        self._is_headed = False
+        self._head = 0
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -49,18 +54,39 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; what began and is not complete has until the deadline."""
+        self._head += len(data)
         super().data_received(data)
+        if self._arriving and self._head > MAX_HEAD:
+            self._refuse()
         self._watch()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body came; how large that may be, who reads it decides."""
+        self._head -= len(body)
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._arriving = True
+        # What came with it in one piece is not counted: it is there already.
+        self._head = 0
+        self._is_headed = False
         super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """All headers are there: from here on, the answer is the application's."""
+        self._is_headed = True
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """A request has arrived."""
         self._arriving = False
         super().on_message_complete()
+
+    def _refuse(self) -> None:
+        if not self._is_headed:
+            self.transport.write(_TOO_MUCH)
+        self.transport.close()
 
     def _watch(self) -> None:
         if self._arriving and self._deadline is None:

@@ -19,7 +19,7 @@ from bot.github.client import GitHub
 from bot.github.errors import GitHubError, RejectedError, RetryLaterError
 from bot.github.feedback import View
 from bot.github.states import DeploymentState
-from bot.holder import this_process
+from bot.holder import is_gone, this_process
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import Queue
@@ -115,7 +115,13 @@ class _Turn:
 
     def _lead(self, tx: Tx, length: timedelta) -> bool:
         now = self.tools.clock()
-        return singletons.lead(tx, f"announce-{self.environment}", self.holder, now=now, until=now + length)
+        name = f"announce-{self.environment}"
+        return singletons.lead(tx, name, self.holder, now=now, until=now + length, is_gone=_is_gone)
+
+
+def _is_gone(holder: str) -> bool:
+    process, _, _turn = holder.rpartition("/")
+    return process.count("/") == 2 and is_gone(process)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from bot.domain.environment import EnvironmentKind
 from bot.domain.ids import AppId, Digest
-from jobs.copying import copy_folder
+from jobs.copying import copy_folder, remove_folder
 
 KEPT = 3
 """Entries kept per app, the newest used first."""
@@ -103,7 +102,7 @@ class Dependencies:
         try:
             entries = [path for path in self._entries.iterdir() if not path.name.startswith(".")]
             for old in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
-                shutil.rmtree(old, ignore_errors=True)
+                remove_folder(old)
         finally:
             os.close(lock)
 

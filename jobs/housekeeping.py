@@ -1,6 +1,5 @@
 """Keeps this machine's disk and edge in step with the store: what should be there is, nothing else is."""
 
-import shutil
 from pathlib import Path
 
 from redis import Redis
@@ -18,6 +17,7 @@ from bot.store import deployments, environments, releases
 from bot.store.engine import reading, writing
 from jobs.artifacts import retention
 from jobs.artifacts.disk import DiskStore
+from jobs.copying import remove_folder
 from jobs.release_folder import has_rules, lay_out
 from jobs.sandbox.box import Sandbox
 from jobs.sites import Entry, Sites
@@ -70,7 +70,7 @@ class Housekeeping:
             if not (deployment.isdigit() and attempt.isdigit()) or self._runs(int(deployment), int(attempt)):
                 continue
             self._sandbox.sweep(f"dep-{deployment}.{attempt}.")
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             logger.warning("an attempt's leftovers were removed", attempt=folder.name)
         archive_abandoned(self._settings.home, self._is_final, self._redis)
 

@@ -1,6 +1,5 @@
 """The steps in order, each logged, timed and checked for a wish to stop."""
 
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from bot.store import apps, deployments, releases
 from bot.store.engine import reading, writing
 from bot.store.releases import NewRelease
 from jobs.artifacts.store import ArtifactStore
+from jobs.copying import remove_folder
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.sandbox.box import Sandbox
@@ -99,7 +99,7 @@ class Pipeline:
         else:
             return release
         finally:
-            shutil.rmtree(workspace, ignore_errors=True)
+            remove_folder(workspace)
             # Another attempt goes on in the same log.
             log.close(final=watch.why not in (Why.HANDED_BACK, Why.LEASE_LOST))
 

@@ -54,7 +54,7 @@ class Sweep:
             Chore("permits", every, self._permit),
             Chore("announcements", every, workshop.tell_owed),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
-            Chore("leftovers", 60, workshop.housekeeping.clear_leftovers),
+            Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
             Chore("retention", 3600, workshop.housekeeping.retain),
             Chore("recovery", 300, workshop.recover),
         ]
@@ -88,7 +88,9 @@ class Sweep:
     def _leads(self) -> bool:
         now = self._workshop.clock()
         with writing(self._workshop.engine) as tx:
-            return singletons.lead(tx, "sweep", self._holder, now=now, until=now + _LEAD)
+            return singletons.lead(
+                tx, "sweep", self._holder, now=now, until=now + _LEAD, is_gone=holders.is_gone
+            )
 
     def _reap(self) -> None:
         for deployment in self._workshop.leases.reap():

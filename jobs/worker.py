@@ -70,6 +70,18 @@ class Executor:
     started: float = 0.0
 
 
+class HorseWorker(Worker):
+    """Deploys in a process per job, which hands its work back when this worker is killed.
+
+    Otherwise it would go on as an orphan that no launcher counts and no stop reaches.
+    """
+
+    def setup_work_horse_signals(self) -> None:
+        """Called in the new process, before the job."""
+        super().setup_work_horse_signals()
+        die_with_parent()
+
+
 class Launcher:
     """Keeps the executors running until it is told to stop; then lets their work end or takes it back."""
 
@@ -112,13 +124,14 @@ class Launcher:
         executor.process.start()
 
     def _execute(self, executor: Executor) -> None:
-        die_with_parent()
+        # One that deploys would take SIGTERM as a wish to end after its job, half an hour later.
+        die_with_parent(signal.SIGKILL if executor.forks else signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
         redis = Redis.from_url(self._settings.redis)
         queue = RqQueue(executor.queue, connection=redis, serializer=JSONSerializer)
-        kind = Worker if executor.forks else SimpleWorker
+        kind = HorseWorker if executor.forks else SimpleWorker
         worker = kind(
             [queue],
             connection=redis,

@@ -152,8 +152,10 @@ class DeploymentLog:
         rows = b""
         for text in texts:
             self._last += 1
-            # Once more, since taking out colours can join what stood apart.
-            shown = self._redactor.whole(clean(text).encode()).decode()
+            shown = clean(text)
+            if stream == OURS or shown != text:
+                # Output once more only when taking out colours can have joined what stood apart.
+                shown = self._redactor.whole(shown.encode()).decode()
             rows += Line(self._last, at, step, stream, shorten(shown)).to_json() + b"\n"
         try:
             self._spool.append(rows)

@@ -3,11 +3,11 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 
 from bot.domain.deployment import Phase
 from bot.domain.ids import Sha
 from bot.errors import ErrorCode, UserError
+from jobs.copying import remove_folder
 from jobs.git.command import GitFailedError, GitStoppedError, locked
 from jobs.git.mirrors import Mirrors
 from jobs.steps.context import Context, Source, StoppedError
@@ -49,7 +49,7 @@ class _Tree:
         """Begin anew."""
         self.index.unlink(missing_ok=True)
         if self.files.exists():
-            rmtree(self.files)
+            remove_folder(self.files)
 
 
 def newest_head(context: Context, mirrors: Mirrors, branch: str) -> Sha:
