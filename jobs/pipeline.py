@@ -111,7 +111,7 @@ class Pipeline:
             source = checkout.run(context, self._tools.mirrors)
         with self._step(context, claim, Phase.PLAN):
             planned = plan.run(context, source)
-            same = self._same_content(context, planned)
+            same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
 
     def _build(self, context: Context, claim: Claim, source: Source, planned: Plan) -> Release:
@@ -131,6 +131,7 @@ class Pipeline:
             )
             with writing(self._engine) as tx:
                 release = releases.insert(tx, new, self._clock())
+                deployments.set_release(tx, claim.deployment.id, release.id)
             context.log.say("package", f"Release {release.name}.")
             return release
 
@@ -143,9 +144,12 @@ class Pipeline:
         with self._step(context, claim, Phase.VERIFY):
             verify.run(context, release.id)
 
-    def _same_content(self, context: Context, planned: Plan) -> Release | None:
-        with reading(self._engine) as tx:
+    def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
+        with writing(self._engine) as tx:
             same = releases.by_key(tx, context.app.id, planned.key)
+            if same is not None:
+                # In one transaction: from here on retention spares it.
+                deployments.set_release(tx, claim.deployment.id, same.id)
         if same is None or not self._tools.artifacts.has(same.manifest):
             return None
         context.log.say("plan", f"Same content as release {same.name}: nothing to build.")
