@@ -1,5 +1,6 @@
 """Leases by name for what only one process may do, and small facts that outlive processes."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,15 +10,28 @@ from bot.store.engine import Tx
 from bot.store.schema import singletons
 
 
-def lead(tx: Tx, name: str, holder: str, *, now: datetime, until: datetime) -> bool:
-    """Take or keep the lead in something; False while another holder's lease runs."""
+def _is_unknown(_holder: str) -> bool:
+    return False
+
+
+def lead(
+    tx: Tx,
+    name: str,
+    holder: str,
+    *,
+    now: datetime,
+    until: datetime,
+    is_gone: Callable[[str], bool] = _is_unknown,
+) -> bool:
+    """Take or keep the lead in something; False while the lease of another holder runs that is not gone."""
     row = tx.execute(
         sa.select(singletons.c.holder, singletons.c.until).where(singletons.c.name == name)
     ).one_or_none()
     if row is None:
         tx.execute(singletons.insert().values(name=name, holder=holder, until=until, facts={}))
         return True
-    if row.holder != holder and row.until is not None and row.until > now:
+    others = row.holder != holder and row.until is not None and row.until > now
+    if others and not is_gone(row.holder):
         return False
     tx.execute(singletons.update().where(singletons.c.name == name).values(holder=holder, until=until))
     return True
