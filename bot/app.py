@@ -21,10 +21,10 @@ from bot.console.pages import Pages
 from bot.keys import webhook_secrets
 from bot.ledger import Ledger
 from bot.log import logger
+from bot.logs import LogReader
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store.engine import open_engine
-from bot.transcript import Transcript
 from bot.vault import open_vault
 from bot.webhook import Webhook
 
@@ -43,8 +43,8 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
     ledger = Ledger(engine, Queue(redis))
     app_secrets = AppSecrets(engine, open_vault(settings))
-    transcript = Transcript(settings.home, redis)
-    feeds = Feeds(engine, transcript, settings.redis)
+    logs = LogReader(settings.home, redis)
+    feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
     webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets)
@@ -64,7 +64,7 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
         routes=[
             Route("/webhooks/github", webhook),
             *health.routes(settings, engine, redis),
-            *console.routes(pages=pages, engine=engine, transcript=transcript, access=access),
+            *console.routes(pages=pages, engine=engine, logs=logs, access=access),
             *stream.routes(feeds=feeds, allows=access.allows),
         ],
     )

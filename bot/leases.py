@@ -5,7 +5,7 @@ while it works, and gives it back with the deployment's last word. Whoever lost 
 its token is old, and every change it asks for is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -56,9 +56,11 @@ class Leases:
     def claim(self, holder: str) -> Claim | None:
         """Take the fairest ready environment, and its deployment: a rollback first, else the newest.
 
-        One executor stays free for production where there is more than one.
+        One executor stays free from previews where there is more than one. Leases that ran out are
+        taken back first: else the deployment of one would stay `running` with nobody to end it.
         """
         with self._lifecycle.change() as change:
+            _take_back(change, _ran_out(change))
             running = environments.previews_running(change.tx, change.now)
             previews = self._concurrency == 1 or running < self._concurrency - 1
             until = change.now + LEASE
@@ -104,21 +106,23 @@ class Leases:
         """
         with writing(self._engine) as tx:
             self._hold(tx, claim)
-            deployments.change(tx, claim.deployment.id, self._clock(), release_id=release)
+            deployments.set_release(tx, claim.deployment.id, release)
             return environments.activate(tx, claim.environment.id, release, claim.deployment.id)
 
     def finish(self, claim: Claim, state: State, reason: str, **changes: Any) -> bool:
         """Give the deployment its last word and the lease back; False when the claim was lost.
 
-        With the last word go `failure` or `superseded_by`, where there is one.
+        With the last word go `failure` or `superseded_by`, where there is one. `CANCELLED` is taken
+        as the wish it was: what was live already has succeeded, what a newer one asked for is superseded.
         """
         with self._lifecycle.change() as change:
             if not environments.release_lease(change.tx, claim.environment.id, claim.token):
                 return False
             deployment = deployments.get(change.tx, claim.deployment.id)
-            if state is State.CANCELLED and deployment.superseded_by is not None:
-                state, reason = State.SUPERSEDED, deployment.reason
-            change.move(deployment, state, reason, **changes)
+            if state is State.CANCELLED:
+                _end_cancelled(change, deployment, reason)
+            else:
+                change.move(deployment, state, reason, **changes)
             _permit_next(change)
             return True
 
@@ -135,15 +139,12 @@ class Leases:
         The deployments concerned, as they stand afterwards.
         """
         with self._lifecycle.change() as change:
-            lost: list[Deployment] = []
-            for environment in environments.leased(change.tx):
-                assert environment.lease_until is not None
-                dead = environment.lease_holder is not None and is_gone(environment.lease_holder)
-                if environment.lease_until > change.now and not dead:
-                    continue
-                environments.release_lease(change.tx, environment.id, environment.lease_token)
-                open_there = deployments.unfinished(change.tx, environment.id)
-                lost += [_lose(change, one) for one in open_there if not one.state.is_waiting]
+            dead = [
+                one
+                for one in environments.leased(change.tx)
+                if one.lease_holder is not None and is_gone(one.lease_holder)
+            ]
+            lost = _take_back(change, [*_ran_out(change), *dead])
             if lost:
                 _permit_next(change)
             return lost
@@ -166,21 +167,43 @@ def _permit_next(change: Change) -> None:
         change.permit(environments.get(change.tx, environment))
 
 
+def _ran_out(change: Change) -> list[Environment]:
+    leased = environments.leased(change.tx)
+    return [one for one in leased if one.lease_until is not None and one.lease_until <= change.now]
+
+
+def _take_back(change: Change, held: Sequence[Environment]) -> list[Deployment]:
+    lost: list[Deployment] = []
+    for environment in held:
+        if environments.release_lease(change.tx, environment.id, environment.lease_token):
+            open_there = deployments.unfinished(change.tx, environment.id)
+            lost += [_lose(change, one) for one in open_there if not one.state.is_waiting]
+    return lost
+
+
 def _lose(change: Change, deployment: Deployment) -> Deployment:
     if deployment.state is State.CANCELLING:
-        superseded = deployment.superseded_by is not None
-        return change.move(deployment, State.SUPERSEDED if superseded else State.CANCELLED, deployment.reason)
+        return _end_cancelled(change, deployment, deployment.reason)
     if deployment.losses < MAX_LOSSES:
         return _requeue(change, deployment, "its worker was lost: run once more from the start", losses=1)
     failure = Failure(ErrorCode.WORKER_LOST, {"attempts": deployment.attempt}, Blame.PLATFORM)
     return change.move(deployment, State.FAILED, "its worker was lost twice", failure=failure)
 
 
+def _end_cancelled(change: Change, deployment: Deployment, reason: str) -> Deployment:
+    environment = environments.get(change.tx, deployment.environment_id)
+    if environment.active_deployment_id == deployment.id:
+        return change.move(deployment, State.SUCCEEDED, "it was live before it could be stopped")
+    if deployment.superseded_by is not None:
+        return change.move(deployment, State.SUPERSEDED, deployment.reason)
+    return change.move(deployment, State.CANCELLED, reason)
+
+
 def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int) -> Deployment:
     if deployment.state is State.CANCELLING:
-        return _lose(change, deployment)
-    newer = deployments.newest_of_branch(change.tx, deployment.environment_id, skipped=False)
-    if deployment.kind is Kind.BUILD and newer is not None and newer.id > deployment.id:
+        return _end_cancelled(change, deployment, deployment.reason)
+    newer = _newer_waiting(change.tx, deployment)
+    if deployment.kind is Kind.BUILD and newer is not None:
         text = f"superseded by {reference(newer.id)}"
         return change.move(deployment, State.SUPERSEDED, text, superseded_by=newer.id)
     deployments.end_open_steps(change.tx, deployment.id, change.now)
@@ -192,3 +215,8 @@ def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int
         losses=deployment.losses + losses,
         phase=None,
     )
+
+
+def _newer_waiting(tx: Tx, deployment: Deployment) -> Deployment | None:
+    open_there = deployments.unfinished(tx, deployment.environment_id)
+    return next((one for one in open_there if one.kind is Kind.BUILD and one.id > deployment.id), None)

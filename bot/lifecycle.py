@@ -17,7 +17,7 @@ from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger, check_move
 from bot.domain.environment import Environment, EnvironmentKind, hostname_of
 from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId, reference
-from bot.domain.release import Release
+from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
 from bot.queue import Queue
 from bot.store import deployments, environments, releases
@@ -247,11 +247,12 @@ class Lifecycle:
             if named is None:
                 raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
             return named
-        active = environment.active_release_id
-        before = releases.previous(tx, environment.id, active) if active is not None else None
+        kept = {release.id: release for release in releases.of_app(tx, environment.app_id)}
+        history = deployments.shown(tx, environment.id)
+        before = previous(history, environment.active_release_id, kept)
         if before is None:
             raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
-        return before
+        return kept[before]
 
 
 def _new(order: Order, environment: Environment, state: State, reason: str) -> NewDeployment:

@@ -3,12 +3,12 @@
 import structlog
 
 from bot import holder as holders
-from bot import render
 from bot.domain.deployment import Blame, Failure, State
 from bot.domain.ids import reference
 from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
 from bot.leases import Claim, Leases
 from bot.log import logger
+from bot.render import sentence_or
 from jobs.pipeline import OvertakenError, Pipeline
 from jobs.steps.context import StoppedError
 from jobs.watch import Watch, Why, watching
@@ -60,6 +60,6 @@ class Deploy:
 
     def _fail(self, claim: Claim, error: SlipwayError, blame: Blame) -> None:
         failure = Failure(error.code, error.facts, blame)
-        sentence = render.sentence_or(error.code, error.facts, str(error))
-        if not self._leases.finish(claim, State.FAILED, sentence, failure=failure):
+        reason = sentence_or(error.code, error.facts, str(error))
+        if not self._leases.finish(claim, State.FAILED, reason, failure=failure):
             logger.warning("the lease was lost; another worker has the last word", code=error.code)

@@ -1,5 +1,6 @@
 """Keeps this machine's disk and edge in step with the store: what should be there is, nothing else is."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from redis import Redis
@@ -91,7 +92,9 @@ class Housekeeping:
     def _entry(self, environment: Environment, release: Release) -> Entry:
         folder = self._released / str(release.id)
         if not folder.exists():
-            lay_out(self._artifacts, release.manifest, folder)
+            # Artifacts that are gone leave one site dark, and may not keep the others from being repaired.
+            with suppress(FileNotFoundError):
+                lay_out(self._artifacts, release.manifest, folder)
         return Entry(environment.activation, release.id, spa=release.spa, rules=has_rules(folder))
 
     def _runs(self, deployment: int, attempt: int) -> bool:

@@ -1,14 +1,15 @@
 """The steps in order, each logged, timed and checked for a wish to stop."""
 
+import errno
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 
-from bot import render
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Kind, Phase
@@ -18,6 +19,7 @@ from bot.errors import ErrorCode, PlatformError, SlipwayError
 from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.logs import DeploymentLog
+from bot.render import message_or
 from bot.settings import Settings
 from bot.store import apps, deployments, releases
 from bot.store.engine import reading, writing
@@ -30,7 +32,7 @@ from jobs.sandbox.box import Sandbox
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
 from jobs.steps import release as release_step
-from jobs.steps.context import Context, Plan, Source
+from jobs.steps.context import Context, Plan, Source, StoppedError
 from jobs.watch import Watch, Why
 
 
@@ -78,30 +80,36 @@ class Pipeline:
             app = apps.get(tx, claim.environment.app_id)
         log = self._tools.open_log(app, claim.deployment.id)
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
+        is_mine = True
         try:
-            workspace.mkdir(parents=True)
-            context = Context(
-                app=app,
-                environment=claim.environment,
-                deployment=claim.deployment,
-                settings=self._settings,
-                log=log,
-                workspace=workspace,
-                stopped=watch.stopped,
-                ran=lambda phase, command, code: self._ran(claim, phase, command, code),
-            )
-            release = self._release_of(context, claim)
-            self._publish(context, claim, release)
-        except SlipwayError as error:
-            for line in f"Failed: {render.message_or(error.code, error.facts, str(error))}".splitlines():
-                log.say("end", line)
+            with _troubles_said(log):
+                workspace.mkdir(parents=True)
+                context = self._context(app, claim, watch, log=log, workspace=workspace)
+                release = self._release_of(context, claim)
+                self._publish(context, claim, release)
+        except PlatformError as error:
+            is_mine = error.code is not ErrorCode.LEASE_LOST
             raise
         else:
             return release
         finally:
             remove_folder(workspace)
-            # Another attempt goes on in the same log.
-            log.close(final=watch.why not in (Why.HANDED_BACK, Why.LEASE_LOST))
+            # Another attempt goes on, or is at work already, in the same log.
+            log.close(final=is_mine and watch.why not in (Why.HANDED_BACK, Why.LEASE_LOST))
+
+    def _context(
+        self, app: App, claim: Claim, watch: Watch, *, log: DeploymentLog, workspace: Path
+    ) -> Context:
+        return Context(
+            app=app,
+            environment=claim.environment,
+            deployment=claim.deployment,
+            settings=self._settings,
+            log=log,
+            workspace=workspace,
+            stopped=watch.stopped,
+            ran=lambda phase, command, code: self._ran(claim, phase, command, code),
+        )
 
     def _release_of(self, context: Context, claim: Claim) -> Release:
         if claim.deployment.kind is Kind.ROLLBACK:
@@ -113,7 +121,7 @@ class Pipeline:
             source = checkout.run(context, self._tools.mirrors)
         with self._step(context, claim, Phase.PLAN):
             planned = plan.run(context, source)
-            same = self._same_content(context, planned)
+            same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
 
     def _build(self, context: Context, claim: Claim, source: Source, planned: Plan) -> Release:
@@ -133,6 +141,7 @@ class Pipeline:
             )
             with writing(self._engine) as tx:
                 release = releases.insert(tx, new, self._clock())
+                deployments.set_release(tx, claim.deployment.id, release.id)
             context.log.say("package", f"Release {release.name}.")
             return release
 
@@ -145,9 +154,12 @@ class Pipeline:
         with self._step(context, claim, Phase.VERIFY):
             verify.run(context, release.id)
 
-    def _same_content(self, context: Context, planned: Plan) -> Release | None:
-        with reading(self._engine) as tx:
+    def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
+        with writing(self._engine) as tx:
             same = releases.by_key(tx, context.app.id, planned.key)
+            if same is not None:
+                # In one transaction: from here on retention spares it.
+                deployments.set_release(tx, claim.deployment.id, same.id)
         if same is None or not self._tools.artifacts.has(same.manifest):
             return None
         context.log.say("plan", f"Same content as release {same.name}: nothing to build.")
@@ -203,6 +215,33 @@ class Pipeline:
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
             deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
+
+
+@contextmanager
+def _troubles_said(log: DeploymentLog) -> Generator[None]:
+    """Say in the log why the work failed, and name what the system calls a full disk."""
+    try:
+        with _full_disk_named():
+            yield
+    except SlipwayError as error:
+        for line in f"Failed: {message_or(error.code, error.facts, str(error))}".splitlines():
+            log.say("end", line)
+        raise
+    except (StoppedError, OvertakenError):
+        raise
+    except Exception as error:
+        log.say("end", f"Failed: an error of Slipway's own, {type(error).__name__}")
+        raise
+
+
+@contextmanager
+def _full_disk_named() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise PlatformError(ErrorCode.DISK_FULL, detail=str(error)) from error
 
 
 def _duration(began: datetime, ended: datetime) -> str:

@@ -7,7 +7,7 @@ store, not by remembering what went wrong.
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
@@ -24,6 +24,8 @@ from bot.store.engine import reading, writing
 from jobs.workshop import Workshop, furnish
 
 _LEAD = timedelta(seconds=20)
+_SLOW_LEAD = timedelta(minutes=15)
+_END_SECONDS = 2.0
 # A delivery this old that nobody decided about: its job was lost.
 _FORGOTTEN = timedelta(seconds=5)
 _BATCH = 200
@@ -39,42 +41,71 @@ class Chore:
     due: float = 0.0
 
 
-class Sweep:
-    """Runs the chores that are due, one after the other; a chore that fails does not stop the others."""
+@dataclass(frozen=True)
+class Round:
+    """Chores that are done one after the other, and how long its leader may be silent."""
 
-    def __init__(self, settings: Settings, workshop: Workshop) -> None:
+    name: str
+    lead: timedelta
+    chores: Sequence[Chore]
+
+
+class Sweep:
+    """Runs the chores that are due; one that fails does not stop the others.
+
+    What may wait for a git server or read all artifacts has a round, and a thread, of its own: it must
+    not keep lost work from being found.
+    """
+
+    def __init__(self, workshop: Workshop) -> None:
+        settings = workshop.settings
         self._settings = settings
         self._workshop = workshop
         self._holder = holders.this_process()
         self._ended = threading.Event()
         every = settings.sweep_seconds
-        self._chores = [
+        quick = [
             Chore("leases", every, self._reap),
             Chore("deliveries", every, self._decide),
             Chore("permits", every, self._permit),
             Chore("announcements", every, workshop.tell_owed),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
-            Chore("retention", 3600, workshop.housekeeping.retain),
-            Chore("recovery", 300, workshop.recover),
         ]
+        slow = [
+            Chore("recovery", 300, workshop.recover),
+            Chore("retention", 3600, workshop.housekeeping.retain),
+        ]
+        self._rounds = (Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow))
 
     def run(self) -> None:
-        """Sweep until told to end."""
+        """Sweep until told to end; then after the chore that runs, or a moment later."""
+        threads = [
+            threading.Thread(target=self._go_round, args=(one,), name=one.name, daemon=True)
+            for one in self._rounds
+        ]
+        for thread in threads:
+            thread.start()
+        self._ended.wait()
+        deadline = time.monotonic() + _END_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def end(self) -> None:
+        """End soon."""
+        self._ended.set()
+
+    def _go_round(self, one: Round) -> None:
         while not self._ended.is_set():
             try:
-                if self._leads():
-                    self._sweep()
+                if self._leads(one):
+                    self._sweep(one)
             except SQLAlchemyError as error:
                 logger.warning("the store does not answer; the sweep tries again", error=str(error))
             self._ended.wait(self._settings.sweep_seconds)
 
-    def end(self) -> None:
-        """End after the chore that runs."""
-        self._ended.set()
-
-    def _sweep(self) -> None:
-        for chore in self._chores:
+    def _sweep(self, one: Round) -> None:
+        for chore in one.chores:
             if self._ended.is_set() or time.monotonic() < chore.due:
                 continue
             chore.due = time.monotonic() + chore.seconds
@@ -85,11 +116,11 @@ class Sweep:
             except Exception:  # noqa: BLE001  the other chores heal: they go on, the trace is the operator's
                 logger.exception("a chore failed unexpectedly", chore=chore.name)
 
-    def _leads(self) -> bool:
+    def _leads(self, one: Round) -> bool:
         now = self._workshop.clock()
         with writing(self._workshop.engine) as tx:
             return singletons.lead(
-                tx, "sweep", self._holder, now=now, until=now + _LEAD, is_gone=holders.is_gone
+                tx, one.name, self._holder, now=now, until=now + one.lead, is_gone=holders.is_gone
             )
 
     def _reap(self) -> None:
@@ -124,8 +155,7 @@ class Sweep:
 def main() -> None:
     """Sweep until SIGTERM or SIGINT."""
     set_up_logging("sweep")
-    settings = Settings()
-    sweep = Sweep(settings, furnish(settings))
+    sweep = Sweep(furnish(Settings()))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         sweep.end()

@@ -85,9 +85,10 @@ class HorseWorker(Worker):
 class Launcher:
     """Keeps the executors running until it is told to stop; then lets their work end or takes it back."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, workshop: Workshop) -> None:
+        settings = workshop.settings
         self._settings = settings
-        self._workshop = furnish(settings)
+        self._workshop = workshop
         deploying = [Executor(DEPLOY_QUEUE, forks=True) for _ in range(settings.build_concurrency)]
         self._executors = [
             Executor(INTAKE_QUEUE, forks=False),
@@ -101,12 +102,21 @@ class Launcher:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         # What an earlier worker of this machine left behind would otherwise wait for its lease's end.
-        self._workshop.leases.reap()
+        self.reap()
         while not self._stopping:
             for executor in self._executors:
                 self._keep(executor)
             time.sleep(_PAUSE_SECONDS)
         self._drain()
+
+    def reap(self) -> None:
+        """Take back what dead processes held, and leave no connection to the store open.
+
+        SQLite's locks are lost in a fork without its noticing (sqlite.org/howtocorrupt.html, 2.6), and this
+        process and its executors fork.
+        """
+        self._workshop.leases.reap()
+        self._workshop.engine.dispose()
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -147,7 +157,7 @@ class Launcher:
 
     def _on_killed(self, _job: Job, _pid: int, status: int, _usage: Any) -> None:
         logger.error("a deploying process was killed", status=status)
-        self._workshop.leases.reap()
+        self.reap()
 
     def _drain(self) -> None:
         _signal_all(self._processes(), signal.SIGTERM)
@@ -192,7 +202,7 @@ def main() -> None:
     """Run the worker until SIGTERM or SIGINT."""
     set_up_logging("worker")
     logging.getLogger("rq").setLevel(logging.WARNING)
-    Launcher(Settings()).run()
+    Launcher(furnish(Settings())).run()
     sys.exit(0)
 
 

@@ -12,7 +12,7 @@ from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store import apps, deployments, releases
 from bot.store.apps import NewApp
-from bot.store.engine import open_engine, writing
+from bot.store.engine import open_engine, reading, writing
 from bot.store.migrate import migrate
 from bot.store.releases import NewRelease
 
@@ -38,6 +38,12 @@ class Instance:
         new = NewApp(slug, name, f"https://github.com/{name}.git", "main")
         with writing(self.engine) as tx:
             return apps.insert(tx, new, self.now())
+
+    def app_named(self, slug: str) -> App:
+        with reading(self.engine) as tx:
+            found = apps.by_slug(tx, slug)
+        assert found is not None
+        return found
 
     def push(
         self, app: App, sha: str, *, environment: str = "production", branch: str = "main", message: str = ""

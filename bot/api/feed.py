@@ -23,10 +23,10 @@ from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId
 from bot.log import logger
 from bot.logs.line import Line, stream_key
+from bot.logs.reader import Entry, LogReader, line_of
 from bot.store import deployments
 from bot.store.deployments import Step
 from bot.store.engine import reading
-from bot.transcript import Transcript, parse_stream_entry
 
 TICK = 0.1
 """Least seconds between two wakings of the viewers."""
@@ -38,23 +38,21 @@ _FIRST_LINES = 5000
 _BATCH = 1000
 _BLOCK_MILLISECONDS = 1000
 
-_Found = list[tuple[bytes, dict[bytes, bytes]]]
+_Found = list[Entry]
 Send = Callable[[bytes], Awaitable[None]]
 
 
 class Feed:
     """What is known of one deployment while somebody watches it."""
 
-    def __init__(
-        self, deployment: DeploymentId, engine: Engine, transcript: Transcript, redis: Redis
-    ) -> None:
+    def __init__(self, deployment: DeploymentId, engine: Engine, logs: LogReader, redis: Redis) -> None:
         self.ring = Ring()
         self.status = b""
         self.ended = False
         self.viewers = 0
         self._deployment = deployment
         self._engine = engine
-        self._transcript = transcript
+        self._logs = logs
         self._redis = redis
         self._position = b"0-0"
         self._complete = asyncio.Event()
@@ -105,7 +103,7 @@ class Feed:
     async def catch_up(self, line: int, send: Send) -> int:
         """Send what the ring does not hold any more, from where the log is kept; the last line's number."""
         floor = self.ring.floor
-        lines = self._transcript.lines(self._deployment, line)
+        lines = self._logs.lines(self._deployment, line)
         try:
             while line < floor and (batch := await run_in_threadpool(batch_of, lines)):
                 wanted = [one for one in batch if one.n <= floor]
@@ -153,9 +151,9 @@ class Feed:
             self._append(found)
 
     def _append(self, found: _Found) -> None:
-        for entry_id, fields in found:
-            self._position = entry_id
-            if (line := parse_stream_entry(fields)) is None:
+        for entry in found:
+            self._position = entry[0]
+            if (line := line_of(entry)) is None:
                 self._complete.set()
                 continue
             self._complete.clear()
@@ -195,7 +193,7 @@ class Feed:
 
     async def _end(self, deployment: Deployment) -> None:
         await self.ready()
-        if deployment.started_at is not None and not self._transcript.is_archived(self._deployment):
+        if deployment.started_at is not None and not self._logs.is_archived(self._deployment):
             await self._wait_for_last_line()
         self._tasks[0].cancel()
         await self._add_rest()
@@ -210,7 +208,7 @@ class Feed:
             logger.warning("a log has no end", deployment=self._deployment)
 
     async def _add_rest(self) -> None:
-        lines = self._transcript.lines(self._deployment, self.ring.last_line)
+        lines = self._logs.lines(self._deployment, self.ring.last_line)
         try:
             while batch := await run_in_threadpool(batch_of, lines):
                 for line in batch:
@@ -228,9 +226,9 @@ class Feed:
 class Feeds:
     """The feeds of this process; one lives as long as it has viewers."""
 
-    def __init__(self, engine: Engine, transcript: Transcript, redis_url: str) -> None:
+    def __init__(self, engine: Engine, logs: LogReader, redis_url: str) -> None:
         self.engine = engine
-        self.transcript = transcript
+        self.logs = logs
         self._feeds: dict[DeploymentId, Feed] = {}
         self._redis: Redis = Redis.from_url(
             redis_url, protocol=2, socket_timeout=5, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
@@ -241,7 +239,7 @@ class Feeds:
         """The feed of a deployment that exists, started for its first viewer, stopped after its last."""
         feed = self._feeds.get(deployment)
         if feed is None or feed.ended:
-            feed = self._feeds[deployment] = Feed(deployment, self.engine, self.transcript, self._redis)
+            feed = self._feeds[deployment] = Feed(deployment, self.engine, self.logs, self._redis)
             feed.start()
         feed.viewers += 1
         try:
@@ -267,5 +265,5 @@ class Feeds:
 
 
 def batch_of(lines: Iterator[Line]) -> list[Line]:
-    """The next lines of a transcript; empty at its end. Blocks."""
+    """The next lines of a log; empty at its end. Blocks."""
     return list(islice(lines, _BATCH))

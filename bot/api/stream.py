@@ -50,7 +50,7 @@ class Stream:
             await found(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        if found.state.is_final and self._feeds.transcript.is_archived(found.id):
+        if found.state.is_final and self._feeds.logs.is_archived(found.id):
             await self._replay(found, _last_seen(request), send)
         else:
             await self._follow(found, request, receive, send)
@@ -58,7 +58,7 @@ class Stream:
     async def _replay(self, deployment: Deployment, line: int, send: Send) -> None:
         steps = await run_in_threadpool(self._steps, deployment.id)
         await send(_body(OPENING + status_frame(deployment, steps)))
-        lines = self._feeds.transcript.lines(deployment.id, line)
+        lines = self._feeds.logs.lines(deployment.id, line)
         while batch := await run_in_threadpool(batch_of, lines):
             await send(_body(b"".join(map(log_frame, batch))))
         await send(_body(done_frame(deployment), more=False))

@@ -80,7 +80,7 @@ def _push(console: Console, instance: Instance, repository: SampleRepository) ->
     guid = _deliver(instance, before, after)
     deployment = _deployment_of(instance, guid)
     console.print(f"[bold]{reference(deployment.id)}[/] {deployment.reason}")
-    reader = LogReader(connect(instance.settings.redis), instance.settings.home)
+    reader = LogReader(instance.settings.home, connect(instance.settings.redis))
     for line in reader.follow(deployment.id, ended=lambda: _final(instance, deployment) is not None):
         console.print(f"  {line.step:<9} {line.text}", markup=False)
     ended = _wait(lambda: _final(instance, deployment), f"{reference(deployment.id)} to end")

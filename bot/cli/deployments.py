@@ -22,7 +22,6 @@ from bot.store.engine import reading
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Environment = Annotated[str, typer.Option(help="The environment.")]
 _POLL_SECONDS = 0.05
-_ALL = 10_000_000
 
 
 def logs(
@@ -36,10 +35,10 @@ def logs(
     instance = open_instance()
     with reading(instance.engine) as tx:
         found = find_deployment(tx, deployment)
-    reader = LogReader(connect(instance.settings.redis), instance.settings.home)
-    lines = reader.follow(found.id, after, ended=lambda: _now(instance, found).state.is_final)
-    if not follow:
-        lines = reader.read(found.id, after, limit=_ALL)
+    reader = LogReader(instance.settings.home, connect(instance.settings.redis))
+    lines = reader.lines(found.id, after)
+    if follow:
+        lines = reader.follow(found.id, after, ended=lambda: _now(instance, found).state.is_final)
     for line in lines:
         text = json.dumps(asdict(line)) if as_json else f"{line.n:>5}  {line.step:<9} {line.text}"
         sys.stdout.write(f"{text}\n")

@@ -19,11 +19,10 @@ from bot.domain.deployment import Deployment
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, parse_reference, reference
 from bot.domain.release import Release
-from bot.logs.line import Line
+from bot.logs import Line, LogReader
 from bot.store import apps, deployments, environments, releases
 from bot.store.deployments import Event, Step
 from bot.store.engine import reading
-from bot.transcript import Transcript
 
 LINES = 2000
 """Lines of the log on one page."""
@@ -45,10 +44,10 @@ class Facts:
 class DeploymentPages:
     """`/deployments/{reference}` and what belongs to it."""
 
-    def __init__(self, engine: Engine, pages: Pages, transcript: Transcript) -> None:
+    def __init__(self, engine: Engine, pages: Pages, logs: LogReader) -> None:
         self._engine = engine
         self._pages = pages
-        self._transcript = transcript
+        self._logs = logs
 
     async def show(self, request: Request) -> Response:
         """The page; `?after=` pages through the log."""
@@ -116,13 +115,13 @@ class DeploymentPages:
     def _lines(self, named: DeploymentId, after: int | None) -> tuple[list[Line], bool]:
         try:
             if after is None:
-                return self._transcript.tail(named, LINES), True
-            return self._transcript.page(named, after, LINES), True
+                return self._logs.tail(named, LINES), True
+            return self._logs.page(named, after, LINES), True
         except RedisError:
             return [], False
 
     def _text(self, named: DeploymentId) -> Iterator[bytes]:
-        lines = self._transcript.lines(named)
+        lines = self._logs.lines(named)
         while batch := list(islice(lines, _BATCH)):
             text = (f"{line.at} {line.step:<8} {line.text}\n" for line in batch)
             yield "".join(text).encode()

@@ -13,15 +13,15 @@ from bot.console.deployment import DeploymentPages
 from bot.console.overview import Overview
 from bot.console.pages import Pages
 from bot.console.sign_in import SignIn
-from bot.transcript import Transcript
+from bot.logs import LogReader
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes(*, pages: Pages, engine: Engine, transcript: Transcript, access: Access) -> list[BaseRoute]:
+def routes(*, pages: Pages, engine: Engine, logs: LogReader, access: Access) -> list[BaseRoute]:
     """Every route of the console; all but sign-in and assets need its key."""
     overview, sign_in = Overview(engine, pages), SignIn(access, pages)
-    deployments = DeploymentPages(engine, pages, transcript)
+    deployments = DeploymentPages(engine, pages, logs)
     private = {
         "/": overview.show,
         "/apps/{slug}": overview.show_app,

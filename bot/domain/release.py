@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.domain.deployment import Kind
 from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
 
 _ADJECTIVES = """
@@ -46,6 +47,24 @@ def release_name(app: AppId, number: int) -> str:
     adjective = _ADJECTIVES[int.from_bytes(seed[:2], "big") % len(_ADJECTIVES)]
     animal = _ANIMALS[int.from_bytes(seed[2:4], "big") % len(_ANIMALS)]
     return f"{adjective}-{animal}-{number}"
+
+
+def previous(
+    shown: Iterable[tuple[Kind, ReleaseId]], active: ReleaseId | None, kept: Collection[ReleaseId]
+) -> ReleaseId | None:
+    """What was live before the active release, of what is kept yet; None when there is nothing.
+
+    `shown` is the environment's history, oldest first. A rollback takes back what came after the
+    release that it brought back, so that the next one goes further back instead of to and fro.
+    """
+    row: list[ReleaseId] = []
+    for kind, release in shown:
+        if kind is Kind.ROLLBACK and release in row:
+            while row[-1] != release:
+                row.pop()
+        elif row[-1:] != [release]:
+            row.append(release)
+    return next((one for one in reversed(row) if one != active and one in kept), None)
 
 
 def releases_to_keep(releases: Iterable[Release], live: Collection[ReleaseId], keep: int) -> set[ReleaseId]:

@@ -103,14 +103,10 @@ def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
     return [_deployment(row) for row in tx.execute(query).mappings()]
 
 
-def newest_of_branch(tx: Tx, environment: EnvironmentId, *, skipped: bool = True) -> Deployment | None:
-    """The newest deployment that is about a commit and that none took the place of.
-
-    `skipped` ones count, or don't.
-    """
-    passed = [State.SUPERSEDED] if skipped else [State.SUPERSEDED, State.SKIPPED]
+def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
+    """The newest deployment that is about a commit and that none took the place of."""
     where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)
-    query = sa.select(*_FIELDS).where(*where, deployments.c.state.not_in(passed))
+    query = sa.select(*_FIELDS).where(*where, deployments.c.state != State.SUPERSEDED)
     query = query.order_by(deployments.c.id.desc()).limit(1)
     row = tx.execute(query).mappings().one_or_none()
     return _deployment(row) if row else None
@@ -176,6 +172,20 @@ def change(
 def set_phase(tx: Tx, deployment: DeploymentId, phase: Phase) -> None:
     """Remember which step runs. Not a change that GitHub is told about, so the version stays."""
     tx.execute(deployments.update().where(deployments.c.id == deployment).values(phase=phase))
+
+
+def set_release(tx: Tx, deployment: DeploymentId, release: ReleaseId) -> None:
+    """Remember which release a deployment shows, or is about to. GitHub hears of it with the last word."""
+    tx.execute(deployments.update().where(deployments.c.id == deployment).values(release_id=release))
+
+
+def shown(tx: Tx, environment: EnvironmentId) -> list[tuple[Kind, ReleaseId]]:
+    """What went live in an environment, oldest first: by a build or a rollback, and which release."""
+    columns = (deployments.c.kind, deployments.c.release_id)
+    where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
+    query = sa.select(*columns).where(*where, deployments.c.release_id.is_not(None))
+    rows = tx.execute(query.order_by(deployments.c.finished_at, deployments.c.id))
+    return [(Kind(row[0]), ReleaseId(row[1])) for row in rows]
 
 
 def events(tx: Tx, deployment: DeploymentId) -> list[Event]:

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.app import App
 from bot.domain.deployment import State
-from bot.domain.environment import Environment, EnvironmentKind, label
+from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, label
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, tenants
@@ -23,7 +23,7 @@ def ensure(tx: Tx, app: App, name: str, *, hostname: str, branch: str | None) ->
     found = by_name(tx, app.id, name)
     if found is None:
         hostname = _free(tx, app, hostname)
-        kind = EnvironmentKind.PRODUCTION if name == "production" else EnvironmentKind.BRANCH
+        kind = EnvironmentKind.PRODUCTION if name == PRODUCTION else EnvironmentKind.BRANCH
         values = {"app_id": app.id, "name": name, "kind": kind, "branch": branch, "hostname": hostname}
         row = tx.execute(environments.insert().values(values).returning(*_FIELDS)).mappings().one()
         return _environment(row)
@@ -95,7 +95,7 @@ def claim_fairest(
     """Take the lease of the ready environment whose tenant was served longest ago, then the oldest.
 
     Ready: it has a queued deployment, nobody holds its lease, and its tenant is below its limit.
-    Without `previews` only production may be taken.
+    Without `previews` none of those is taken.
     """
     taken = (
         environments.update()
@@ -149,7 +149,7 @@ def leased(tx: Tx) -> list[Environment]:
 
 
 def previews_running(tx: Tx, now: datetime) -> int:
-    """How many leases are held on environments that are not production."""
+    """How many leases are held on previews."""
     where = (environments.c.lease_until > now, environments.c.kind == EnvironmentKind.PREVIEW)
     return tx.scalar(sa.select(sa.func.count()).select_from(environments).where(*where)) or 0
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from bot.domain.deployment import State
-from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
+from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
 from bot.domain.release import Release, release_name
 from bot.store.engine import Tx
 from bot.store.schema import deployments, environments, releases
@@ -73,25 +73,6 @@ def by_word(tx: Tx, app: AppId, word: str) -> Release | None:
     return _release(row) if row else None
 
 
-def previous(tx: Tx, environment: EnvironmentId, active: ReleaseId) -> Release | None:
-    """The release that was live in an environment before the active one came."""
-    shown = (
-        sa.select(deployments.c.release_id)
-        .join(releases, releases.c.id == deployments.c.release_id)
-        .where(
-            _KEPT,
-            deployments.c.environment_id == environment,
-            deployments.c.state == "succeeded",
-            deployments.c.release_id.is_not(None),
-            deployments.c.release_id < active,
-        )
-        .order_by(deployments.c.id.desc())
-        .limit(1)
-    )
-    found = tx.scalar(shown)
-    return get(tx, ReleaseId(found)) if found is not None else None
-
-
 def of_app(tx: Tx, app: AppId) -> list[Release]:
     """The app's releases, newest first."""
     query = sa.select(*_FIELDS).where(releases.c.app_id == app, _KEPT).order_by(releases.c.id.desc())
@@ -109,20 +90,12 @@ def expire(tx: Tx, gone: Collection[ReleaseId], now: datetime) -> None:
 
 
 def needed_ids(tx: Tx) -> set[ReleaseId]:
-    """Releases that an unfinished deployment is about to bring back."""
+    """Releases that an unfinished deployment is about to show."""
     open_there = [state for state in State if not state.is_final]
     query = sa.select(deployments.c.release_id).where(
         deployments.c.state.in_(open_there), deployments.c.release_id.is_not(None)
     )
     return {ReleaseId(found) for found in tx.scalars(query) if found is not None}
-
-
-def by_environment(tx: Tx) -> dict[EnvironmentId, Release]:
-    """The active release of every environment that has one."""
-    active = releases.join(environments, environments.c.active_release_id == releases.c.id)
-    query = sa.select(environments.c.id.label("environment"), *_FIELDS).select_from(active)
-    found = [dict(row) for row in tx.execute(query).mappings()]
-    return {EnvironmentId(row.pop("environment")): Release(**row) for row in found}
 
 
 def live_ids(tx: Tx) -> set[ReleaseId]:

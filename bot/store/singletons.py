@@ -10,6 +10,10 @@ from bot.store.engine import Tx
 from bot.store.schema import singletons
 
 
+def _is_unknown(_holder: str) -> bool:
+    return False
+
+
 def lead(
     tx: Tx,
     name: str,
@@ -17,17 +21,17 @@ def lead(
     *,
     now: datetime,
     until: datetime,
-    is_gone: Callable[[str], bool] = lambda _holder: False,
+    is_gone: Callable[[str], bool] = _is_unknown,
 ) -> bool:
-    """Take or keep the lead in something; False while another holder's lease runs, unless that is dead."""
+    """Take or keep the lead in something; False while the lease of another holder runs that is not gone."""
     row = tx.execute(
         sa.select(singletons.c.holder, singletons.c.until).where(singletons.c.name == name)
     ).one_or_none()
     if row is None:
         tx.execute(singletons.insert().values(name=name, holder=holder, until=until, facts={}))
         return True
-    runs = row.until is not None and row.until > now
-    if runs and row.holder != holder and not (row.holder and is_gone(row.holder)):
+    others = row.holder != holder and row.until is not None and row.until > now
+    if others and not is_gone(row.holder):
         return False
     tx.execute(singletons.update().where(singletons.c.name == name).values(holder=holder, until=until))
     return True

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.domain.deployment import Phase
 from bot.domain.ids import Sha
-from bot.errors import ErrorCode, UserError
+from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.copying import remove_folder
 from jobs.git.command import GitFailedError, GitStoppedError, locked
 from jobs.git.mirrors import Mirrors
@@ -73,12 +73,15 @@ def run(context: Context, mirrors: Mirrors) -> Source:
     """Make the deployment's commit available and bring the environment's work tree to it.
 
     The tree stays at `home/trees/<environment>/tree`; only what differs is written. Raises
-    `UserError` COMMIT_GONE, REPOSITORY_UNREACHABLE, CHECKOUT_REFUSED or ROOT_MISSING.
+    `UserError` COMMIT_GONE, REPOSITORY_UNREACHABLE, CHECKOUT_REFUSED or ROOT_MISSING, `PlatformError`
+    UNEXPECTED when the mirror or the tree is of no use, and `StoppedError`.
     """
     try:
         return _run(context, mirrors)
     except GitStoppedError as stopped:
         raise StoppedError from stopped
+    except (GitFailedError, TimeoutError) as error:
+        raise PlatformError(ErrorCode.UNEXPECTED, error=str(error)) from error
 
 
 def _run(context: Context, mirrors: Mirrors) -> Source:

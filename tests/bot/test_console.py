@@ -23,9 +23,8 @@ from bot.console.access import (
 from bot.console.pages import Pages
 from bot.console.wording import ago, duration, first_line, size
 from bot.domain.deployment import Blame, Failure, Phase
-from bot.logs import DeploymentLog
+from bot.logs import DeploymentLog, LogReader
 from bot.queue import connect
-from bot.transcript import Transcript
 from tests.instance import Instance
 from tests.serving import serving
 
@@ -43,10 +42,10 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Generator[Instance]:
 def url(instance: Instance) -> Generator[str]:
     settings = instance.settings
     access = Access(console_key(settings), public_url=settings.url)
-    transcript = Transcript(settings.home, connect(settings.redis))
+    logs = LogReader(settings.home, connect(settings.redis))
     pages = Pages(settings)
     app = Starlette(
-        routes=routes.routes(pages=pages, engine=instance.engine, transcript=transcript, access=access),
+        routes=routes.routes(pages=pages, engine=instance.engine, logs=logs, access=access),
         exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
     )
     make_deployments(instance)

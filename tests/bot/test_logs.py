@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.exceptions import RedisError
 
 from bot.domain.ids import DeploymentId
 from bot.logs import DeploymentLog, Line, LogReader, archive_abandoned, stream_key
@@ -37,7 +38,7 @@ def texts(lines: list[Line]) -> list[str]:
 
 def test_lines_are_numbered_redacted_live_and_archived(tmp_path: Path, valkey: Valkey):
     log = open_log(tmp_path, valkey, "hunter2!")
-    reader = LogReader(connect(valkey.url), tmp_path)
+    reader = LogReader(tmp_path, connect(valkey.url))
     log.say("checkout", "fetching")
     log.output("build", "stdout", b"password hun")
     log.output("build", "stderr", b"oh\r\n")
@@ -47,10 +48,10 @@ def test_lines_are_numbered_redacted_live_and_archived(tmp_path: Path, valkey: V
     entry: Any = wait_until(lambda: client.xrange(stream_key(ID), min="4-0"), what="live lines")
     assert Line.from_json(entry[0][1][b"line"]).text == "done [REDACTED]"
     log.close()
-    lines = reader.read(ID)
+    lines = list(reader.lines(ID))
     assert texts(lines) == ["fetching", "oh", " 90%", "done [REDACTED]", "no end"]
     assert [(line.n, line.stream) for line in lines][:3] == [(1, "slipway"), (2, "stderr"), (3, "stdout")]
-    assert reader.read(ID, after=3, limit=1) == lines[3:4]
+    assert reader.page(ID, 3, 1) == lines[3:4]
     assert not list((tmp_path / "logs" / "spool").iterdir())
     assert connect(valkey.url).xrevrange(stream_key(ID), count=1) == [(b"5-1", {b"done": b'{"n":5}'})]
     assert 86_000 < connect(valkey.url).ttl(stream_key(ID)) <= 86_400
@@ -58,11 +59,11 @@ def test_lines_are_numbered_redacted_live_and_archived(tmp_path: Path, valkey: V
 
 def test_a_question_without_an_end_is_shown_but_never_a_part_of_a_secret(tmp_path: Path, valkey: Valkey):
     with open_log(tmp_path, valkey, "hunter2!") as log:
-        reader = LogReader(connect(valkey.url), tmp_path)
+        reader = LogReader(tmp_path, connect(valkey.url))
         log.output("build", "stdout", b"Password: hunte")
-        wait_until(lambda: texts(reader.read(ID)) == ["Password: "])
+        wait_until(lambda: texts(list(reader.lines(ID))) == ["Password: "])
         log.output("build", "stdout", b"r2!\n")
-        wait_until(lambda: texts(reader.read(ID)) == ["Password: ", "[REDACTED]"])
+        wait_until(lambda: texts(list(reader.lines(ID))) == ["Password: ", "[REDACTED]"])
 
 
 def test_a_secret_that_is_made_later_is_hidden_too(tmp_path: Path, valkey: Valkey):
@@ -70,11 +71,11 @@ def test_a_secret_that_is_made_later_is_hidden_too(tmp_path: Path, valkey: Valke
         log.output("build", "stdout", b"a hunt")
         log.hide("ghs_token")
         log.output("build", "stdout", b"er2! ghs_token\n")
-    assert texts(LogReader(connect(valkey.url), tmp_path).read(ID)) == ["a [REDACTED] [REDACTED]"]
+    assert texts(list(LogReader(tmp_path, connect(valkey.url)).lines(ID))) == ["a [REDACTED] [REDACTED]"]
 
 
 def test_another_attempt_goes_on_in_the_same_log(tmp_path: Path, valkey: Valkey):
-    reader = LogReader(connect(valkey.url), tmp_path)
+    reader = LogReader(tmp_path, connect(valkey.url))
     for number, final in enumerate([True, False, True]):
         log = open_log(tmp_path, valkey)
         log.say("build", f"attempt {number}")
@@ -90,8 +91,8 @@ def test_another_attempt_goes_on_in_the_same_log(tmp_path: Path, valkey: Valkey)
 def test_followers_see_each_line_once_although_valkey_is_killed(tmp_path: Path, valkey: Valkey):
     log = open_log(tmp_path / "there", valkey)
     here, near = (
-        LogReader(connect(valkey.url), tmp_path / "elsewhere"),
-        LogReader(connect(valkey.url), tmp_path / "there"),
+        LogReader(tmp_path / "elsewhere", connect(valkey.url)),
+        LogReader(tmp_path / "there", connect(valkey.url)),
     )
     seen: dict[str, list[int]] = {"here": [], "near": []}
 
@@ -132,10 +133,23 @@ def test_without_redis_nothing_is_lost_and_nothing_waits_long(tmp_path: Path, va
     log = DeploymentLog(tmp_path, ID, connect(valkey.url, seconds=0.3, retries=0))
     for number in range(500):
         log.say("build", str(number))
-    assert len(LogReader(connect("unix:///nowhere"), tmp_path).read(ID)) == 500
+    assert len(list(LogReader(tmp_path, connect("unix:///nowhere")).lines(ID))) == 500
     log.close()
     valkey.thaw()
-    assert LogReader(connect(valkey.url), tmp_path).is_complete(ID)
+    assert LogReader(tmp_path, connect(valkey.url)).is_complete(ID)
+
+
+def test_without_redis_a_reader_gives_what_is_here_and_says_when_that_is_nothing(
+    tmp_path: Path, valkey: Valkey
+):
+    reader = LogReader(tmp_path, connect("unix:///nowhere"))
+    with pytest.raises(RedisError):
+        list(reader.lines(ID))
+    with pytest.raises(RedisError):
+        reader.tail(ID, 5)
+    with open_log(tmp_path, valkey) as log:
+        log.say("build", "here")
+        assert texts(reader.page(ID, 0, 5)) == texts(reader.tail(ID, 5)) == ["here"]
 
 
 def test_the_middle_of_a_long_log_is_cut_and_said(tmp_path: Path, valkey: Valkey):
@@ -145,7 +159,7 @@ def test_the_middle_of_a_long_log_is_cut_and_said(tmp_path: Path, valkey: Valkey
     spool = tmp_path / "logs" / "spool"
     assert sum(path.stat().st_size for path in spool.iterdir()) <= 64 * 1024
     log.close()
-    lines = LogReader(connect(valkey.url), tmp_path).read(ID, limit=10_000)
+    lines = LogReader(tmp_path, connect(valkey.url)).page(ID, 0, 10_000)
     numbers = [line.n for line in lines]
     assert numbers == sorted(set(numbers))
     assert (numbers[0], numbers[-1]) == (1, 3000)
@@ -167,7 +181,7 @@ def test_many_threads_write_whole_lines_with_numbers_of_their_own(tmp_path: Path
     for thread in threads:
         thread.join()
     log.close()
-    lines = LogReader(connect(valkey.url), tmp_path).read(ID)
+    lines = list(LogReader(tmp_path, connect(valkey.url)).lines(ID))
     assert [line.n for line in lines] == list(range(1, 801))
 
 
@@ -186,13 +200,13 @@ def test_an_abandoned_log_is_archived_but_one_that_is_written_is_left(tmp_path: 
         alive.say("build", "still here")
         assert archive_abandoned(tmp_path, lambda one: one == DeploymentId(9)) == []
         assert archive_abandoned(tmp_path, lambda _: True, client) == [ID]
-    reader = LogReader(client, tmp_path)
+    reader = LogReader(tmp_path, client)
     assert texts(list(reader.follow(ID))) == ["last words"]
-    assert texts(reader.read(DeploymentId(8))) == ["still here"]
+    assert texts(list(reader.lines(DeploymentId(8)))) == ["still here"]
 
 
 def test_follow_of_a_log_that_nobody_has_ends_when_the_caller_knows(tmp_path: Path, valkey: Valkey):
-    reader = LogReader(connect(valkey.url), tmp_path)
+    reader = LogReader(tmp_path, connect(valkey.url))
     assert list(reader.follow(ID, ended=lambda: True)) == []
 
 

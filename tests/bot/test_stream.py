@@ -11,9 +11,8 @@ from starlette.applications import Starlette
 from bot.api import stream
 from bot.api.feed import Feeds
 from bot.domain.deployment import Phase, State
-from bot.logs import DeploymentLog, Line, stream_key
+from bot.logs import DeploymentLog, Line, LogReader, stream_key
 from bot.queue import connect
-from bot.transcript import Transcript
 from tests.instance import Instance
 from tests.serving import serving
 from tests.valkey import Valkey
@@ -28,8 +27,8 @@ class Site:
         self.valkey = valkey
         self.redis = connect(valkey.url)
         settings = instance.settings
-        self.transcript = Transcript(settings.home, self.redis)
-        self.feeds = Feeds(instance.engine, self.transcript, settings.redis)
+        logs = LogReader(settings.home, self.redis)
+        self.feeds = Feeds(instance.engine, logs, settings.redis)
         instance.push(instance.app("shop"), "a" * 40)
         self.claim = instance.claim()
         self.log = DeploymentLog(settings.home, self.claim.deployment.id, self.redis)

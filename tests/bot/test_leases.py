@@ -1,0 +1,146 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot import holder
+from bot.domain.deployment import State
+from bot.domain.environment import Environment
+from bot.domain.ids import DeploymentId, Digest, ReleaseId
+from bot.leases import LEASE, Claim
+from bot.store import deployments, environments, releases
+from bot.store.engine import reading, writing
+from bot.store.releases import NewRelease
+from tests.instance import Instance
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Generator[Instance]:
+    made = Instance(tmp_path)
+    made.moment = datetime(2026, 1, 1, tzinfo=UTC)
+    yield made
+    made.close()
+
+
+def state_of(instance: Instance, deployment: DeploymentId) -> State:
+    with reading(instance.engine) as tx:
+        return deployments.get(tx, deployment).state
+
+
+def pass_by(instance: Instance, time: timedelta) -> None:
+    instance.moment = instance.now() + time
+
+
+def production(instance: Instance) -> Environment:
+    with reading(instance.engine) as tx:
+        (found,) = environments.live(tx)
+        return found
+
+
+def release_of(instance: Instance, claim: Claim, key: str) -> ReleaseId:
+    made = claim.deployment
+    with writing(instance.engine) as tx:
+        known = releases.by_key(tx, made.app_id, Digest(key))
+        new = NewRelease(made.app_id, Digest(key), Digest("m"), made.sha, 1, 1, False, made.id)
+        return (known or releases.insert(tx, new, instance.now())).id
+
+
+def go_live(instance: Instance, claim: Claim, key: str) -> ReleaseId:
+    release = release_of(instance, claim, key)
+    instance.leases.switch(claim, release)
+    assert instance.leases.finish(claim, State.SUCCEEDED, "live")
+    return release
+
+
+def roll_back(instance: Instance, slug: str = "shop") -> ReleaseId | None:
+    app = instance.app_named(slug)
+    with instance.lifecycle.change() as change:
+        made = instance.lifecycle.rollback(change, app, "production", word=None, by="mona")
+    claim = instance.claim()
+    assert made.release_id is not None
+    instance.leases.switch(claim, made.release_id)
+    assert instance.leases.finish(claim, State.SUCCEEDED, "rolled back")
+    return made.release_id
+
+
+def test_a_claim_after_an_expired_lease_leaves_no_deployment_running_for_ever(instance: Instance):
+    app = instance.app("shop")
+    lost = instance.push(app, A)
+    instance.claim()
+    newer = instance.push(app, B)
+    pass_by(instance, LEASE + timedelta(seconds=1))
+    # Before any sweep: a permit comes first.
+    claim = instance.claim()
+    assert claim.deployment.id == newer.id
+    instance.succeed(claim)
+    assert instance.leases.reap() == []
+    assert state_of(instance, lost.id) is State.SUPERSEDED
+
+
+def test_work_that_is_handed_back_is_not_given_up_for_one_that_was_cancelled(instance: Instance):
+    app = instance.app("shop")
+    first = instance.push(app, A)
+    claim = instance.claim()
+    second = instance.push(app, B)
+    with instance.lifecycle.change() as change:
+        instance.lifecycle.cancel(change, second, "mona")
+    instance.leases.hand_back(claim, "its worker stops")
+    assert state_of(instance, first.id) is State.QUEUED
+    assert state_of(instance, second.id) is State.CANCELLED
+
+
+@pytest.mark.parametrize("ending", ["finish", "reap"])
+def test_a_cancel_that_came_after_the_switch_came_too_late(instance: Instance, ending: str):
+    pushed = instance.push(instance.app("shop"), A)
+    claim = instance.claim()
+    release = release_of(instance, claim, "1")
+    instance.leases.switch(claim, release)
+    with instance.lifecycle.change() as change:
+        instance.lifecycle.cancel(change, deployments.get(change.tx, pushed.id), "mona")
+    if ending == "finish":
+        instance.leases.finish(claim, State.CANCELLED, "cancelled")
+    else:
+        pass_by(instance, LEASE + timedelta(seconds=1))
+        instance.leases.reap()
+    assert state_of(instance, pushed.id) is State.SUCCEEDED
+    assert production(instance).active_release_id == release
+
+
+def test_a_rollback_after_a_revert_brings_back_what_was_live_before(instance: Instance):
+    app = instance.app("shop")
+    instance.push(app, A)
+    first = go_live(instance, instance.claim(), "one")
+    instance.push(app, B)
+    second = go_live(instance, instance.claim(), "two")
+    instance.push(app, C)
+    assert go_live(instance, instance.claim(), "one") == first
+    assert roll_back(instance) == second
+    assert roll_back(instance) == first
+
+
+def test_a_living_process_is_not_taken_for_dead_when_the_clock_was_set():
+    shown = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import bot.holder as h, time; print(h.this_process(), flush=True); time.sleep(0.01)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert holder.is_gone(shown)
+    mine = holder.this_process()
+    assert not holder.is_gone(mine)
+    host, pid, started = mine.rsplit("/", 2)
+    # Counted from the machine's start: no clock that people or NTP set is part of it.
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert abs(float(started) / ticks - time.clock_gettime(time.CLOCK_BOOTTIME)) < 10_000
+    assert holder.is_gone(f"{host}/{pid}/{int(started) + 1}")
