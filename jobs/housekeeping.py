@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from redis import Redis
-from sqlalchemy import Engine
 
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import State
@@ -16,7 +15,7 @@ from bot.log import logger
 from bot.logs import archive_abandoned
 from bot.settings import Settings
 from bot.store import deployments, environments, releases
-from bot.store.engine import reading, writing
+from bot.store.engine import Engine, reading, writing
 from jobs.artifacts import retention
 from jobs.artifacts.disk import DiskStore
 from jobs.release_folder import has_rules, lay_out

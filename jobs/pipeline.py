@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Kind, Phase
@@ -23,7 +21,7 @@ from bot.logs import DeploymentLog
 from bot.render import sentence_or
 from bot.settings import Settings
 from bot.store import apps, deployments, releases
-from bot.store.engine import reading, writing
+from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
 from jobs.artifacts.store import ArtifactStore
 from jobs.git import Mirrors

@@ -7,6 +7,7 @@ takes them by BLPOP), and what ends is started again.
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from rq import SimpleWorker, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from bot import program
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
 from bot.queue import ANNOUNCE, ANNOUNCE_QUEUE, DEPLOY_QUEUE, INTAKE, INTAKE_QUEUE, PERMIT
@@ -118,11 +120,13 @@ class Launcher:
             logger.warning("an executor ended and is started again", queue=executor.queue)
         executor.started = time.monotonic()
         fork = multiprocessing.get_context("fork")
-        executor.process = fork.Process(target=self._execute, args=(executor,), name=executor.queue)
+        executor.process = fork.Process(
+            target=self._execute, args=(executor, os.getpid()), name=executor.queue
+        )
         executor.process.start()
 
-    def _execute(self, executor: Executor) -> None:
-        die_with_parent()
+    def _execute(self, executor: Executor, parent: int) -> None:
+        die_with_parent(parent)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
@@ -194,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

@@ -132,7 +132,7 @@ def _deliver(instance: Instance, before: str, after: str) -> str:
     body = json.dumps(_push_payload(before, after)).encode()
     signature = hmac.new(webhook_secrets(instance.settings)[0], body, hashlib.sha256).hexdigest()
     answer = httpx.post(
-        f"http://{instance.settings.web_address}/webhooks/github",
+        f"{instance.settings.web_url}/webhooks/github",
         content=body,
         headers={
             "Content-Type": "application/json",
@@ -185,7 +185,7 @@ def _final(instance: Instance, deployment: Deployment) -> Deployment | None:
 
 def _edge(instance: Instance) -> tuple[str, str]:
     hostname = f"{_SLUG}.{instance.settings.preview_domain}"
-    return f"http://127.0.0.1:{instance.settings.edge_port}", hostname
+    return instance.settings.edge_url, hostname
 
 
 def _get(instance: Instance, path: str) -> httpx.Response:
