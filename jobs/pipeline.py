@@ -30,7 +30,8 @@ from jobs.sandbox.box import Sandbox
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
 from jobs.steps import release as release_step
-from jobs.steps.context import Context, Plan, Source, StoppedError
+from jobs.steps.context import Context, Plan, Source
+from jobs.stopping import StoppedError
 from jobs.watch import Watch, Why
 
 

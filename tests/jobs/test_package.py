@@ -16,7 +16,7 @@ from jobs.artifacts.disk import DiskStore, moment_of
 from jobs.artifacts.manifest import Manifest, decode
 from jobs.artifacts.materialise import materialise
 from jobs.steps import package
-from jobs.steps.context import StoppedError
+from jobs.stopping import StoppedError
 from tests.packing import Bench, plan
 
 
