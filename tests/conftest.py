@@ -1,0 +1,21 @@
+"""GitHub, faked over HTTP, for whoever speaks to it."""
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.fakes.github import FakeGitHub
+
+
+@pytest.fixture(scope="module")
+def github_server() -> Generator[FakeGitHub]:
+    with FakeGitHub().running() as server:
+        yield server
+
+
+@pytest.fixture
+def fake(github_server: FakeGitHub) -> Generator[FakeGitHub]:
+    github_server.reset()
+    github_server.add_repository("acme/shop")
+    yield github_server
+    github_server.assert_nothing_unexpected()
