@@ -70,10 +70,6 @@ class Queue:
         """Issue a permit. Many requests between two claims of an environment make one permit."""
         return self._enqueue(self._deploy, PERMIT, f"permit-{environment}-{token}{slot}")
 
-    def lengths(self) -> dict[str, int]:
-        """How many jobs wait, by queue."""
-        return {queue.name: queue.count for queue in (self._intake, self._announce, self._deploy)}
-
     def _enqueue(self, queue: RqQueue, name: str, job_id: str, *args: Any) -> bool:
         timeout = _DEPLOY_TIMEOUT if queue is self._deploy else _QUICK_TIMEOUT
         try:

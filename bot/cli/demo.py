@@ -1,7 +1,5 @@
 """`slipway demo`: the whole of Slipway, a real repository, a real signed push, and the site it made."""
 
-import hashlib
-import hmac
 import json
 import os
 import signal
@@ -16,6 +14,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from bot import signature
 from bot.cli.instance import Instance, open_instance
 from bot.cli.sample import SampleRepository, Visitor, site_client
 from bot.clock import utc_now
@@ -130,7 +129,6 @@ def _register(instance: Instance, repository: SampleRepository) -> None:
 def _deliver(instance: Instance, before: str, after: str) -> str:
     guid = str(uuid.uuid4())
     body = json.dumps(_push_payload(before, after)).encode()
-    signature = hmac.new(webhook_secrets(instance.settings)[0], body, hashlib.sha256).hexdigest()
     answer = httpx.post(
         f"{instance.settings.web_url}/webhooks/github",
         content=body,
@@ -139,7 +137,7 @@ def _deliver(instance: Instance, before: str, after: str) -> str:
             "X-GitHub-Event": "push",
             "X-GitHub-Delivery": guid,
             "X-GitHub-Hook-ID": "1",
-            "X-Hub-Signature-256": f"sha256={signature}",
+            "X-Hub-Signature-256": signature.sign(body, webhook_secrets(instance.settings)[0]).decode(),
         },
         timeout=10,
         trust_env=False,
