@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine
 
 from bot import signature
 from bot.domain.ids import AppId
 from bot.errors import PlatformError
 from bot.log import logger
 from bot.store import apps
-from bot.store.engine import reading
+from bot.store.engine import Engine, reading
 from bot.vault import Vault
 
 FRESH_SECONDS = 5.0

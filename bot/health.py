@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from redis import Redis
-from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from bot.answers import Answer
 from bot.clock import utc_now
-from bot.settings import Settings
+from bot.settings import Settings, dialled
 from bot.store import deliveries
-from bot.store.engine import reading
+from bot.store.engine import Engine, reading
 
 PROBE_SECONDS = 2.0
 
@@ -60,7 +59,5 @@ async def _probe(probe: Probe) -> str:
 
 
 async def _dial(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    host = "127.0.0.1" if host in ("", "*", "0.0.0.0") else host.strip("[]")  # noqa: S104 - an address to dial
-    _, writer = await asyncio.open_connection(host, int(port))
+    _, writer = await asyncio.open_connection(*dialled(address))
     writer.close()

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from bot.settings import Settings
 
@@ -29,6 +30,8 @@ def known_secrets(settings: Settings) -> list[bytes]:
     given = (settings.github_token, settings.github_private_key, settings.edge_dns_token)
     found = [secret.get_secret_value().encode() for secret in given if secret is not None]
     found += [secret.get_secret_value().encode() for secret in settings.encryption_key]
+    addresses = (settings.database_url, settings.redis_url)
+    found += [unquote(urlsplit(one).password or "").encode() for one in addresses if one is not None]
     found += webhook_secrets(settings)
     if settings.github_private_key_file is not None:
         found.append(settings.github_private_key_file.read_bytes().strip())

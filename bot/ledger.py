@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from sqlalchemy import Engine
-
 from bot.domain.ids import DeliveryId
 from bot.log import logger
 from bot.queue import Queue
 from bot.store import deliveries
 from bot.store.deliveries import NewDelivery
-from bot.store.engine import writing
+from bot.store.engine import Engine, writing
 
 MIB = 1024 * 1024
 

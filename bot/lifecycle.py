@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine
-
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger, check_move
@@ -22,7 +20,7 @@ from bot.errors import ErrorCode, UserError
 from bot.queue import Queue
 from bot.store import deployments, environments, releases
 from bot.store.deployments import NewDeployment
-from bot.store.engine import Tx, writing
+from bot.store.engine import Engine, Tx, writing
 
 
 @dataclass(frozen=True)

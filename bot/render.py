@@ -10,8 +10,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 TEMPLATES = Path(__file__).parent.parent / "templates"
 MAX_STATUS = 140
 """Characters of a commit status's and a deployment status's description; GitHub answers 422 above it."""
-MAX_COMMENT = 65_536
-"""Characters of a comment that GitHub takes for sure."""
 _ELLIPSIS = "…"
 
 

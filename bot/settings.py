@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIB = 1024 * 1024
 # A socket's path must fit into 108 bytes (unix(7)), its final zero included.
 _LONGEST_SOCKET = 100
+# What a server may listen on, and nobody can dial.
+_ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def _split(value: object) -> object:
@@ -30,6 +32,24 @@ def _address(value: str) -> str:
     if host and host not in ("localhost", "*"):
         ipaddress.ip_address(host.strip("[]"))
     return value
+
+
+def _folder_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith("file:///"):
+        raise ValueError("write file:// and an absolute path; no other place is supported yet")
+    return value
+
+
+def dialled(address: str) -> tuple[str, int]:
+    """Where to reach, from this machine, what listens at an address."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    return (_ANY.get(host, host), int(port))
+
+
+def _url(scheme: str, place: tuple[str, int]) -> str:
+    host, port = place
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -51,7 +71,7 @@ class Settings(BaseSettings):
         default=None,
         description="Redis or Valkey, 6.2 or newer. Default: an embedded Valkey on a socket in the home.",
     )
-    artifacts_url: str | None = Field(
+    artifacts_url: Annotated[str | None, AfterValidator(_folder_url)] = Field(
         default=None, description="Where releases are kept. Default: `file://$HOME/artifacts`."
     )
     web_address: Address = Field(default="127.0.0.1:8000", description="Where the web process listens.")
@@ -158,6 +178,16 @@ class Settings(BaseSettings):
     def edge_home(self) -> Path:
         """Folder of what the edge serves; the file system below it is the routing table."""
         return self.home / "edge"
+
+    @cached_property
+    def web_url(self) -> str:
+        """The web process as this machine reaches it."""
+        return _url("http", dialled(self.web_address))
+
+    @cached_property
+    def edge_url(self) -> str:
+        """The edge as this machine reaches it; the site is named by the header `Host`."""
+        return _url("http" if self.edge_tls == "off" else "https", dialled(self.edge_address))
 
     @cached_property
     def edge_port(self) -> int:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -23,7 +24,7 @@ from bot import embedded
 from bot.errors import ErrorCode, PlatformError
 from bot.log import logger
 from bot.parent import die_with_parent
-from bot.settings import Settings
+from bot.settings import Settings, dialled
 from bot.store.engine import open_engine
 from bot.store.migrate import migrate
 
@@ -99,7 +100,7 @@ class Tree:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  this process has one thread
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  this process has one thread
             )
         if child not in self.children:
             self.children.append(child)
@@ -173,9 +174,8 @@ def _check_port(setting: str, address: str) -> None:
 
 
 def _connects(address: str) -> bool:
-    host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]*") or "127.0.0.1", int(port)), timeout=1):
+        with socket.create_connection(dialled(address), timeout=1):
             return True
     except OSError:
         return False

@@ -7,6 +7,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from bot import program
 from bot.app import create_app
 from bot.log import set_up_logging
 from bot.settings import Settings
@@ -121,7 +122,7 @@ def serve(settings: Settings) -> None:
 def main() -> None:
     """Read the settings and serve."""
     set_up_logging("web")
-    serve(Settings())  # pyright: ignore[reportCallIssue] - every setting has a default or comes from outside
+    serve(Settings())
 
 
 def _allow_connections() -> None:
@@ -132,4 +133,4 @@ def _allow_connections() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

@@ -13,7 +13,6 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from sqlalchemy import Engine
 from starlette.types import Message, Receive, Scope, Send
 
 from bot import signature
@@ -25,7 +24,7 @@ from bot.ledger import Ledger, NotStoredError
 from bot.log import logger
 from bot.store import deliveries
 from bot.store.deliveries import NewDelivery
-from bot.store.engine import reading
+from bot.store.engine import Engine, reading
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bot.errors import ErrorCode, PlatformError
-from jobs.steps.context import StoppedError
+from jobs.stopping import StoppedError
 
 # GNU cp shares blocks where the file system copies on write, and copies where it does not.
 _COPY = ("cp", "-a", "--reflink=auto") if sys.platform == "linux" else ("cp", "-a")

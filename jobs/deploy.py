@@ -10,7 +10,7 @@ from bot.leases import Claim, Leases
 from bot.log import logger
 from bot.render import sentence_or
 from jobs.pipeline import OvertakenError, Pipeline
-from jobs.steps.context import StoppedError
+from jobs.stopping import StoppedError
 from jobs.watch import Watch, Why, watching
 
 

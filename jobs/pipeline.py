@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Kind, Phase
@@ -22,7 +20,7 @@ from bot.logs import DeploymentLog
 from bot.render import message_or
 from bot.settings import Settings
 from bot.store import apps, deployments, releases
-from bot.store.engine import reading, writing
+from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
 from jobs.artifacts.store import ArtifactStore
 from jobs.copying import remove_folder
@@ -32,7 +30,8 @@ from jobs.sandbox.box import Sandbox
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
 from jobs.steps import release as release_step
-from jobs.steps.context import Context, Plan, Source, StoppedError
+from jobs.steps.context import Context, Plan, Source
+from jobs.stopping import StoppedError
 from jobs.watch import Watch, Why
 
 

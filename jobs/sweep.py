@@ -13,14 +13,14 @@ from datetime import timedelta
 from types import FrameType
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot import holder as holders
+from bot import program
 from bot.log import logger, set_up_logging
 from bot.queue import DEPLOY_QUEUE, INTAKE_QUEUE
 from bot.settings import Settings
 from bot.store import deliveries, environments, singletons
-from bot.store.engine import reading, writing
+from bot.store.engine import StoreError, reading, writing
 from jobs.workshop import Workshop, furnish
 
 _LEAD = timedelta(seconds=20)
@@ -100,7 +100,7 @@ class Sweep:
             try:
                 if self._leads(one):
                     self._sweep(one)
-            except SQLAlchemyError as error:
+            except StoreError as error:
                 logger.warning("the store does not answer; the sweep tries again", error=str(error))
             self._ended.wait(self._settings.sweep_seconds)
 
@@ -111,7 +111,7 @@ class Sweep:
             chore.due = time.monotonic() + chore.seconds
             try:
                 chore.do()
-            except (OSError, RedisError, SQLAlchemyError) as error:
+            except (OSError, RedisError, StoreError) as error:
                 logger.warning("a chore failed; it is tried again", chore=chore.name, error=str(error))
             except Exception:  # noqa: BLE001  the other chores heal: they go on, the trace is the operator's
                 logger.exception("a chore failed unexpectedly", chore=chore.name)
@@ -166,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from types import FrameType
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from bot.leases import LEASE, RENEWAL, Claim, Leases, Standing
 from bot.log import logger
+from bot.store.engine import StoreError
 
 _LOOK_SECONDS = 0.5
 # Work ends this long before a lease that can't be renewed runs out: nobody may start beside it.
@@ -49,7 +48,7 @@ class Watch:
         while not self._ended.wait(_LOOK_SECONDS) and self.why is None:
             try:
                 self._look()
-            except SQLAlchemyError as error:
+            except StoreError as error:
                 logger.warning("the store does not answer; the work goes on for now", error=str(error))
             if time.monotonic() - self._renewed > LEASE.total_seconds() - _MARGIN_SECONDS:
                 self.why = self.why or Why.LEASE_LOST

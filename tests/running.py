@@ -17,7 +17,6 @@ from typing import Any
 
 import httpx
 import psutil
-from sqlalchemy import Engine
 
 from bot.clock import utc_now
 from bot.domain.deployment import Deployment
@@ -27,7 +26,7 @@ from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store import apps, deliveries, deployments, environments
 from bot.store.deployments import Event
-from bot.store.engine import open_engine, reading
+from bot.store.engine import Engine, open_engine, reading
 from tests.fakes import payloads
 from tests.fakes.repository import Repository
 from tests.waiting import wait_until

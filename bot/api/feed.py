@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 
 from bot.api.frames import HEARTBEAT, done_frame, left_out_frame, log_frame, status_frame
@@ -26,7 +25,7 @@ from bot.logs.line import Line, stream_key
 from bot.logs.reader import Entry, LogReader, line_of
 from bot.store import deployments
 from bot.store.deployments import Step
-from bot.store.engine import reading
+from bot.store.engine import Engine, reading
 
 TICK = 0.1
 """Least seconds between two wakings of the viewers."""

@@ -16,6 +16,7 @@ from bot.clock import utc_now
 from bot.domain.app import App, is_inside, is_repository, is_slug, slug_of
 from bot.domain.environment import PRODUCTION, hostname_of
 from bot.errors import ErrorCode, UserError
+from bot.intake.events import is_branch
 from bot.settings import Settings
 from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
@@ -53,6 +54,7 @@ def create(
     """Register an app. Nothing is live until the first push succeeds."""
     instance = open_instance()
     _check("repository", repository, is_repository(repository), "OWNER/NAME, such as acme/shop")
+    _check("production-branch", production_branch, is_branch(production_branch), "a branch's name")
     _check("root-directory", root_directory, is_inside(root_directory), _INSIDE)
     _check("output-directory", output_directory or "", is_inside(output_directory or ""), _INSIDE)
     secret = secrets.token_hex(32) if own_secret else None
@@ -83,7 +85,7 @@ def list_apps(*, as_json: Json = False) -> None:
     instance = open_instance()
     with reading(instance.engine) as tx:
         found = apps.all_apps(tx)
-        live = {one.app_id: one for one in environments.live(tx) if one.name == "production"}
+        live = {one.app_id: one for one in environments.live(tx) if one.name == PRODUCTION}
         names = {
             app: releases.get(tx, one.active_release_id).name
             for app, one in live.items()
@@ -122,6 +124,24 @@ def show(slug: str, *, as_json: Json = False) -> None:
         sys.stdout.write(f"{heading}:\n")
         for row in rows:
             sys.stdout.write("  " + "  ".join(str(part) for part in row.values()) + "\n")
+
+
+@application.command()
+def disable(slug: str) -> None:
+    """Let pushes pass without a deployment. What is live stays live."""
+    _switch(slug, enabled=False)
+
+
+@application.command()
+def enable(slug: str) -> None:
+    """Let pushes deploy again."""
+    _switch(slug, enabled=True)
+
+
+def _switch(slug: str, *, enabled: bool) -> None:
+    with writing(open_instance().engine) as tx:
+        apps.set_enabled(tx, find_app(tx, slug).id, enabled=enabled)
+    sys.stdout.write(f"Pushes to {slug} {'deploy' if enabled else 'do not deploy any more'}.\n")
 
 
 def _check(field: str, value: str, ok: bool, expected: str) -> None:

@@ -1,7 +1,5 @@
 """`slipway demo`: the whole of Slipway, a real repository, a real signed push, and the site it made."""
 
-import hashlib
-import hmac
 import json
 import os
 import signal
@@ -16,6 +14,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from bot import signature
 from bot.cli.instance import Instance, open_instance
 from bot.cli.sample import SampleRepository, Visitor, site_client
 from bot.clock import utc_now
@@ -130,16 +129,15 @@ def _register(instance: Instance, repository: SampleRepository) -> None:
 def _deliver(instance: Instance, before: str, after: str) -> str:
     guid = str(uuid.uuid4())
     body = json.dumps(_push_payload(before, after)).encode()
-    signature = hmac.new(webhook_secrets(instance.settings)[0], body, hashlib.sha256).hexdigest()
     answer = httpx.post(
-        f"http://{instance.settings.web_address}/webhooks/github",
+        f"{instance.settings.web_url}/webhooks/github",
         content=body,
         headers={
             "Content-Type": "application/json",
             "X-GitHub-Event": "push",
             "X-GitHub-Delivery": guid,
             "X-GitHub-Hook-ID": "1",
-            "X-Hub-Signature-256": f"sha256={signature}",
+            "X-Hub-Signature-256": signature.sign(body, webhook_secrets(instance.settings)[0]).decode(),
         },
         timeout=10,
         trust_env=False,
@@ -185,7 +183,7 @@ def _final(instance: Instance, deployment: Deployment) -> Deployment | None:
 
 def _edge(instance: Instance) -> tuple[str, str]:
     hostname = f"{_SLUG}.{instance.settings.preview_domain}"
-    return f"http://127.0.0.1:{instance.settings.edge_port}", hostname
+    return instance.settings.edge_url, hostname
 
 
 def _get(instance: Instance, path: str) -> httpx.Response:

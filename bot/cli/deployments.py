@@ -1,6 +1,5 @@
 """Commands about deployments: follow, cancel, roll back, resume, explain."""
 
-import getpass
 import json
 import sys
 import time
@@ -9,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.instance import Instance, find_app, find_deployment, open_instance
+from bot.cli.instance import Instance, caller, find_app, find_deployment, open_instance
 from bot.domain.deployment import Deployment, State
+from bot.domain.environment import PRODUCTION
 from bot.domain.ids import reference
 from bot.errors import ErrorCode, UserError
 from bot.explain import explain as explain_delivery
@@ -53,7 +53,7 @@ def cancel(deployment: str, *, as_json: Json = False) -> None:
     instance = open_instance()
     with instance.lifecycle.change() as change:
         found = find_deployment(change.tx, deployment)
-        instance.lifecycle.cancel(change, found, getpass.getuser())
+        instance.lifecycle.cancel(change, found, caller())
     _tell(_ended(instance, found), as_json=as_json)
 
 
@@ -63,21 +63,21 @@ def rollback(
         str | None, typer.Argument(help="Name, number or commit; default: the one before.")
     ] = None,
     *,
-    environment: _Environment = "production",
+    environment: _Environment = PRODUCTION,
     as_json: Json = False,
 ) -> None:
     """Bring back an earlier release. Automatic deploys wait until `slipway resume`."""
     instance = open_instance()
     with instance.lifecycle.change() as change:
         found = find_app(change.tx, app)
-        made = instance.lifecycle.rollback(change, found, environment, word=release, by=getpass.getuser())
+        made = instance.lifecycle.rollback(change, found, environment, word=release, by=caller())
     ended = _ended(instance, made)
     _tell(ended, as_json=as_json)
     if ended.state is not State.SUCCEEDED:
         raise typer.Exit(1)
 
 
-def resume(app: str, *, environment: _Environment = "production") -> None:
+def resume(app: str, *, environment: _Environment = PRODUCTION) -> None:
     """Let automatic deploys of a pinned environment go on."""
     instance = open_instance()
     with instance.lifecycle.change() as change:

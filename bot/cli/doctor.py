@@ -11,13 +11,12 @@ from typing import Annotated
 import httpx
 import typer
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot import embedded
 from bot.clock import utc_now
 from bot.settings import Settings
 from bot.store import deliveries, deployments
-from bot.store.engine import open_engine, reading
+from bot.store.engine import StoreError, open_engine, reading
 
 _OLDEST_GIT = (2, 30)
 _START = "Start it with 'slipway up'."
@@ -94,7 +93,7 @@ def _store(settings: Settings) -> Finding:
     try:
         with reading(engine) as tx:
             latest = deployments.latest(tx, 1)
-    except SQLAlchemyError as error:
+    except StoreError as error:
         reason = str(error).splitlines()[0]
         return Finding("store", "error", reason, "Run 'slipway migrate'; check SLIPWAY_DATABASE_URL.")
     newest = f"newest deployment DEP-{latest[0].id}" if latest else "no deployment yet"
@@ -110,7 +109,7 @@ def _redis(settings: Settings) -> Finding:
 
 def _web(settings: Settings) -> Finding:
     try:
-        answer = httpx.get(f"http://{settings.web_address}/ready", timeout=5, trust_env=False)
+        answer = httpx.get(f"{settings.web_url}/ready", timeout=5, trust_env=False)
     except httpx.HTTPError:
         return Finding(
             "web", "error", f"Nothing answers at {settings.web_address}.", "Start it with 'slipway up'."
@@ -120,10 +119,8 @@ def _web(settings: Settings) -> Finding:
 
 
 def _edge(settings: Settings) -> Finding:
-    scheme = "http" if settings.edge_tls == "off" else "https"
-    url = f"{scheme}://127.0.0.1:{settings.edge_port}/"
     try:
-        httpx.get(url, timeout=5, trust_env=False, verify=False)  # noqa: S501  whether it answers, not to whom
+        httpx.get(settings.edge_url, timeout=5, trust_env=False, verify=False)  # noqa: S501  whether it answers, not to whom
     except httpx.HTTPError:
         return Finding(
             "edge", "error", f"Nothing answers at {settings.edge_address}.", "Start it: 'slipway up'."
@@ -145,7 +142,7 @@ def _backlog(settings: Settings) -> Finding:
         with reading(open_engine(settings.database)) as tx:
             undecided = len(deliveries.undecided(tx, utc_now(), 1000))
             owed = len(deployments.owed(tx, 1000))
-    except SQLAlchemyError:
+    except StoreError:
         return Finding("backlog", "error", "The store can't be read.", "See 'store' above.")
     text = f"{undecided} deliveries wait for a decision, GitHub is owed {owed} updates"
     return Finding("backlog", "ok" if undecided + owed < 100 else "warning", text)

@@ -1,18 +1,18 @@
 """What a command needs of an instance: its settings, store and lifecycle, opened in place."""
 
+import getpass
+import os
 from dataclasses import dataclass
-
-from sqlalchemy import Engine
 
 from bot.domain.app import App
 from bot.domain.deployment import Deployment
 from bot.domain.ids import parse_reference
-from bot.errors import ErrorCode, UserError
+from bot.errors import ErrorCode, PlatformError, UserError
 from bot.lifecycle import Lifecycle
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store import apps, deployments
-from bot.store.engine import Tx, open_engine
+from bot.store.engine import Engine, Tx, open_engine
 from bot.store.migrate import migrate
 
 
@@ -26,12 +26,27 @@ class Instance:
 
 
 def open_instance() -> Instance:
-    """Open the instance of the environment's settings; its store is made when missing."""
+    """Open the instance of the environment's settings; its store is made when missing.
+
+    Raises `PlatformError` START_REFUSED when the home can't be written.
+    """
     settings = Settings()
-    engine = open_engine(settings.database)
+    try:
+        engine = open_engine(settings.database)
+    except OSError as error:
+        reason = f"the home {settings.home} can't be written: {error.strerror}"
+        raise PlatformError(ErrorCode.START_REFUSED, reason=reason) from error
     migrate(engine)
     queue = Queue(connect(settings.redis))
     return Instance(settings, engine, Lifecycle(engine, queue, preview_domain=settings.preview_domain))
+
+
+def caller() -> str:
+    """Who calls a command: the user's name, or its number where it has none, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def find_app(tx: Tx, slug: str) -> App:

@@ -1,14 +1,10 @@
 """The `slipway` command: its groups of commands, and how errors end."""
 
-import sys
-
 import typer
-from pydantic import ValidationError
 
-from bot import render
+from bot import program
 from bot.cli import apps, deployments, doctor, run
 from bot.cli.demo import demo
-from bot.errors import SlipwayError
 
 application = typer.Typer(
     help="Slipway deploys your repositories: push to a branch and it is live.",
@@ -25,16 +21,7 @@ for command in deployments.COMMANDS:
 
 def main() -> None:
     """Run a command; an error ends with one clear text and exit code 2."""
-    try:
-        application()
-    except SlipwayError as error:
-        sys.stderr.write(f"{render.message(error.code, error.facts)}\n")
-        sys.exit(2)
-    except ValidationError as error:
-        for problem in error.errors():
-            name = f"SLIPWAY_{'_'.join(str(part) for part in problem['loc']).upper()}"
-            sys.stderr.write(f"{name}: {problem['msg']} (it is {problem['input']!r})\n")
-        sys.exit(2)
+    program.run(application)
 
 
 if __name__ == "__main__":

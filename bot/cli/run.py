@@ -56,8 +56,9 @@ def edge() -> None:
 def migrate() -> None:
     """Bring the store's schema up to date."""
     settings = Settings()
-    migrate_store(open_engine(settings.database))
-    sys.stdout.write(f"The store at {open_engine(settings.database).url!r} is up to date.\n")
+    engine = open_engine(settings.database)
+    migrate_store(engine)
+    sys.stdout.write(f"The store at {engine.url.render_as_string(hide_password=True)} is up to date.\n")
 
 
 def _become(module: str) -> None:
@@ -70,8 +71,8 @@ def _tell(settings: Settings, *, json_line: bool) -> None:
     if json_line:
         facts = {
             "ready": True,
-            "web": f"http://{settings.web_address}",
-            "edge": f"http://127.0.0.1:{settings.edge_port}",
+            "web": settings.web_url,
+            "edge": settings.edge_url,
             "webhook": webhook,
             "home": str(settings.home),
         }

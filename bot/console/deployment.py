@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -22,7 +21,7 @@ from bot.domain.release import Release
 from bot.logs import Line, LogReader
 from bot.store import apps, deployments, environments, releases
 from bot.store.deployments import Event, Step
-from bot.store.engine import reading
+from bot.store.engine import Engine, reading
 
 LINES = 2000
 """Lines of the log on one page."""

@@ -1,6 +1,5 @@
 """The pages of all apps and of one app."""
 
-from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +9,7 @@ from bot.domain.app import App
 from bot.domain.release import Release
 from bot.store import apps, console, releases
 from bot.store.console import Listed, Place
-from bot.store.engine import reading
+from bot.store.engine import Engine, reading
 
 LATEST = 30
 _RELEASES = 50

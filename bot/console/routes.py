@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
-from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -14,6 +13,7 @@ from bot.console.overview import Overview
 from bot.console.pages import Pages
 from bot.console.sign_in import SignIn
 from bot.logs import LogReader
+from bot.store.engine import Engine
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

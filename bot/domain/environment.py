@@ -19,14 +19,6 @@ class EnvironmentKind(StrEnum):
     PREVIEW = "preview"
 
 
-class Lane(StrEnum):
-    """A priority class of the queue, highest first."""
-
-    PRODUCTION = "production"
-    PREVIEW = "preview"
-    FORK = "fork"
-
-
 @dataclass(frozen=True)
 class Environment:
     """One place of one app. `activation` counts the switches made there; it orders them at the edge."""

@@ -69,7 +69,6 @@ class HookDelivery(msgspec.Struct, frozen=True):
     delivered_at: datetime
     status: str
     event: str
-    redelivery: bool = False
 
 
 class _Id(msgspec.Struct):

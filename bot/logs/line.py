@@ -91,11 +91,6 @@ class Splitter:
         self._dropped = 0
         self._shown = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a line has begun that has no end yet."""
-        return self._open != ""
-
     def feed(self, chunk: bytes) -> list[str]:
         """Take bytes; the lines that they end."""
         *ended, rest = self._decoder.decode(chunk).split("\n")

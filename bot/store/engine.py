@@ -8,11 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 Tx = Connection
 """A connection inside a transaction; every function of the store takes one."""
 
+StoreError = SQLAlchemyError
+"""Whatever goes wrong in the store: it is locked, out of reach, or not what it should be."""
 BUSY_SECONDS = 10
 
 

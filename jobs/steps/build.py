@@ -16,7 +16,8 @@ from jobs.dependencies import Dependencies, key_of
 from jobs.sandbox import slots, toolchain
 from jobs.sandbox.box import Box, End, Limits, Mount, Outcome, Sandbox
 from jobs.sandbox.toolchain import Toolchain
-from jobs.steps.context import Context, Plan, Source, StoppedError
+from jobs.steps.context import Context, Plan, Source
+from jobs.stopping import StoppedError
 
 TREE = "/build"
 HOME = "/home/build"

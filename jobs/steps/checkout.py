@@ -10,7 +10,8 @@ from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.copying import remove_folder
 from jobs.git.command import GitFailedError, GitStoppedError, locked
 from jobs.git.mirrors import Mirrors
-from jobs.steps.context import Context, Source, StoppedError
+from jobs.steps.context import Context, Source
+from jobs.stopping import StoppedError
 
 LOCK_SECONDS = 120
 

@@ -10,10 +10,7 @@ from bot.domain.environment import Environment
 from bot.domain.ids import Digest
 from bot.logs import LogWriter
 from bot.settings import Settings
-
-
-class StoppedError(Exception):
-    """The work must end now: it was cancelled, handed back, or its lease was lost."""
+from jobs.stopping import StoppedError
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,9 @@ def run(context: Context, release: ReleaseId) -> None:
 
 
 def _client(settings: Settings, hostname: str) -> httpx.Client:
-    scheme = "http" if settings.edge_tls == "off" else "https"
-    host, _, port = settings.edge_address.rpartition(":")
     # The answer is checked for the release, not for the certificate: that may not be issued yet.
     return httpx.Client(
-        base_url=f"{scheme}://{host.strip('*') or '127.0.0.1'}:{port}",
+        base_url=settings.edge_url,
         headers={"Host": hostname},
         timeout=2.0,
         verify=False,  # noqa: S501

@@ -37,20 +37,6 @@ CREATION = DeploymentRequest(SHA, "shop/production", "Deploying", {"slipway": "D
 SHORT = Patience(connect=0.3, total=0.6, pauses=(0.01, 0.02))
 
 
-@pytest.fixture(scope="module")
-def server() -> Generator[FakeGitHub]:
-    with FakeGitHub().running() as server:
-        yield server
-
-
-@pytest.fixture
-def fake(server: FakeGitHub) -> Generator[FakeGitHub]:
-    server.reset()
-    server.add_repository("acme/shop")
-    yield server
-    server.assert_nothing_unexpected()
-
-
 def as_app(fake: FakeGitHub, **more: Any) -> Settings:
     key = SecretStr(fake.world.pem)
     given: dict[str, Any] = {

@@ -2,7 +2,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from bot.domain.app import App
 from bot.domain.deployment import Commit, State, Trigger
@@ -12,7 +11,7 @@ from bot.lifecycle import Lifecycle, Order
 from bot.queue import Queue, connect
 from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
-from bot.store.engine import open_engine, reading, writing
+from bot.store.engine import Engine, open_engine, reading, writing
 from bot.store.migrate import migrate
 from bot.store.releases import NewRelease
 

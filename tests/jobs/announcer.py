@@ -1,8 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from bot.domain.deployment import Commit, State, Trigger
 from bot.domain.ids import DeploymentId, Digest, ReleaseId, Sha
 from bot.github.client import connect
@@ -15,7 +13,7 @@ from bot.settings import Settings
 from bot.store import announcements, apps, deployments, releases
 from bot.store.announcements import Announcement
 from bot.store.apps import NewApp
-from bot.store.engine import reading, writing
+from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
 from jobs.announce import Announcing, announce
 from tests.fakes.github import FakeGitHub

@@ -1,50 +1,12 @@
-import shutil
-from collections.abc import Generator
-from pathlib import Path
-
 import pytest
 
 from bot.domain.deployment import Blame, Failure, State
 from bot.domain.ids import EnvironmentId
 from bot.errors import ErrorCode
 from bot.store import deployments, environments
-from bot.store.engine import open_engine
-from bot.store.migrate import migrate
 from jobs.announce import announce
 from tests.fakes.github import FakeGitHub
 from tests.jobs.announcer import CONTEXT, REPOSITORY, House, house_says, sha
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[FakeGitHub]:
-    with FakeGitHub().running() as server:
-        yield server
-
-
-@pytest.fixture
-def fake(server: FakeGitHub) -> Generator[FakeGitHub]:
-    server.reset()
-    server.add_repository(REPOSITORY)
-    yield server
-    server.assert_nothing_unexpected()
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "empty.db"
-    engine = open_engine(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    return path
-
-
-@pytest.fixture
-def house(fake: FakeGitHub, empty_store: Path, tmp_path: Path) -> Generator[House]:
-    shutil.copy(empty_store, tmp_path / "store.db")
-    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
-    house = House(engine, fake, tmp_path)
-    yield house
-    house.close()
 
 
 def test_a_push_is_told_from_waiting_to_live(house: House, fake: FakeGitHub):

@@ -1,8 +1,5 @@
-import shutil
 import threading
-from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,43 +12,10 @@ from bot.github.errors import GitHubError, NotFoundError, RetryLaterError, Unrea
 from bot.settings import Settings
 from bot.store import singletons
 from bot.store.announcements import Announcement
-from bot.store.engine import open_engine, writing
-from bot.store.migrate import migrate
+from bot.store.engine import writing
 from jobs.announce import OUTAGE_CAP, Announcing, announce, pause_after
 from tests.fakes.github import FakeGitHub
 from tests.jobs.announcer import CONTEXT, REPOSITORY, House, sha
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[FakeGitHub]:
-    with FakeGitHub().running() as server:
-        yield server
-
-
-@pytest.fixture
-def fake(server: FakeGitHub) -> Generator[FakeGitHub]:
-    server.reset()
-    server.add_repository(REPOSITORY)
-    yield server
-    server.assert_nothing_unexpected()
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "empty.db"
-    engine = open_engine(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    return path
-
-
-@pytest.fixture
-def house(fake: FakeGitHub, empty_store: Path, tmp_path: Path) -> Generator[House]:
-    shutil.copy(empty_store, tmp_path / "store.db")
-    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
-    house = House(engine, fake, tmp_path)
-    yield house
-    house.close()
 
 
 def test_after_an_outage_github_shows_what_is_true(house: House, fake: FakeGitHub):

@@ -18,7 +18,8 @@ from bot.settings import Settings
 from jobs.sandbox.box import Sandbox
 from jobs.sandbox.choose import choose
 from jobs.steps import build
-from jobs.steps.context import Context, Plan, Source, StoppedError
+from jobs.steps.context import Context, Plan, Source
+from jobs.stopping import StoppedError
 from tests.fakes.log import CollectedLog
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,8 @@ from bot.errors import ErrorCode, UserError
 from bot.settings import Settings
 from jobs.git import Mirrors
 from jobs.steps import checkout
-from jobs.steps.context import Source, StoppedError
+from jobs.steps.context import Source
+from jobs.stopping import StoppedError
 from tests.fakes.contexts import make_app, make_context
 from tests.fakes.log import CollectedLog
 from tests.fakes.repository import Repository

@@ -16,7 +16,7 @@ from jobs.artifacts.disk import DiskStore, moment_of
 from jobs.artifacts.manifest import Manifest, decode
 from jobs.artifacts.materialise import materialise
 from jobs.steps import package
-from jobs.steps.context import StoppedError
+from jobs.stopping import StoppedError
 from tests.packing import Bench, plan
 
 
@@ -206,7 +206,7 @@ def test_text_gets_variants_that_decode_to_it_and_are_made_once(bench: Bench):
     remembered = bench.artifacts / "variants" / manifest.files["a.html"].digest[:2]
     (note,) = remembered.iterdir()
     before = note.stat().st_mtime_ns
-    (bench.home / "caches" / "index" / "7.msgpack").unlink()
+    (bench.home / "caches" / "index" / "1.msgpack").unlink()
     assert _manifest(bench, _pack(bench)) == manifest
     assert note.stat().st_mtime_ns == before
 
@@ -258,7 +258,7 @@ def test_an_index_is_of_no_use_when_its_manifest_is_gone(bench: Bench):
 def test_a_damaged_index_is_ignored(bench: Bench):
     _write(bench.output, {"a.html": b"old"})
     first = _pack(bench, build=())
-    (bench.home / "caches" / "index" / "7.msgpack").write_bytes(b"\x82\xa8torn")
+    (bench.home / "caches" / "index" / "1.msgpack").write_bytes(b"\x82\xa8torn")
     assert _pack(bench, build=()).manifest == first.manifest
 
 

@@ -77,20 +77,6 @@ class House:
             self.lifecycle.request(change, order)
 
 
-@pytest.fixture(scope="module")
-def server() -> Generator[FakeGitHub]:
-    with FakeGitHub().running() as server:
-        yield server
-
-
-@pytest.fixture
-def fake(server: FakeGitHub) -> Generator[FakeGitHub]:
-    server.reset()
-    server.add_repository("acme/shop")
-    yield server
-    server.assert_nothing_unexpected()
-
-
 @pytest.fixture
 def house(fake: FakeGitHub, tmp_path: Path) -> Generator[House]:
     house = House(fake, tmp_path, github_app_id=fake.world.app_id, github_private_key=fake.world.pem)

@@ -1,0 +1,47 @@
+"""How every program of Slipway's ends: an error that somebody foresaw is one clear text and exit code 2."""
+
+import sys
+from collections.abc import Callable
+
+from jinja2 import TemplateError
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+
+from bot import render
+from bot.errors import SlipwayError
+from bot.store.engine import StoreError
+
+REFUSED = 2
+"""Exit code of a program that could not do what it was asked for."""
+
+
+def run(work: Callable[[], None]) -> None:
+    """Do the work of a program; a foreseen error ends the process with a text on standard error."""
+    try:
+        work()
+    except SlipwayError as error:
+        _refuse(_text(error))
+    except ValidationError as error:
+        problems = (
+            f"SLIPWAY_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']} (it is {one['input']!r})"
+            for one in error.errors()
+        )
+        _refuse("\n".join(problems))
+    except StoreError as error:
+        reason = str(error).splitlines()[0]
+        _refuse(f"The store can't be used: {reason}.\n\n'slipway doctor' looks at each part.")
+    except RedisError as error:
+        advice = "Start Slipway with 'slipway up', or check SLIPWAY_REDIS_URL."
+        _refuse(f"Valkey does not answer: {error}.\n\n{advice}")
+
+
+def _text(error: SlipwayError) -> str:
+    try:
+        return render.message(error.code, error.facts)
+    except TemplateError:
+        return str(error)
+
+
+def _refuse(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    raise SystemExit(REFUSED)

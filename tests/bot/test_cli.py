@@ -1,0 +1,57 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import CLI
+
+
+def slipway(home: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+    environment = {**kept, "SLIPWAY_HOME": str(home), **settings}
+    return subprocess.run([*CLI, *words], env=environment, capture_output=True, text=True, check=False)
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("words", [("app", "list"), ("demo", "--exit"), ("logs", "DEP-1")])
+def test_a_home_that_cannot_be_made_is_said_by_every_command(tmp_path: Path, words: tuple[str, ...]):
+    (tmp_path / "file").write_text("in the way")
+    assert str(tmp_path / "file" / "home") in refused(slipway(tmp_path / "file" / "home", *words))
+
+
+def test_a_delivery_that_nobody_knows_is_not_explained_by_silence(tmp_path: Path):
+    assert "no-such-guid" in refused(slipway(tmp_path, "explain", "no-such-guid"))
+
+
+def test_artifacts_elsewhere_than_on_disk_are_refused_by_name(tmp_path: Path):
+    said = refused(slipway(tmp_path, "app", "list", SLIPWAY_ARTIFACTS_URL="s3://bucket/prefix"))
+    assert "SLIPWAY_ARTIFACTS_URL" in said
+
+
+def test_a_store_that_cannot_be_opened_is_said(tmp_path: Path):
+    (tmp_path / "slipway.db").write_bytes(b"not a database, but long enough to be read as one" * 20)
+    assert "store" in refused(slipway(tmp_path, "app", "list"))
+
+
+def test_an_app_is_disabled_and_enabled(tmp_path: Path):
+    created = slipway(tmp_path, "app", "create", "--repository", "acme/shop", "--clone-url", "/srv/shop.git")
+    assert created.returncode == 0, created.stderr
+    for word, shown in (("disable", "enabled: False"), ("enable", "enabled: True")):
+        assert slipway(tmp_path, "app", word, "shop").returncode == 0
+        assert shown in slipway(tmp_path, "app", "show", "shop").stdout
+
+
+@pytest.mark.parametrize("module", ["bot.web", "jobs.worker", "jobs.sweep", "jobs.edge"])
+def test_each_process_names_a_setting_that_is_wrong(tmp_path: Path, module: str):
+    environment = {**os.environ, "SLIPWAY_HOME": str(tmp_path), "SLIPWAY_BUILD_CONCURRENCY": "none"}
+    done = subprocess.run(
+        [sys.executable, "-m", module], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "SLIPWAY_BUILD_CONCURRENCY" in refused(done)
