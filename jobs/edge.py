@@ -24,6 +24,7 @@ from bot.errors import ErrorCode, PlatformError
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
 from bot.settings import Settings
+from bot.sockets import prepare_folder
 from jobs.edge_config import caddyfile
 from jobs.rules_server import RulesServer
 from jobs.sites import Sites
@@ -125,7 +126,8 @@ class Edge:
         self._run = settings.home / "run"
         self._run.mkdir(parents=True, exist_ok=True, mode=0o700)
         (settings.home / "caddy").mkdir(exist_ok=True, mode=0o700)
-        self._socket = self._run / "rules.sock"
+        self._socket = settings.rules_socket
+        prepare_folder(self._socket.parent)
         self._sites = Sites(settings.edge_home)
         self._rules = self._new_rules_server()
         token = settings.edge_dns_token
@@ -184,7 +186,7 @@ class Edge:
 
 def _check(settings: Settings) -> None:
     try:
-        caddyfile(settings, settings.home / "run" / "rules.sock")
+        caddyfile(settings, settings.rules_socket)
     except ValueError as error:
         raise _refused(str(error).rstrip(".")) from error
     host = settings.edge_address.rpartition(":")[0].strip("[]")

@@ -81,7 +81,8 @@ class HorseWorker(Worker):
     def setup_work_horse_signals(self) -> None:
         """Called in the new process, before the job."""
         super().setup_work_horse_signals()
-        die_with_parent()
+        assert self.pid is not None
+        die_with_parent(self.pid)
 
 
 class Launcher:

@@ -62,7 +62,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Generator[Target]:
         "SLIPWAY_BUILD_PROCESSES": "64",
         "SLIPWAY_BUILD_OUTPUT": "64",
         "SLIPWAY_BUILD_TIMEOUT": "30",
-        "SLIPWAY_LOG_BYTES": str(4 * MIB),
+        "SLIPWAY_LOG_BYTES": str(MIB),
     }
     slipway = Slipway(folder / "home", limits).up()
     repository = Repository(folder / "target")
@@ -86,7 +86,7 @@ REFUSED = {
     "a sparse file": (PAGE + "truncate -s 60G out/large\n", "build-failed"),
     "a huge file": ("head -c 80000000 /dev/zero > huge && exit 7\n" + PAGE + "exit 1\n", "build-failed"),
     "a fork bomb": (BOMB, "build-failed"),
-    "memory": ("head -c 900000000 /dev/zero | tail\n" + PAGE, "build-out-of-memory"),
+    "memory": ("head -c 900000000 /dev/zero | tail || exit 1\n", "build-out-of-memory"),
     "output that is the disk": ("ln -s / out\n", "output-missing"),
     "output that is the home": ("ln -s {home} out\n", "output-missing"),
     "output that is a file": ("echo > out\n", "output-missing"),
@@ -115,7 +115,7 @@ ALLOWED = {
     "closed folders": PAGE + "mkdir -p a/b; touch a/b/c; chmod 0 a/b a .\n",
     "daemons": PAGE
     + "setsid sleep 7411 & (trap '' TERM HUP; setsid sleep 7411 >/dev/null 2>&1 &) ; sleep 0.1\n",
-    "many lines": "yes a line of a build | head -c 10000000\n" + PAGE,
+    "many lines": "yes a line of a build | head -c 2000000\n" + PAGE,
     "one line": "head -c 30000000 /dev/zero | tr '\\0' x\n" + PAGE,
     "noise": "head -c 3000000 /dev/urandom\n" + PAGE,
 }
@@ -129,9 +129,9 @@ def test_a_build_that_only_looks_evil_goes_live_and_harms_nobody(target: Target,
     for path in ("/passwd.txt", "/disk/etc/passwd", "/keys/console.key", "/build.txt", "/pipe", "/d/d/d/"):
         assert target.page(path).status_code == 404
     log = target.slipway.log_of(ended.id)
-    assert len(log) < 8 * MIB
+    assert len(log) < 2 * MIB
     assert "\033" not in log.split("package", 1)[1]
-    running = [one for one in psutil.process_iter() if "7411" in (one.info or {}).get("cmdline", [])]
+    running = [one for one in psutil.process_iter(["cmdline"]) if "7411" in (one.info["cmdline"] or [])]
     assert alive(running) == []
     wait_until(lambda: list((target.slipway.home / "work").iterdir()) == [], what="the work tree to go")
 
@@ -335,7 +335,7 @@ def test_the_console_shows_hostile_words_as_words(target: Target):
 
 
 def test_nobody_enters_without_the_key(target: Target):
-    forged = [{}, {"Cookie": "slipway=9999999999.abc"}, {"Cookie": "slipway="}, {"Authorization": "Bearer "}]
+    forged = [{}, {"Cookie": "slipway=9999999999.abc"}, {"Cookie": "slipway="}, {"Authorization": "Bearer x"}]
     for headers in forged:
         page = httpx.get(target.url("/"), headers=headers, trust_env=False)
         assert page.status_code == 303
