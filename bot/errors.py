@@ -36,8 +36,10 @@ class ErrorCode(StrEnum):
     ENCRYPTION_KEY_INVALID = "encryption-key-invalid"
     ENCRYPTION_KEY_LOST = "encryption-key-lost"
     LEASE_LOST = "lease-lost"
+    QUEUE_SILENT = "queue-silent"
     SANDBOX_FAILED = "sandbox-failed"
     START_REFUSED = "start-refused"
+    STORE_REFUSED = "store-refused"
     UNEXPECTED = "unexpected"
     WORKER_LOST = "worker-lost"
 

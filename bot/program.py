@@ -5,11 +5,9 @@ from collections.abc import Callable
 
 from jinja2 import TemplateError
 from pydantic import ValidationError
-from redis.exceptions import RedisError
 
 from bot import render
 from bot.errors import SlipwayError
-from bot.store.engine import StoreError
 
 REFUSED = 2
 """Exit code of a program that could not do what it was asked for."""
@@ -27,12 +25,6 @@ def run(work: Callable[[], None]) -> None:
             for one in error.errors()
         )
         _refuse("\n".join(problems))
-    except StoreError as error:
-        reason = str(error).splitlines()[0]
-        _refuse(f"The store can't be used: {reason}.\n\n'slipway doctor' looks at each part.")
-    except RedisError as error:
-        advice = "Start Slipway with 'slipway up', or check SLIPWAY_REDIS_URL."
-        _refuse(f"Valkey does not answer: {error}.\n\n{advice}")
 
 
 def _text(error: SlipwayError) -> str:

@@ -1,10 +1,13 @@
 """The `slipway` command: its groups of commands, and how errors end."""
 
 import typer
+from redis.exceptions import RedisError
 
 from bot import program
 from bot.cli import apps, deployments, doctor, run
 from bot.cli.demo import demo
+from bot.errors import ErrorCode, PlatformError
+from bot.store.engine import StoreError
 
 application = typer.Typer(
     help="Slipway deploys your repositories: push to a branch and it is live.",
@@ -21,7 +24,16 @@ for command in deployments.COMMANDS:
 
 def main() -> None:
     """Run a command; an error ends with one clear text and exit code 2."""
-    program.run(application)
+    program.run(_command)
+
+
+def _command() -> None:
+    try:
+        application()
+    except StoreError as error:
+        raise PlatformError(ErrorCode.STORE_REFUSED, reason=str(error).splitlines()[0]) from error
+    except RedisError as error:
+        raise PlatformError(ErrorCode.QUEUE_SILENT, reason=str(error)) from error
 
 
 if __name__ == "__main__":
