@@ -69,6 +69,7 @@ class Range:
     slow: Repository
     quick: Repository
     app: AppId
+    quick_app: AppId
     sha: Sha
     number: int = 0
 
@@ -83,9 +84,19 @@ class Range:
         self.sha = sha
         return sha, self.slipway.deployment_of(guid)
 
-    def push_quick(self) -> str:
+    def push_quick(self) -> Sha:
         sha = self.quick.commit({"index.html": f"quick {self.number}"}, f"Quick {self.number}")
-        return self.slipway.push("quick", sha)
+        self.slipway.push("quick", sha)
+        return sha
+
+    def quick_one(self, sha: Sha) -> Deployment:
+        """The deployment of a quick commit: of its delivery, or of the sweep's look at the branch."""
+
+        def found() -> list[Deployment]:
+            made = [one for one in self.slipway.deployments(self.quick_app) if one.sha == sha]
+            return made if self.slipway.undecided() == 0 else []
+
+        return self.slipway.ended(wait_until(found, FINAL_SECONDS, "a quick deployment")[0].id, FINAL_SECONDS)
 
     def told(self, sha: Sha) -> list[str]:
         statuses = self.github.world.repositories["acme/slow"].statuses
@@ -109,9 +120,9 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Generator[Range]:
         slow, quick = Repository(folder / "slow"), Repository(folder / "quick")
         sha = slow.commit({"slipway.toml": RECIPE, "build.sh": BUILD.format("text 0")}, "Text 0")
         app = slipway.create_app(slow, "slow")
-        slipway.create_app(quick, "quick")
+        quick_app = slipway.create_app(quick, "quick")
         assert slipway.deploy("slow", sha).state is State.SUCCEEDED
-        yield Range(slipway, github, slow, quick, app, sha)
+        yield Range(slipway, github, slow, quick, app, quick_app, sha)
         slipway.down()
 
 
@@ -231,7 +242,7 @@ def test_a_kill_loses_nothing(shot: Range, moment: Moment, names: str):
             with suppress(psutil.NoSuchProcess):
                 target.kill()
         ended = slipway.ended(deployment.id, FINAL_SECONDS)
-        quick = slipway.ended(slipway.deployment_of(delivered, FINAL_SECONDS).id, FINAL_SECONDS)
+        quick = shot.quick_one(delivered)
         check_aftermath(shot, sha, ended, State.SUCCEEDED)
         whole(slipway)
     assert quick.state is State.SUCCEEDED
