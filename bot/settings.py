@@ -146,6 +146,11 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=5.0, gt=0, description="Pause between two sweeps.")
 
     @cached_property
+    def instance(self) -> str:
+        """A name of this instance that no other of the same machine has: 16 hexadecimal digits."""
+        return hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
+
+    @cached_property
     def database(self) -> str:
         """The store's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.home / 'slipway.db'}"
@@ -169,8 +174,7 @@ class Settings(BaseSettings):
         path = self.home / "run" / name
         if len(str(path).encode()) <= _LONGEST_SOCKET:
             return path
-        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"slipway-{digest}" / name
+        return Path(tempfile.gettempdir()) / f"slipway-{self.instance}" / name
 
     @cached_property
     def artifacts(self) -> Path:

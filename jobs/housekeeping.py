@@ -19,7 +19,7 @@ from jobs.artifacts import retention
 from jobs.artifacts.disk import DiskStore
 from jobs.copying import remove_folder
 from jobs.release_folder import has_rules, lay_out
-from jobs.sandbox.box import Sandbox
+from jobs.sandbox.box import Sandbox, attempt_prefix
 from jobs.sites import Entry, Sites
 
 
@@ -69,7 +69,8 @@ class Housekeeping:
             deployment, _, attempt = folder.name.partition("-")
             if not (deployment.isdigit() and attempt.isdigit()) or self._runs(int(deployment), int(attempt)):
                 continue
-            self._sandbox.sweep(f"dep-{deployment}.{attempt}.")
+            prefix = attempt_prefix(self._settings.instance, int(deployment), int(attempt))
+            self._sandbox.sweep(prefix)
             remove_folder(folder)
             logger.warning("an attempt's leftovers were removed", attempt=folder.name)
         archive_abandoned(self._settings.home, self._is_final, self._redis)

@@ -11,6 +11,11 @@ MIB = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
+def attempt_prefix(instance: str, deployment: int, attempt: int) -> str:
+    """How the names of an attempt's boxes begin; other instances of the machine count from 1 too."""
+    return f"{instance}-dep-{deployment}.{attempt}."
+
+
 @dataclass(frozen=True)
 class Mount:
     """A host folder that the box may see under `inside`; read-only unless `writable`."""

@@ -14,7 +14,7 @@ from bot.errors import ErrorCode, UserError
 from jobs.copying import copy_folder, hand_over
 from jobs.dependencies import Dependencies, key_of
 from jobs.sandbox import slots, toolchain
-from jobs.sandbox.box import Box, End, Limits, Mount, Outcome, Sandbox
+from jobs.sandbox.box import Box, End, Limits, Mount, Outcome, Sandbox, attempt_prefix
 from jobs.sandbox.toolchain import Toolchain
 from jobs.steps.context import Context, Plan, Source
 from jobs.stopping import StoppedError
@@ -174,10 +174,11 @@ class _Work:
     def _box(self, argv: Sequence[str], variables: Mapping[str, str], mounts: Sequence[Mount]) -> Box:
         context, settings, site = self.context, self.context.settings, self.site
         deployment = context.deployment
+        prefix = attempt_prefix(settings.instance, deployment.id, deployment.attempt)
         certificates = next((name for name in _CERTIFICATES if Path(name).is_file()), None)
         trusted = {"NODE_EXTRA_CA_CERTS": certificates} if certificates else {}
         return Box(
-            name=f"dep-{deployment.id}.{deployment.attempt}.{time.monotonic_ns()}",
+            name=f"{prefix}{time.monotonic_ns()}",
             argv=argv,
             directory=_inside(site.tree, site.root),
             limits=Limits(

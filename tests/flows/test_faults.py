@@ -191,8 +191,10 @@ def lies_about(slipway: Slipway) -> list[str]:
     work = slipway.home / "work"
     groups = cgroup.find()
     found = [str(path) for path in work.iterdir()] if work.exists() else []
-    found += [str(group.pids) for group in (groups.named("dep-") if groups else [])]
-    found += [f"process {pid}" for pid in processes.marked(lambda name: name.startswith("dep-"))]
+    found += [str(group.pids) for group in (groups.named(slipway.settings.instance) if groups else [])]
+    found += [
+        f"process {pid}" for pid in processes.marked(lambda name: name.startswith(slipway.settings.instance))
+    ]
     found += [str(path) for path in (slipway.home / "artifacts" / "staging").iterdir()]
     return found + [str(path) for path in (slipway.home / "logs" / "spool").glob("*.jsonl*")]
 
@@ -301,3 +303,22 @@ def test_a_home_may_lie_anywhere(tmp_path: Path, name: str):
     finally:
         if slipway.process is not None:
             slipway.down()
+
+
+def test_two_instances_of_a_machine_leave_each_others_builds_alone(shot: Range, tmp_path: Path):
+    # Both count their deployments from 1: the second finds what looks like its own attempt's rest.
+    other = Slipway(tmp_path / "other").up()
+    try:
+        slow = {"build.sh": "sleep 5.125\n" + BUILD.format("text slow")}
+        sha = shot.slow.commit(slow, "Slow")
+        made = shot.slipway.deployment_of(shot.slipway.push("slow", sha, before=shot.sha))
+        boxed = f"{shot.slipway.settings.instance}-"
+        wait_until(lambda: processes.marked(lambda name: name.startswith(boxed)), 20, "the build to run")
+        rest = other.home / "work" / f"{made.id}-{made.attempt}"
+        rest.mkdir(parents=True)
+        wait_until(lambda: not rest.exists(), 20, "the rest to go")
+        assert processes.marked(lambda name: name.startswith(boxed))
+    finally:
+        other.down()
+    ended = shot.slipway.ended(made.id)
+    assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)

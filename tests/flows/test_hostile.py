@@ -71,7 +71,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Generator[Target]:
     app = slipway.create_app(repository, "target")
     assert slipway.deploy("target", first).state is State.SUCCEEDED
     yield Target(slipway, repository, app, base)
-    assert processes.marked(lambda name: name.startswith("dep-")) == set()
+    assert processes.marked(lambda name: name.startswith(slipway.settings.instance)) == set()
     assert list((slipway.home / "work").iterdir()) == []
     assert "Traceback" not in slipway.log.read_text()
     assert "error" not in slipway.run("doctor")
@@ -178,7 +178,7 @@ def test_a_build_that_ignores_every_signal_is_cancelled(target: Target):
     script = "trap '' TERM INT HUP; while :; do sleep 7422; done\n"
     sha = target.repository.commit({"slipway.toml": RECIPE, "build.sh": script}, "Stubborn", onto=target.base)
     made = target.slipway.deployment_of(target.slipway.push("target", sha))
-    marked = lambda: processes.marked(lambda name: name.startswith(f"dep-{made.id}."))  # noqa: E731
+    marked = lambda: processes.marked(lambda name: name.startswith(target.slipway.settings.instance))  # noqa: E731
     wait_until(lambda: len(marked()) > 0, 20, "the build to run")
     assert "cancelled" in target.slipway.run("cancel", f"DEP-{made.id}")
     assert marked() == set()
