@@ -15,7 +15,7 @@ from bot.domain.deployment import Deployment, Phase, State
 from bot.domain.ids import AppId, Sha
 from jobs.sandbox import cgroup, processes
 from tests.fakes.github import STATIC_TOKEN, FakeGitHub
-from tests.fakes.repository import Repository
+from tests.fakes.repository import Files, Repository
 from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
