@@ -15,7 +15,7 @@ from bot.domain.deployment import Deployment, Phase, State
 from bot.domain.ids import AppId, Sha
 from jobs.sandbox import cgroup, processes
 from tests.fakes.github import STATIC_TOKEN, FakeGitHub
-from tests.fakes.repository import Repository
+from tests.fakes.repository import Files, Repository
 from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
@@ -309,7 +309,7 @@ def test_two_instances_of_a_machine_leave_each_others_builds_alone(shot: Range, 
     # Both count their deployments from 1: the second finds what looks like its own attempt's rest.
     other = Slipway(tmp_path / "other").up()
     try:
-        slow = {"build.sh": "sleep 5.125\n" + BUILD.format("text slow")}
+        slow: Files = {"build.sh": "sleep 5.125\n" + BUILD.format("text slow")}
         sha = shot.slow.commit(slow, "Slow")
         made = shot.slipway.deployment_of(shot.slipway.push("slow", sha, before=shot.sha))
         boxed = f"{shot.slipway.settings.instance}-"
