@@ -19,6 +19,8 @@ from tests.fakes.repository import Files, Repository
 from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 RECIPE = '[build]\ncommand = "sh build.sh"\noutput = "out"\n'
 BUILD = (
     "sleep 0.625\nmkdir out\necho {0} > out/index.html\n"

@@ -23,6 +23,8 @@ from tests.fakes.repository import Files, Repository
 from tests.running import SECRET, Slipway, alive
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 RECIPE = '[build]\ncommand = "sh build.sh"\noutput = "out"\n'
 PAGE = "mkdir -p out; echo fine > out/index.html\n"
 MIB = 1024 * 1024
