@@ -7,13 +7,12 @@ from bot.intake.decide import skip_marker
 from jobs.git import Mirrors
 
 
-def overtaking(mirrors: Mirrors, app: App, sha: Sha, head: Sha) -> Commit | None:
+def overtaking(mirrors: Mirrors, app: App, sha: Sha, head: Commit) -> Commit | None:
     """The branch's head, when it takes the place of an event's commit; None when that commit stands.
 
     It stands when it is the head; when the head is behind it, since git may show a push later than the
     event tells of it; and when the head says that it wants to be skipped. The mirror must have the head.
     """
-    if head == sha or mirrors.contains(app, sha, head):
+    if head.sha == sha or skip_marker(head.message) or mirrors.contains(app, sha, head.sha):
         return None
-    message = mirrors.message(app, head)
-    return None if skip_marker(message) else Commit(head, message)
+    return head

@@ -32,30 +32,17 @@ from bot.store.deliveries import RECEIVED, Delivery, StoredDecision
 from bot.store.engine import reading, writing
 from jobs.git import Mirrors
 from jobs.heads import overtaking
+from jobs.knowledge import Knowledge
 
 MAX_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
 """Pause before the second attempt; it grows fourfold with each."""
-FETCH_SECONDS = 120
-MAX_RECIPE_BYTES = 64 * 1024
+MAX_BATCH = 200
+"""Deliveries that one run takes along."""
 
 
 class PolicyUnknownError(Exception):
     """Whether a branch is deployed can't be told: the repository was never read, and can't be now."""
-
-
-@dataclass
-class _Batch:
-    """What one run has learned of repositories, so that a burst of pushes asks once.
-
-    `fetched`: what went wrong with the fetch, by clone URL; empty when nothing did. `recipes`: the
-    slipway.toml by clone URL, branch and root directory.
-    """
-
-    fetched: dict[str, str] = field(default_factory=dict[str, str])
-    recipes: dict[tuple[str, str, str], bytes | None] = field(
-        default_factory=dict[tuple[str, str, str], bytes | None]
-    )
 
 
 @dataclass
@@ -88,26 +75,30 @@ class Intake:
     def run(self, delivery_ids: Iterable[DeliveryId]) -> None:
         """Decide about each delivery that is still undecided, in the order of their ids.
 
-        May run twice or beside another process: the first to commit decides. What fails is put off,
-        and after `MAX_ATTEMPTS` marked as failed; it never keeps the others from being decided.
+        Others that wait are taken along: what is learned of a repository then serves them all. May run
+        twice or beside another process: the first to commit decides. What fails is put off, and after
+        `MAX_ATTEMPTS` marked as failed; it never keeps the others from being decided.
         """
-        batch = _Batch()
-        for delivery_id in sorted(set(delivery_ids)):
+        with reading(self._engine) as tx:
+            waiting = deliveries.undecided(tx, self._clock(), MAX_BATCH)
+        # Read before anything is fetched, so that what is fetched is at least as new as each of them.
+        known = Knowledge(self._mirrors)
+        for delivery_id in sorted({*delivery_ids, *waiting}):
             with reading(self._engine) as tx:
                 delivery = deliveries.get(tx, delivery_id)
             if delivery is None or delivery.state != RECEIVED:
                 continue
             try:
-                self._decide(delivery, batch)
+                self._decide(delivery, known)
             except Exception as error:  # noqa: BLE001 the note and the log keep it; the others must go on
                 self._put_off(delivery, error)
 
-    def _decide(self, delivery: Delivery, batch: _Batch) -> None:
+    def _decide(self, delivery: Delivery, known: Knowledge) -> None:
         event = parse(delivery.event, delivery.body)
         cases = [_Case(app) for app in self._apps(event, delivery)]
         last_attempt = delivery.attempts + 1 >= MAX_ATTEMPTS
         for case in cases:
-            self._gather(case, event, batch, last_attempt=last_attempt)
+            self._gather(case, event, known, last_attempt=last_attempt)
         decided = [_Decided(case, decide(event, case.app, _facts(case))) for case in cases]
         with self._lifecycle.change() as change:
             if not deliveries.mark_decided(change.tx, delivery.id, change.now):
@@ -134,13 +125,13 @@ class Intake:
         only = delivery.verified_app_id
         return [app for app in found if only is None or app.id == only]
 
-    def _gather(self, case: _Case, event: Event, batch: _Batch, *, last_attempt: bool) -> None:
+    def _gather(self, case: _Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
         """Fill in what the rules ask for, and nothing else."""
         if not isinstance(event, PushEvent) or not asks_for_policy(event, case.app):
             return
         with reading(self._engine) as tx:
             kept = policy_from_json(apps.policy(tx, case.app.id))
-        problem = self._fetch(case.app, batch)
+        problem = known.problem(case.app)
         if problem:
             case.notes.append(f"The repository could not be read, so its last known rules count: {problem}.")
             case.policy = kept or Policy()
@@ -148,31 +139,19 @@ class Intake:
             if unsure and not last_attempt:
                 raise PolicyUnknownError(problem)
             return
-        case.policy = self._policy(case, event, kept, batch)
+        case.policy = self._policy(case, event, kept, known)
         if event.after is None or event.branch is None:
             return
         if asks_for_changes(event, case.app, case.policy):
             case.changed = self._mirrors.changed(case.app, event.before, event.after)
-        head = self._mirrors.head(case.app, event.branch)
-        if head is not None and is_deployed(event.branch, case.app, case.policy):
-            case.newer = overtaking(self._mirrors, case.app, event.after, head)
+        if is_deployed(event.branch, case.app, case.policy):
+            head = known.head(case.app, event.branch)
+            case.newer = overtaking(self._mirrors, case.app, event.after, head) if head else None
 
-    def _fetch(self, app: App, batch: _Batch) -> str:
-        if app.clone_url not in batch.fetched:
-            try:
-                self._mirrors.fetch(app, seconds=FETCH_SECONDS)
-                batch.fetched[app.clone_url] = ""
-            except UserError as error:
-                batch.fetched[app.clone_url] = str(error.facts.get("detail", error))
-        return batch.fetched[app.clone_url]
-
-    def _policy(self, case: _Case, event: PushEvent, kept: Policy | None, batch: _Batch) -> Policy:
+    def _policy(self, case: _Case, event: PushEvent, kept: Policy | None, known: Knowledge) -> Policy:
         """The policy part of slipway.toml at the default branch's head."""
         branch = event.repository.default_branch or case.app.production_branch
-        key = (case.app.clone_url, branch, case.app.root_directory)
-        if key not in batch.recipes:
-            batch.recipes[key] = self._recipe_file(case.app, branch)
-        content = batch.recipes[key]
+        content = known.recipe_file(case.app, branch)
         try:
             policy = policy_part(content) if content is not None else Policy()
         except UserError as error:
@@ -182,18 +161,6 @@ class Intake:
             return kept or Policy()
         case.policy_read = policy if policy != kept else None
         return policy
-
-    def _recipe_file(self, app: App, branch: str) -> bytes | None:
-        """The nearest slipway.toml: the root directory's, else the one at the repository's top."""
-        head = self._mirrors.head(app, branch)
-        if head is None:
-            return None
-        for folder in dict.fromkeys((app.root_directory.strip("/"), "")):
-            path = f"{folder}/{RECIPE_FILE}" if folder else RECIPE_FILE
-            content = self._mirrors.read(app, head, path, MAX_RECIPE_BYTES)
-            if content is not None:
-                return content
-        return None
 
     def _keep(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> None:
         case, decision = decided.case, decided.decision

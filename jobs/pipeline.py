@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Kind, Phase
+from bot.domain.deployment import Commit, Kind, Phase
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError, SlipwayError
@@ -170,8 +170,10 @@ class Pipeline:
         if not deployment.trigger.is_automatic or deployment.branch is None:
             return
         head = checkout.newest_head(context, self._tools.mirrors, deployment.branch)
-        newest = overtaking(self._tools.mirrors, context.app, deployment.sha, head)
-        if newest is None:
+        if head == deployment.sha:
+            return
+        newest = Commit(head, self._tools.mirrors.message(context.app, head))
+        if overtaking(self._tools.mirrors, context.app, deployment.sha, newest) is None:
             return
         order = Order(
             app=context.app,

@@ -69,6 +69,12 @@ class Slipway:
         """The instance's store."""
         return open_engine(self.settings.database)
 
+    @cached_property
+    def web(self) -> httpx.Client:
+        """A client of the web process; one for all, since each reads all certificates of the machine."""
+        url = f"http://{self.settings.web_address}"
+        return httpx.Client(base_url=url, timeout=10, trust_env=False, verify=False)
+
     def up(self) -> "Slipway":
         """Start everything; its log is `up.log` in the home's parent."""
         with self.log.open("a") as log:
@@ -93,6 +99,7 @@ class Slipway:
     def down(self, number: signal.Signals = signal.SIGINT) -> int:
         """Stop everything as Ctrl-C does; the exit code."""
         assert self.process is not None
+        self.__dict__.pop("web", self.web).close()
         self.process.send_signal(number)
         code = self.process.wait(timeout=15)
         assert self.process.stdout is not None
@@ -138,8 +145,7 @@ class Slipway:
             "X-GitHub-Hook-ID": "7",
             "X-Hub-Signature-256": f"sha256={signature}",
         }
-        url = f"http://{self.settings.web_address}/webhooks/github"
-        return httpx.post(url, content=body, headers=headers, timeout=10, trust_env=False)
+        return self.web.post("/webhooks/github", content=body, headers=headers)
 
     def push(
         self, slug: str, after: str, *, before: str = "0" * 40, branch: str = "main", **more: Any
@@ -225,6 +231,7 @@ class Slipway:
             headers={"Host": hostname},
             timeout=10,
             trust_env=False,
+            verify=False,
         )
 
     def get(self, hostname: str, path: str = "/") -> httpx.Response:

@@ -44,7 +44,7 @@ class Web:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.url, timeout=15)
+        self.client = httpx.Client(base_url=self.url, timeout=15, verify=False)
         values = {"home": str(home), "redis_url": redis_url, "web_address": f"127.0.0.1:{self.port}"}
         values |= {"github_webhook_secret": SECRET.decode()} | settings
         self._environment = {f"SLIPWAY_{name.upper()}": value for name, value in values.items()}
