@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Trigger
@@ -25,7 +26,7 @@ from bot.intake.decide import (
 from bot.intake.events import Event, PushEvent, parse, repository_of
 from bot.intake.paths import RECIPE_FILE
 from bot.intake.recipe import Policy, policy_from_json, policy_part, policy_to_json
-from bot.lifecycle import Change, Lifecycle, Order
+from bot.lifecycle import Lifecycle, Order
 from bot.log import logger
 from bot.store import apps, deliveries
 from bot.store.deliveries import RECEIVED, Delivery, StoredDecision
