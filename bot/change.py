@@ -37,12 +37,14 @@ class Change:
         self.changed[moved.id] = moved.version
         return moved
 
-    def withdraw(self, deployment: Deployment) -> None:
-        """Point the environment at what succeeded before, if it points at this deployment's release."""
+    def withdraw(self, deployment: Deployment) -> bool:
+        """Point the environment at what succeeded before, if it points at this deployment; whether it did."""
         environment = environments.get(self.tx, deployment.environment_id)
-        if environment.active_deployment_id == deployment.id:
-            before, release = deployments.last_shown(self.tx, environment.id) or (None, None)
-            environments.activate(self.tx, environment.id, release, before)
+        if environment.active_deployment_id != deployment.id:
+            return False
+        before, release = deployments.last_shown(self.tx, environment.id) or (None, None)
+        environments.activate(self.tx, environment.id, release, before)
+        return True
 
     def permit(self, environment: Environment) -> None:
         """Issue a permit for an environment that has work."""

@@ -111,15 +111,15 @@ class Leases:
             deployments.set_shown(tx, claim.deployment.id, release, activation)
             return activation
 
-    def withdraw(self, claim: Claim) -> Environment:
-        """Take back the switch of work that failed after it: the environment, as it is to be shown now.
+    def withdraw(self, claim: Claim) -> Environment | None:
+        """Take back the switch of work that failed: the environment, as it is to be shown from now on.
 
-        Raises `PlatformError` when the claim was lost.
+        None when the work had not switched. Raises `PlatformError` when the claim was lost.
         """
         with self._lifecycle.change() as change:
             self._hold(change.tx, claim)
-            change.withdraw(claim.deployment)
-            return environments.get(change.tx, claim.environment.id)
+            withdrawn = change.withdraw(claim.deployment)
+            return environments.get(change.tx, claim.environment.id) if withdrawn else None
 
     def finish(self, claim: Claim, state: State, reason: str, **changes: Any) -> bool:
         """Give the deployment its last word and the lease back; False when the claim was lost.

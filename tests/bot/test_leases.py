@@ -137,7 +137,10 @@ def test_work_that_failed_takes_its_switch_back_before_the_last_word(instance: I
     instance.push(app, B)
     claim = instance.claim()
     instance.leases.switch(claim, release_of(instance, claim, "2"))
-    assert instance.leases.withdraw(claim).active_release_id == before
+    shown = instance.leases.withdraw(claim)
+    assert shown is not None
+    assert shown.active_release_id == before
+    assert instance.leases.withdraw(claim) is None
     assert instance.leases.finish(claim, State.FAILED, "the edge is silent")
     assert production(instance).active_release_id == before
 
