@@ -35,7 +35,7 @@ from bot.store.releases import NewRelease
 from tests.fakes.queue import KeptQueue
 from tests.steady import steady
 
-PLACES = (("shop", "production"), ("shop", "staging"), ("blog", "production"), ("blog", "preview"))
+PLACES = (("shop", "production"), ("shop", "staging"), ("blog", "preview"))
 BRANCHES = {"production": "main", "staging": "next", "preview": "topic"}
 WORKING = (State.RUNNING, State.CANCELLING)
 SHM = Path("/dev/shm")  # where a full sync costs nothing
@@ -43,7 +43,7 @@ SETTLED_ENOUGH = 40
 """More claims than this in a row mean that the recovery does not come to rest."""
 
 places = st.sampled_from(PLACES)
-commits = st.integers(1, 5).map(lambda number: Commit(Sha(f"{number:040x}"), "a change", "mona"))
+commits = st.integers(1, 4).map(lambda number: Commit(Sha(f"{number:040x}"), "a change", "mona"))
 executors = st.integers(0, 2)
 picks = st.integers(0, 10**6)
 
@@ -214,8 +214,8 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(number=executors)
     def enter(self, number: int) -> None:
-        executor = self.executors[number]
-        if executor.claim is None or executor.entered == len(Phase):
+        executor = self.at_work(number)
+        if executor is None or executor.claim is None or executor.entered == len(Phase):
             return
         if self.refused(executor.claim, lambda claim: self.leases.enter(claim, [*Phase][executor.entered])):
             executor.end()
@@ -232,22 +232,22 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(number=executors)
     def switch(self, number: int) -> None:
-        executor = self.executors[number]
-        if executor.claim is not None and not executor.has_switched:
+        executor = self.at_work(number)
+        if executor is not None and not executor.has_switched:
             self.do_switch(executor)
 
     @rule(number=executors)
     def succeed(self, number: int) -> None:
-        executor = self.executors[number]
-        if executor.claim is not None and executor.has_switched:
+        executor = self.at_work(number, switched=True)
+        if executor is not None:
             self.do_succeed(executor)
 
-    @rule(number=executors, takes_back_first=st.booleans())
-    def fail(self, number: int, *, takes_back_first: bool) -> None:
-        executor = self.executors[number]
-        claim = executor.claim
-        if claim is None:
+    @rule(number=executors, switched=st.booleans(), takes_back_first=st.booleans())
+    def fail(self, number: int, *, switched: bool, takes_back_first: bool) -> None:
+        executor = self.at_work(number, switched=switched)
+        if executor is None or executor.claim is None:
             return
+        claim = executor.claim
         is_mine = self.is_mine(claim)
         if takes_back_first and not self.refused(claim, self.leases.withdraw):
             self.switched.pop(claim.deployment.id, None)
@@ -255,23 +255,28 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert self.leases.finish(claim, State.FAILED, "it failed", failure=failure) == is_mine
         executor.end()
 
-    @rule(number=executors)
-    def stop(self, number: int) -> None:
+    @rule(number=executors, is_asked=st.booleans())
+    def stop(self, number: int, *, is_asked: bool) -> None:
         """Heed a wish to cancel; after the switch it comes too late."""
-        executor = self.executors[number]
-        claim = executor.claim
-        wanted = claim is not None and self.leases.standing(claim) is Standing.CANCEL_WANTED
-        if claim is not None and wanted and not executor.has_switched:
+        executor = self.at_work(number)
+        claim = executor.claim if executor else None
+        if executor is None or claim is None:
+            return
+        if is_asked:
+            with self.lifecycle.change() as change:
+                self.lifecycle.cancel(change, deployments.get(change.tx, claim.deployment.id), "mona")
+        if self.leases.standing(claim) is Standing.CANCEL_WANTED and not executor.has_switched:
             assert self.leases.finish(claim, State.CANCELLED, "cancelled")
             executor.end()
 
     @rule(number=executors, commit=commits)
     def yield_to_newer(self, number: int, commit: Commit) -> None:
         """The branch has moved on: as the checkout step finds out."""
-        executor = self.executors[number]
-        claim = executor.claim
-        automatic = claim is not None and claim.deployment.trigger.is_automatic
-        if claim is None or not automatic or executor.entered > 1 or claim.deployment.sha == commit.sha:
+        executor = self.at_work(number)
+        claim = executor.claim if executor else None
+        if executor is None or claim is None or executor.has_switched or executor.entered > 1:
+            return
+        if not claim.deployment.trigger.is_automatic or claim.deployment.sha == commit.sha:
             return
         is_mine = self.is_mine(claim)
         place = self.place_of(claim.environment)
@@ -282,17 +287,26 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert done == is_mine
         executor.end()
 
-    @rule(number=executors)
-    def hand_back(self, number: int) -> None:
-        executor = self.executors[number]
-        if executor.claim is not None:
+    @rule(number=executors, switched=st.booleans())
+    def hand_back(self, number: int, *, switched: bool) -> None:
+        executor = self.at_work(number, switched=switched)
+        if executor is not None and executor.claim is not None:
             self.leases.hand_back(executor.claim, "its worker stops")
             executor.end()
 
-    @rule(number=executors)
-    def die(self, number: int) -> None:
+    @rule(number=executors, switched=st.booleans())
+    def die(self, number: int, *, switched: bool) -> None:
+        self.at_work(number, switched=switched)
         self.dead.add(self.executors[number].name)
         self.executors[number] = self.executor()
+
+    def at_work(self, number: int, *, switched: bool = False) -> Executor | None:
+        """An executor with a claim, and past its switch where that is asked for; None when there is none."""
+        executor = self.executors[number]
+        self.claim(number)
+        if switched and executor.claim is not None and not executor.has_switched:
+            self.do_switch(executor)
+        return executor if executor.claim is not None else None
 
     # What passes by, and what heals.
 
