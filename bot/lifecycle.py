@@ -6,21 +6,23 @@ queue is told only after it is committed. `bot.leases` decides who works on what
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
+from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger, check_move
+from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger
 from bot.domain.environment import Environment, EnvironmentKind, hostname_of
-from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId, reference
+from bot.domain.ids import DeliveryId, DeploymentId, reference
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
 from bot.queue import Queue
-from bot.store import deployments, environments, releases
+from bot.store import apps, deployments, environments, releases
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
+
+_RESUMED = "the environment was resumed"
 
 
 @dataclass(frozen=True)
@@ -43,32 +45,6 @@ class Requested:
 
     deployment: Deployment
     is_new: bool
-
-
-@dataclass
-class Change:
-    """One transaction on deployments, and whom to tell when it is committed."""
-
-    tx: Tx
-    now: datetime
-    permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
-    changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
-
-    def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
-        """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be."""
-        check_move(deployment.state, state)
-        if state.is_final:
-            deployments.end_open_steps(self.tx, deployment.id, self.now)
-            changes["finished_at"] = self.now
-        moved = deployments.change(
-            self.tx, deployment.id, self.now, event=reason, state=state, reason=reason, **changes
-        )
-        self.changed[moved.id] = moved.version
-        return moved
-
-    def permit(self, environment: Environment) -> None:
-        """Issue a permit for an environment that has work."""
-        self.permits[environment.id] = environment.lease_token
 
 
 class Lifecycle:
@@ -101,6 +77,9 @@ class Lifecycle:
         newest = deployments.newest_of_branch(change.tx, environment.id)
         if order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
             return Requested(newest, is_new=False)
+        return Requested(self._insert(change, order, environment), is_new=True)
+
+    def _insert(self, change: Change, order: Order, environment: Environment) -> Deployment:
         pinned = environment.pinned and order.trigger.is_automatic
         state = State.HELD if pinned else State.QUEUED
         reason = environment.pin_reason or "pinned" if pinned else order.reason
@@ -110,7 +89,7 @@ class Lifecycle:
         self._supersede(change, environment, deployment)
         if not pinned:
             change.permit(environment)
-        return Requested(deployment, is_new=True)
+        return deployment
 
     def skip(self, change: Change, order: Order, sentence: str) -> Deployment:
         """Leave a deployment that was skipped before it began, so that GitHub is told the reason.
@@ -183,13 +162,28 @@ class Lifecycle:
         change.permit(environment)
         return deployment
 
-    def resume(self, change: Change, environment: Environment) -> None:
-        """Unpin an environment: automatic deploys go on, beginning with the one that waits."""
+    def resume(self, change: Change, environment: Environment, *, by: str = "slipway") -> Deployment | None:
+        """Unpin an environment: automatic deploys go on, beginning with the one that waits.
+
+        Where none waits, the head of the environment's branch is asked for again unless it is live: the
+        rollback took it down, or stopped its build. The deployment that brings the head, if one must.
+        """
+        was_pinned = environments.get(change.tx, environment.id).pinned
         environments.pin(change.tx, environment.id, None)
-        for deployment in deployments.unfinished(change.tx, environment.id):
+        unfinished = deployments.unfinished(change.tx, environment.id)
+        for deployment in unfinished:
             if deployment.state is State.HELD:
-                change.move(deployment, State.QUEUED, "the environment was resumed")
+                change.move(deployment, State.QUEUED, _RESUMED)
                 change.permit(environment)
+        head = deployments.head_of_branch(change.tx, environment.id, environment.branch)
+        if not was_pinned or head is None or head.state in (State.QUEUED, State.RUNNING):
+            return head
+        now = environments.get(change.tx, environment.id)
+        is_live = now.active_release_id is not None and now.active_release_id == head.release_id
+        if is_live and not any(one.kind is Kind.ROLLBACK for one in unfinished):
+            return None
+        app = apps.get(change.tx, environment.app_id)
+        return self._insert(change, _again(head, app, now, by), now)
 
     def cancel(self, change: Change, deployment: Deployment, by: str) -> Deployment:
         """Cancel: at once while it waits, else the executing process is asked to stop.
@@ -266,6 +260,11 @@ def _new(order: Order, environment: Environment, state: State, reason: str) -> N
         requested_by=order.requested_by,
         delivery_id=order.delivery_id,
     )
+
+
+def _again(head: Deployment, app: App, environment: Environment, by: str) -> Order:
+    commit = Commit(head.sha, head.message, head.author)
+    return Order(app, environment.name, head.branch, commit, Trigger.RECONCILE, _RESUMED, by)
 
 
 def _answers(newest: Deployment, commit: Commit) -> bool:

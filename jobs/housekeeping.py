@@ -17,6 +17,7 @@ from bot.store import deployments, environments, releases
 from bot.store.engine import Engine, reading, writing
 from jobs.artifacts import retention
 from jobs.artifacts.disk import DiskStore
+from jobs.artifacts.store import DamagedError
 from jobs.copying import remove_folder
 from jobs.release_folder import has_rules, lay_out
 from jobs.sandbox.box import Sandbox, attempt_prefix
@@ -93,7 +94,7 @@ class Housekeeping:
         folder = self._released / str(release.id)
         if not folder.exists():
             # Artifacts that are gone leave one site dark, and may not keep the others from being repaired.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, DamagedError):
                 lay_out(self._artifacts, release.manifest, folder)
         return Entry(environment.activation, release.id, spa=release.spa, rules=has_rules(folder))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Trigger
@@ -25,10 +26,10 @@ from bot.intake.decide import (
 from bot.intake.events import Event, PushEvent, parse, repository_of
 from bot.intake.paths import RECIPE_FILE
 from bot.intake.recipe import Policy, policy_from_json, policy_part, policy_to_json
-from bot.lifecycle import Change, Lifecycle, Order
+from bot.lifecycle import Lifecycle, Order
 from bot.log import logger
 from bot.store import apps, deliveries
-from bot.store.deliveries import RECEIVED, Delivery, StoredDecision
+from bot.store.deliveries import RECEIVED, RECONCILE, Delivery, StoredDecision
 from bot.store.engine import reading, writing
 from jobs.git import Mirrors
 from jobs.heads import overtaking
@@ -120,9 +121,11 @@ class Intake:
         repository = repository_of(event)
         if repository is None:
             return []
-        with reading(self._engine) as tx:
-            found = apps.of_repository(tx, repository.id, repository.full_name)
         only = delivery.verified_app_id
+        with reading(self._engine) as tx:
+            if delivery.source == RECONCILE and only is not None:
+                return [apps.get(tx, only)]
+            found = apps.of_repository(tx, repository.id, repository.full_name)
         return [app for app in found if only is None or app.id == only]
 
     def _gather(self, case: _Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
@@ -164,7 +167,8 @@ class Intake:
 
     def _keep(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> None:
         case, decision = decided.case, decided.decision
-        if isinstance(event, PushEvent) and not _is_pinned(case.app, event):
+        is_told = delivery.source != RECONCILE
+        if is_told and isinstance(event, PushEvent) and not _is_pinned(case.app, event):
             apps.pin_repository(change.tx, case.app.id, event.repository.id, event.installation_id)
         if case.policy_read is not None:
             apps.keep_policy(change.tx, case.app.id, policy_to_json(case.policy_read))

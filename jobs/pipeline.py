@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Kind, Phase
+from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError, SlipwayError
 from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
+from bot.log import logger
 from bot.logs import DeploymentLog
 from bot.render import message_or
 from bot.settings import Settings
@@ -65,7 +67,9 @@ class Pipeline:
         leases: Leases,
         tools: Tools,
         clock: Clock = utc_now,
+        patience: float = verify.PATIENCE_SECONDS,
     ) -> None:
+        self._patience = patience
         self._settings = settings
         self._lifecycle = lifecycle
         self._engine: Engine = lifecycle.engine
@@ -85,7 +89,7 @@ class Pipeline:
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 release = self._release_of(context, claim)
-                self._publish(context, claim, release)
+                self._publish(context, claim, watch, release)
         except PlatformError as error:
             is_mine = error.code is not ErrorCode.LEASE_LOST
             raise
@@ -144,14 +148,43 @@ class Pipeline:
             context.log.say("package", f"Release {release.name}.")
             return release
 
-    def _publish(self, context: Context, claim: Claim, release: Release) -> None:
-        with self._step(context, claim, Phase.RELEASE):
-            ready = release_step.prepare(context, release, self._tools.artifacts)
-            context.check()
-            activation = self._leases.switch(claim, release.id)
-            release_step.activate(context, ready, activation, self._tools.sites)
-        with self._step(context, claim, Phase.VERIFY):
-            verify.run(context, release.id)
+    def _publish(self, context: Context, claim: Claim, watch: Watch, release: Release) -> None:
+        """Show the release. What fails after the switch is taken back, so that a failure is never live."""
+        try:
+            with self._step(context, claim, Phase.RELEASE):
+                ready = release_step.prepare(context, release, self._tools.artifacts)
+                context.check()
+                activation = self._leases.switch(claim, release.id)
+                release_step.activate(context, ready, activation, self._tools.sites)
+            # A wish to cancel that comes after the switch is too late: what is live was never unverified.
+            live = replace(context, stopped=watch.must_leave)
+            with self._step(live, claim, Phase.VERIFY):
+                verify.run(live, release.id, patience=self._patience)
+        except StoppedError:
+            raise
+        except Exception:
+            self._take_back(context, claim)
+            raise
+
+    def _take_back(self, context: Context, claim: Claim) -> None:
+        environment = self._leases.withdraw(claim)
+        if environment is None:
+            return
+        try:
+            self._show(context, environment)
+        except (OSError, SlipwayError) as error:
+            logger.warning("the edge was not put back; the sweep will", error=str(error))
+
+    def _show(self, context: Context, environment: Environment) -> None:
+        if environment.active_release_id is None:
+            self._tools.sites.retire(environment.hostname)
+            context.log.say("release", "Taken down again: nothing was live before.")
+            return
+        with reading(self._engine) as tx:
+            before = releases.get(tx, environment.active_release_id)
+        context.log.say("release", f"Back to {before.name}.")
+        ready = release_step.prepare(context, before, self._tools.artifacts)
+        release_step.activate(context, ready, environment.activation, self._tools.sites)
 
     def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
         with writing(self._engine) as tx:
@@ -159,7 +192,7 @@ class Pipeline:
             if same is not None:
                 # In one transaction: from here on retention spares it.
                 deployments.set_release(tx, claim.deployment.id, same.id)
-        if same is None or not self._tools.artifacts.has(same.manifest):
+        if same is None or not release_step.is_whole(context, same, self._tools.artifacts):
             return None
         context.log.say("plan", f"Same content as release {same.name}: nothing to build.")
         return same

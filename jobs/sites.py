@@ -5,7 +5,8 @@ which release is shown and how. The edge lists that folder once per request and 
 from the first name, so an answer never mixes two releases. Creating a file is the whole switch.
 
 `older/<hostname>/1` to `4` link to the files of the releases shown before, for pages that were loaded
-just before a switch and ask for their scripts just after it.
+just before a switch and ask for their scripts just after it; the empty file `1.r<release>` beside a link
+lets the edge tell whose file it was.
 """
 
 import os
@@ -228,9 +229,13 @@ class Sites:
                 link.unlink(missing_ok=True)
             elif not link.is_symlink() or str(link.readlink()) != target:
                 folder.mkdir(exist_ok=True)
-                fresh = folder / f"{number}.{secrets.token_hex(4)}"
+                fresh = folder / f".{number}.{secrets.token_hex(4)}"
                 fresh.symlink_to(target)
                 fresh.replace(link)
+        if folder.exists():
+            _mark(
+                folder, {f"{number}.r{release}" for number, release in enumerate(releases[:OLDER], start=1)}
+            )
 
     def _discard(self, path: Path) -> None:
         """Move away in one step, then delete."""
@@ -243,6 +248,14 @@ class Sites:
             shutil.rmtree(trash, ignore_errors=True)
         else:
             trash.unlink(missing_ok=True)
+
+
+def _mark(folder: Path, wanted: set[str]) -> None:
+    present = {path.name for path in folder.glob("[0-9].r*")}
+    for name in wanted - present:
+        (folder / name).touch()
+    for name in present - wanted:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _changed(path: Path) -> datetime | None:

@@ -3,22 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from redis import Redis
-
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.ids import DeliveryId, DeploymentId
 from bot.errors import UserError
 from bot.github import client
-from bot.github.client import GitHub
-from bot.github.errors import GitHubError
 from bot.github.pacing import Pacing, windows
-from bot.keys import known_secrets
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
-from bot.log import logger
-from bot.logs import DeploymentLog
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
 from bot.store import apps
@@ -27,11 +20,11 @@ from jobs import announce, recovery
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
 from jobs.git.mirrors import Mirrors
-from jobs.git.remotes import passwords_of
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
 from jobs.sandbox import choose
+from jobs.secrecy import GitSignIn, LogOpener
 from jobs.sites import Sites
 
 
@@ -80,35 +73,6 @@ class Workshop:
         return Commit(sha, self.mirrors.message(app, sha))
 
 
-@dataclass(frozen=True)
-class GitSignIn:
-    """Gives git a token of GitHub's. Without one git still reads what is public."""
-
-    hub: GitHub
-
-    def __call__(self, app: App) -> str | None:
-        """A token for the app's repository, if there is any."""
-        try:
-            return self.hub.git_token(app)
-        except GitHubError as error:
-            logger.warning("no token for git", repository=app.repository, error=str(error))
-            return None
-
-
-@dataclass(frozen=True)
-class LogOpener:
-    """Opens deployments' logs, with every secret of this instance to be kept out of them."""
-
-    settings: Settings
-    redis: Redis
-
-    def open(self, app: App, deployment: DeploymentId) -> DeploymentLog:
-        """The log of a deployment, to be written on."""
-        secrets = [*known_secrets(self.settings), *passwords_of(app)]
-        limit = self.settings.log_bytes
-        return DeploymentLog(self.settings.home, deployment, self.redis, secrets, max_bytes=limit)
-
-
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database)
@@ -117,12 +81,12 @@ def furnish(settings: Settings) -> Workshop:
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
     hub = client.connect(settings, Pacing(redis, windows(settings)))
-    mirrors = Mirrors(settings, GitSignIn(hub))
+    # A log never waits for Redis: its lines are in the spool already.
+    opener = LogOpener(settings, engine, connect(settings.redis, retries=0))
+    mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    # A log never waits for Redis: its lines are in the spool already.
-    opener = LogOpener(settings, connect(settings.redis, retries=0))
     tools = Tools(mirrors, sandbox, artifacts, sites, opener.open)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(

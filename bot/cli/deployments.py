@@ -2,13 +2,13 @@
 
 import json
 import sys
-import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from bot.cli.instance import Instance, caller, find_app, find_deployment, open_instance
+from bot.cli.waiting import await_end
 from bot.domain.deployment import Deployment, State
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import reference
@@ -21,7 +21,6 @@ from bot.store.engine import reading
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Environment = Annotated[str, typer.Option(help="The environment.")]
-_POLL_SECONDS = 0.05
 
 
 def logs(
@@ -43,7 +42,7 @@ def logs(
         text = json.dumps(asdict(line)) if as_json else f"{line.n:>5}  {line.step:<9} {line.text}"
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    state = (_ended if follow else _now)(instance, found).state
+    state = (await_end if follow else _now)(instance, found).state
     if state.is_final and state is not State.SUCCEEDED:
         raise typer.Exit(1)
 
@@ -54,7 +53,7 @@ def cancel(deployment: str, *, as_json: Json = False) -> None:
     with instance.lifecycle.change() as change:
         found = find_deployment(change.tx, deployment)
         instance.lifecycle.cancel(change, found, caller())
-    _tell(_ended(instance, found), as_json=as_json)
+    _tell(await_end(instance, found), as_json=as_json)
 
 
 def rollback(
@@ -71,7 +70,7 @@ def rollback(
     with instance.lifecycle.change() as change:
         found = find_app(change.tx, app)
         made = instance.lifecycle.rollback(change, found, environment, word=release, by=caller())
-    ended = _ended(instance, made)
+    ended = await_end(instance, made)
     _tell(ended, as_json=as_json)
     if ended.state is not State.SUCCEEDED:
         raise typer.Exit(1)
@@ -84,8 +83,11 @@ def resume(app: str, *, environment: _Environment = PRODUCTION) -> None:
         found = environments.by_name(change.tx, find_app(change.tx, app).id, environment)
         if found is None:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=environment)
-        instance.lifecycle.resume(change, found)
+        head = instance.lifecycle.resume(change, found, by=caller())
     sys.stdout.write(f"{app} {environment} deploys automatically again.\n")
+    if head is not None and not head.state.is_final:
+        branch = found.branch or "its branch"
+        sys.stdout.write(f"{reference(head.id)} brings the head of {branch}, {head.sha[:7]}.\n")
 
 
 def explain(guid: str, *, as_json: Json = False) -> None:
@@ -104,12 +106,6 @@ COMMANDS = (logs, cancel, rollback, resume, explain)
 def _now(instance: Instance, deployment: Deployment) -> Deployment:
     with reading(instance.engine) as tx:
         return deployments.get(tx, deployment.id)
-
-
-def _ended(instance: Instance, deployment: Deployment) -> Deployment:
-    while not (found := _now(instance, deployment)).state.is_final:
-        time.sleep(_POLL_SECONDS)
-    return found
 
 
 def _tell(deployment: Deployment, *, as_json: bool) -> None:

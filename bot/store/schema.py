@@ -190,6 +190,8 @@ deployments = sa.Table(
     _text("requested_by", default=""),
     _to("deliveries", nullable=True),
     sa.Column("release_id", Id, nullable=True),
+    # The number of its switch: the order of what was shown, whatever clocks say.
+    sa.Column("activation", sa.Integer, nullable=True),
     sa.Column("superseded_by", Id, nullable=True),
     sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
     _number("attempt", 1),

@@ -158,6 +158,7 @@ def upgrade() -> None:
         sa.Column("requested_by", sa.Text(), server_default="", nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("release_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("activation", sa.Integer(), nullable=True),
         sa.Column("superseded_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("attempt", sa.BigInteger(), server_default="1", nullable=False),
