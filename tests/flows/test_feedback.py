@@ -52,7 +52,7 @@ def test_github_is_told_of_a_push_a_failure_a_skip_an_outage_and_a_rollback(
     assert slipway.deploy("told", first).state is State.SUCCEEDED
     house.told(first, "success")
     assert any("pending" in line for line in github.said())
-    assert github.deployment_states(NAME) == [("told/production", first[:7], "success")]
+    wait_until(lambda: github.deployment_states(NAME) == [("told/production", first[:7], "success")], 20)
 
     recipe = '[build]\ncommand = "exit 4"\noutput = "out"\n'
     broken = repository.commit({"slipway.toml": recipe}, "Break it")
