@@ -25,7 +25,7 @@ from bot.domain.deployment import NEXT, Blame, Commit, Deployment, Failure, Kind
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
 from bot.errors import ErrorCode, PlatformError, UserError
-from bot.leases import Claim, Leases, Standing
+from bot.leases import LEASE, Claim, Leases, Standing
 from bot.lifecycle import Lifecycle, Order
 from bot.store import apps, deployments, environments, releases, schema
 from bot.store.apps import NewApp
@@ -300,6 +300,13 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.dead.add(self.executors[number].name)
         self.executors[number] = self.executor()
 
+    @rule(number=executors, switched=st.booleans())
+    def fall_asleep(self, number: int, *, switched: bool) -> None:
+        """Its lease runs out and is taken back; what it does from now on comes too late."""
+        self.at_work(number, switched=switched)
+        self.now += LEASE + timedelta(seconds=1)
+        self.reap()
+
     def at_work(self, number: int, *, switched: bool = False) -> Executor | None:
         """An executor with a claim, and past its switch where that is asked for; None when there is none."""
         executor = self.executors[number]
@@ -546,7 +553,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
 
 class TestLifecycle(LifecycleMachine.TestCase):
-    settings = settings(steady, max_examples=25, stateful_step_count=40)
+    settings = settings(steady, max_examples=20, stateful_step_count=40)
 
 
 @pytest.mark.long
