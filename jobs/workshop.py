@@ -31,6 +31,8 @@ from jobs.git.remotes import passwords_of
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
+from jobs.retention import rules
+from jobs.retention.rules import Retention
 from jobs.sandbox import choose
 from jobs.sites import Sites
 
@@ -45,6 +47,7 @@ class Workshop:
     leases: Leases
     deploy: Deploy
     housekeeping: Housekeeping
+    retention: Retention
     clock: Clock
     decide: Intake
     announcing: announce.Announcing
@@ -134,6 +137,7 @@ def furnish(settings: Settings) -> Workshop:
         housekeeping=Housekeeping(
             settings=settings, engine=engine, artifacts=artifacts, sites=sites, sandbox=sandbox, redis=redis
         ),
+        retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
         decide=Intake(lifecycle=lifecycle, mirrors=mirrors),
         announcing=announce.Announcing(lifecycle, hub, settings),

@@ -118,10 +118,7 @@ def keys(slipway: Slipway) -> dict[str, float]:
     lapsing = [name for name in names if name not in set(staying)]
     longest = max((int(str(redis.ttl(name))) for name in lapsing), default=0)
     memory: Any = redis.info("memory")
-    sizes = {
-        name: int(str(redis.memory_usage(name, samples=0) or 0))  # pyright: ignore[reportArgumentType]
-        for name in names
-    }
+    sizes = {name: int(str(redis.memory_usage(name.decode(), samples=0) or 0)) for name in names}
     redis.close()
     return {
         "that stay": float(len(staying)),
