@@ -12,7 +12,8 @@ PACK_SECONDS = 300
 """How long a deploy of the same repository may have to wait, at the worst, once a week."""
 # A build may still use what it was given; so does git itself (git-gc(1), --prune).
 _GRACE = "14.days.ago"
-_PACKED = "slipway-packed"
+PACKED = "slipway-packed"
+"""The mirror's file that says by its time when it was packed last."""
 _LOCK_SECONDS = 5.0
 
 
@@ -38,7 +39,7 @@ def forget_commits(git: Git, mirror: Path, wanted: Callable[[], set[str]]) -> in
 
 def is_due(mirror: Path, now: float) -> bool:
     """Whether a mirror got something since it was packed, and that is a week ago."""
-    mark = mirror / _PACKED
+    mark = mirror / PACKED
     packed = mark.stat().st_mtime if mark.exists() else mirror.stat().st_ctime
     newest = max((pack.stat().st_mtime for pack in (mirror / "objects" / "pack").glob("*.pack")), default=0)
     return newest > packed and now - packed > PACK_EVERY
@@ -51,7 +52,7 @@ def pack(git: Git, mirror: Path) -> None:
     next week.
     """
     with locked(mirror.with_suffix(".lock"), _LOCK_SECONDS):
-        (mirror / _PACKED).touch()
+        (mirror / PACKED).touch()
         argv = [f"--git-dir={mirror}", "gc", "--quiet", f"--prune={_GRACE}"]
         answer = git.run(argv, seconds=PACK_SECONDS)
         if answer.code:

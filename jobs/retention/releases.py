@@ -9,7 +9,7 @@ from bot.settings import Settings
 from bot.store import releases
 from bot.store.engine import Engine, Tx, reading, writing
 from jobs.artifacts import retention
-from jobs.artifacts.disk import DiskStore
+from jobs.artifacts.disk import KEPT_FOR, DiskStore
 from jobs.retention.part import Freed, Part, entries, size_of
 from jobs.sites import Sites
 
@@ -24,13 +24,14 @@ class _Known:
 
 @dataclass(frozen=True)
 class Releases:
-    """The bytes of releases. What was made, asked for or shown within the hour stays."""
+    """The bytes of releases. What is younger than `older_than` seconds stays, as `sweep` says."""
 
     engine: Engine
     settings: Settings
     artifacts: DiskStore
     sites: Sites
     clock: Clock
+    older_than: float = KEPT_FOR
     name: str = "releases"
 
     def look(self) -> Part:
@@ -38,7 +39,7 @@ class Releases:
         with reading(self.engine) as tx:
             known = self._known(tx)
         size = size_of([self.settings.artifacts, self.settings.edge_home])
-        free = retention.dispensable(self.artifacts, set(known.kept.values()))
+        free = retention.dispensable(self.artifacts, set(known.kept.values()), older_than=self.older_than)
         count = self.settings.keep_releases
         kept = f"live ones, and {count} per app (KEEP_RELEASES); an hour's artifacts"
         return Part(self.name, kept, len(known.kept) + len(known.gone), size, free)
@@ -48,9 +49,10 @@ class Releases:
         with writing(self.engine) as tx:
             known = self._known(tx)
             releases.expire(tx, known.gone, self.clock())
-        swept = retention.sweep(self.artifacts, set(known.kept.values()))
+        young = self.older_than
+        swept = retention.sweep(self.artifacts, set(known.kept.values()), older_than=young)
         names = {str(one) for one in known.kept} | {str(one) for one in self.sites.releases()}
-        folders = retention.sweep_folders(self.settings.edge_home / "releases", names)
+        folders = retention.sweep_folders(self.settings.edge_home / "releases", names, older_than=young)
         return Freed(swept.blobs + folders, swept.size)
 
     def _known(self, tx: Tx) -> _Known:

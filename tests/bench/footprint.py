@@ -1,10 +1,12 @@
 """What a whole instance occupies at one moment: processes, descriptors, memory, disk, keys, boxes."""
 
 import os
+import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 from redis import Redis
@@ -113,12 +115,12 @@ def _allocated(path: Path) -> int:
 def keys(slipway: Slipway) -> dict[str, float]:
     """Keys of the queue: those that stay, those that lapse by themselves, and the bytes of the former."""
     redis = Redis.from_url(slipway.settings.redis)
-    names: list[bytes] = list(redis.scan_iter(count=1000))
+    names = [name.decode() for name in cast("Iterator[bytes]", redis.scan_iter(count=1000))]
     staying = [name for name in names if redis.ttl(name) == -1]
     lapsing = [name for name in names if name not in set(staying)]
     longest = max((int(str(redis.ttl(name))) for name in lapsing), default=0)
     memory: Any = redis.info("memory")
-    sizes = {name: int(str(redis.memory_usage(name.decode(), samples=0) or 0)) for name in names}
+    sizes = {name: int(str(redis.memory_usage(name, samples=0) or 0)) for name in names}
     redis.close()
     return {
         "that stay": float(len(staying)),
@@ -145,9 +147,14 @@ def leftovers(slipway: Slipway) -> dict[str, float]:
         "edge's trash": float(len(_entries(home / "edge" / "trash"))),
         "control groups": float(len(groups.named(prefix)) if groups else 0),
         "boxes": float(sum("bwrap" in one.name() for one in slipway.processes())),
-        "mirrors' refs": float(sum(1 for _ in (home / "mirrors").glob("*/refs/deploy/*"))),
+        "mirrors' refs": float(sum(_refs(one) for one in (home / "mirrors").glob("*.git"))),
         "mirrors' packs": float(sum(1 for _ in (home / "mirrors").glob("*/objects/pack/*.pack"))),
     }
+
+
+def _refs(mirror: Path) -> int:
+    command = ["git", f"--git-dir={mirror}", "for-each-ref", "refs/deploy/"]
+    return len(subprocess.run(command, check=True, capture_output=True).stdout.splitlines())
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -18,8 +18,9 @@ from bot.domain.deployment import Deployment, State
 from bot.domain.ids import Sha
 from bot.store import deliveries, deployments
 from bot.store.engine import reading
+from tests.bench.aging import is_pruned, make_older
 from tests.bench.footprint import Footprint, measure
-from tests.bench.growth import report
+from tests.bench.growth import A_YEAR_LATER, AFTER_DEPLOYS, report
 from tests.fakes.github import STATIC_TOKEN, FakeGitHub
 from tests.fakes.repository import Repository
 from tests.running import Slipway
@@ -102,7 +103,12 @@ def attempt(folder: Path, warm_up: int, count: int) -> bool:
         slipway = Slipway(folder / "home", options).up()
         try:
             first, last = deploy_all(slipway, made, commits, warm_up)
-            return report(f"After {count} deploys", first, last, deploys=count)
+            fine = report(f"After {count} deploys", first, last, AFTER_DEPLOYS, deploys=count)
+            slipway.down()
+            make_older(slipway)
+            slipway.up()
+            wait_until(lambda: is_pruned(slipway), 120, "the sweep's retention")
+            return report("A year later", first, measure(slipway), A_YEAR_LATER, deploys=count) and fine
         finally:
             slipway.down()
 
