@@ -36,8 +36,11 @@ def give_back(engine: Engine) -> int:
     if before == 0:
         return 0
     with writing(engine) as tx:
-        # A step of the statement frees a page: it has to be read to its end.
-        tx.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        # Each step of the statement frees a page: it is read to its end, though it has no columns.
+        cursor = tx.connection.cursor()
+        cursor.execute(f"PRAGMA incremental_vacuum({_PAGES})")
+        cursor.fetchall()
+        cursor.close()
     return before - free_bytes(engine)
 
 

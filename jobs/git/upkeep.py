@@ -57,10 +57,14 @@ def pack(git: Git, mirror: Path) -> None:
         answer = git.run(argv, seconds=PACK_SECONDS)
         if answer.code:
             raise GitFailedError(["gc"], answer)
+        # Again, since its own pack is newer than the mark that keeps a failure from being tried every hour.
+        (mirror / PACKED).touch()
 
 
-def remove(mirror: Path, trash: Path, delete: Callable[[Path], None]) -> None:
+def remove(
+    mirror: Path, trash: Path, delete: Callable[[Path], None], *, seconds: float = _LOCK_SECONDS
+) -> None:
     """Remove a mirror whole. Raises `TimeoutError` while somebody fetches into it."""
-    with locked(mirror.with_suffix(".lock"), _LOCK_SECONDS), suppress(FileNotFoundError):
+    with locked(mirror.with_suffix(".lock"), seconds), suppress(FileNotFoundError):
         mirror.rename(trash)
     delete(trash)
