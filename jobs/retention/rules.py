@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.clock import Clock, utc_now
+from bot.errors import SlipwayError
 from bot.log import logger
 from bot.settings import Settings
 from bot.store.engine import Engine, StoreError
@@ -31,7 +32,7 @@ class Retention:
         for rule in self.rules:
             try:
                 freed = rule.prune()
-            except (OSError, StoreError) as error:
+            except (OSError, SlipwayError, StoreError) as error:
                 logger.warning("a part was not pruned; it is tried again", part=rule.name, error=str(error))
                 continue
             if freed.count:
@@ -43,20 +44,20 @@ class Retention:
 
 
 def make(settings: Settings, engine: Engine, *, git: Git, sites: Sites, clock: Clock = utc_now) -> Retention:
-    """The rules of an instance. What rows need goes after them, and their file's room last."""
+    """The rules of an instance. Files go first: on a full disk rows can't be deleted before there is room."""
     artifacts = DiskStore(settings.artifacts)
     return Retention(
         (
-            Releases(engine, settings, artifacts, sites, clock),
-            Routes(sites, settings),
-            Deployments(engine, settings, clock),
-            Deliveries(engine, settings, clock),
-            Logs(engine, settings, clock),
-            MirrorFolders(engine, settings, git, clock),
-            WorkTrees(engine, settings, clock),
-            Caches(engine, settings, clock),
             Attempts(settings),
             QueueFiles(settings),
+            Caches(engine, settings, clock),
+            WorkTrees(engine, settings, clock),
+            Logs(engine, settings, clock),
+            Routes(sites, settings),
+            Releases(engine, settings, artifacts, sites, clock),
+            MirrorFolders(engine, settings, git, clock),
+            Deployments(engine, settings, clock),
+            Deliveries(engine, settings, clock),
             StoreFile(engine),
         )
     )

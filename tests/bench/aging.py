@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.clock import utc_now
-from bot.store import retention
+from bot.store import file, retention
 from bot.store.engine import Engine, reading, writing
 from bot.store.schema import Moment, metadata
 from jobs.artifacts.disk import DiskStore
@@ -38,7 +38,7 @@ def is_pruned(slipway: Slipway) -> bool:
     with reading(slipway.engine) as tx:
         rows = retention.held_deliveries(tx).count == 1
         rows = rows and retention.held_deployments(tx) <= retention.SPARED
-    return rows and not list(slipway.home.glob("trees/*/tree"))
+    return rows and not list(slipway.home.glob("trees/*/tree")) and not file.free_bytes(slipway.engine)
 
 
 def _age_rows(engine: Engine) -> None:
