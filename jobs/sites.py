@@ -132,6 +132,17 @@ class Sites:
         for leftover in self._trash.iterdir():
             shutil.rmtree(leftover, ignore_errors=True)
 
+    def forget_retired(self) -> int:
+        """Remove the links to older releases of hostnames that are not shown any more; how many hostnames."""
+        former = sorted(path for path in self._older.iterdir())
+        # Asked afterwards: a hostname gets its entry just after its links.
+        shown = set(self.hostnames())
+        now = self._clock()
+        gone = [one for one in former if one.name not in shown and now - (_changed(one) or now) > GRACE]
+        for folder in gone:
+            self._discard(folder)
+        return len(gone)
+
     def hostnames(self) -> list[str]:
         """All hostnames that have a folder, sorted."""
         return sorted(path.name for path in self._hosts.iterdir() if is_hostname(path.name))

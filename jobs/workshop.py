@@ -23,6 +23,8 @@ from jobs.git.mirrors import Mirrors
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
+from jobs.retention import rules
+from jobs.retention.rules import Retention
 from jobs.sandbox import choose
 from jobs.secrecy import GitSignIn, LogOpener
 from jobs.sites import Sites
@@ -38,6 +40,7 @@ class Workshop:
     leases: Leases
     deploy: Deploy
     housekeeping: Housekeeping
+    retention: Retention
     clock: Clock
     decide: Intake
     announcing: announce.Announcing
@@ -98,6 +101,7 @@ def furnish(settings: Settings) -> Workshop:
         housekeeping=Housekeeping(
             settings=settings, engine=engine, artifacts=artifacts, sites=sites, sandbox=sandbox, redis=redis
         ),
+        retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
         decide=Intake(lifecycle=lifecycle, mirrors=mirrors),
         announcing=announce.Announcing(lifecycle, hub, settings),

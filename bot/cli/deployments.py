@@ -38,11 +38,14 @@ def logs(
     lines = reader.lines(found.id, after)
     if follow:
         lines = reader.follow(found.id, after, ended=lambda: _now(instance, found).state.is_final)
-    for line in lines:
+    shown = 0
+    for shown, line in enumerate(lines, 1):  # noqa: B007  how many there were
         text = json.dumps(asdict(line)) if as_json else f"{line.n:>5}  {line.step:<9} {line.text}"
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     state = (await_end if follow else _now)(instance, found).state
+    if state.is_final and found.started_at is not None and not shown and not after:
+        sys.stderr.write(f"The log of {reference(found.id)} is not kept any more.\n")
     if state.is_final and state is not State.SUCCEEDED:
         raise typer.Exit(1)
 

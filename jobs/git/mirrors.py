@@ -25,6 +25,11 @@ Stopped = Callable[[], bool]
 MAX_PACKS = 40
 
 
+def mirror_name(clone_url: str) -> str:
+    """The name of the mirror's folder."""
+    return f"{hashlib.sha256(clone_url.encode()).hexdigest()}.git"
+
+
 class Mirrors:
     """Mirrors below `home/mirrors`, one per clone URL, shared by all processes of the machine.
 
@@ -40,7 +45,7 @@ class Mirrors:
 
     def path(self, app: App) -> Path:
         """The mirror's folder; it may not exist yet."""
-        return self._home / f"{hashlib.sha256(app.clone_url.encode()).hexdigest()}.git"
+        return self._home / mirror_name(app.clone_url)
 
     def fetch(self, app: App, *, seconds: float = FETCH_SECONDS, stopped: Stopped = never) -> None:
         """Bring every branch up to date. Raises `UserError` REPOSITORY_UNREACHABLE."""

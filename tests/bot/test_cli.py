@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +57,25 @@ def test_each_process_names_a_setting_that_is_wrong(tmp_path: Path, module: str)
         [sys.executable, "-m", module], env=environment, capture_output=True, text=True, check=False
     )
     assert "SLIPWAY_BUILD_CONCURRENCY" in refused(done)
+
+
+def test_the_disk_is_shown_part_by_part_with_the_rule_of_each(tmp_path: Path):
+    created = slipway(tmp_path, "app", "create", "--repository", "acme/shop", "--clone-url", "/srv/shop.git")
+    assert created.returncode == 0, created.stderr
+    (tmp_path / "mirrors" / "stranger.git").mkdir(parents=True)
+    (tmp_path / "mirrors" / "stranger.git" / "pack").write_bytes(b"x" * 100_000)
+    rows = {row["part"]: row for row in json.loads(slipway(tmp_path, "doctor", "--disk", "--json").stdout)}
+    assert rows["mirrors"]["freeNow"] >= 100_000
+    assert rows["store"]["bytes"] > 0
+    assert "KEEP_LOGS_DAYS" in rows["logs"]["kept"]
+    shown = slipway(tmp_path, "doctor", "--disk", COLUMNS="200")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"mirrors +1 +1\d\d\.\d KiB", shown.stdout)
+    assert f"free at {tmp_path}" in shown.stdout
+
+
+def test_a_disk_that_cannot_be_looked_at_is_said(tmp_path: Path):
+    (tmp_path / "slipway.db").write_bytes(b"not a database, but long enough to be read as one" * 20)
+    done = slipway(tmp_path, "doctor", "--disk")
+    assert done.returncode == 1
+    assert "slipway doctor" in done.stderr
