@@ -21,6 +21,9 @@ from bot.intake.paths import RECIPE_FILE, pattern_problem
 from bot.intake.recipe_file import BuildPart, BuildRecipe, Policy, Recipe, SitePart, SlipwayFile
 from bot.intake.toml_places import Path, Place, Places, places
 
+MAX_RECIPE_BYTES = 64 * 1024
+"""Largest file that is read."""
+
 _KIND = inspect.type_info(SlipwayFile)
 _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _SYNTAX = "TOML (https://toml.io)"
@@ -43,6 +46,8 @@ class Reading:
 
 def read(text: bytes) -> Reading:
     """Read a file and find every mistake in it, in the order of the file. Never raises."""
+    if len(text) > MAX_RECIPE_BYTES:
+        return _unreadable(f"larger than {MAX_RECIPE_BYTES} bytes", "a smaller one", Place(1, 1))
     try:
         source = text.decode("utf-8-sig")
         values = tomllib.loads(source)

@@ -1,0 +1,53 @@
+"""Where the sources of an app are in a commit, read from the mirror without a checkout."""
+
+import hashlib
+import json
+
+from bot.domain.app import App
+from bot.domain.ids import Sha
+from bot.intake.paths import CONFIGURATION_FOLDERS, Scope, configures
+from jobs.files import MAX_BYTES, CommitFiles
+from jobs.git import Mirrors
+from jobs.package_manifests import MANIFESTS, read_manifests
+from jobs.recipes import Lay, lay_of
+from jobs.workspaces import scope_of
+
+MAX_MANIFESTS = 3000
+MAX_TOTAL_BYTES = 32 * 1024 * 1024
+
+
+def lay_in(mirrors: Mirrors, app: App, sha: Sha) -> Lay:
+    """Where the app lives in a commit."""
+    return lay_of(CommitFiles(mirrors, app, sha), app)
+
+
+def scope_in(mirrors: Mirrors, app: App, sha: Sha, root: str) -> Scope:
+    """What an app that lives in `root` is made of. Bounded; with too many manifests anything may be."""
+    if not root:
+        return Scope()
+    found = mirrors.find(app, sha, MANIFESTS)
+    large = [entry for entry in found if entry.size > MAX_BYTES]
+    if len(found) > MAX_MANIFESTS or large or sum(entry.size for entry in found) > MAX_TOTAL_BYTES:
+        which = f"{large[0].path} is too large" if large else f"there are {len(found)} manifests"
+        return Scope(root, unsure=f"{which}, so what {root} needs is not known")
+    return scope_of(root, read_manifests(mirrors.contents(app, found)))
+
+
+def digest_of(mirrors: Mirrors, app: App, sha: Sha, scope: Scope) -> str | None:
+    """A name of the content that a build of the app may see; None when the root directory is not there.
+
+    Of an app that needs nothing outside of its root directory, that is git's id of the directory.
+    """
+    tree = mirrors.tree_id(app, sha, scope.root)
+    if tree is None or scope.unsure:
+        return tree and mirrors.tree_id(app, sha)
+    if not scope.needs and scope.workspace is None:
+        return tree
+    parts = {folder: mirrors.tree_id(app, sha, folder) for folder in sorted(scope.needs)}
+    if scope.workspace is not None:
+        for entry in mirrors.entries(app, sha, scope.workspace):
+            name = entry.path.rpartition("/")[2]
+            if configures(name) or name in CONFIGURATION_FOLDERS:
+                parts[entry.path] = entry.id
+    named = json.dumps([tree, parts], sort_keys=True)
+    return hashlib.sha256(named.encode()).hexdigest()
