@@ -91,7 +91,7 @@ def is_below(folder: str, top: str) -> bool:
 
 
 def _with_members(found: _Found) -> Iterator[Manifest]:
-    """The packages, with what pnpm-workspace.yaml says of the members; it need not stand by a package.json."""
+    """The packages, with what pnpm-workspace.yaml says; it need not stand by a package.json."""
     for folder in sorted({*found.packages, *found.members}):
         own = found.packages.get(folder, Manifest(folder, Kind.JAVASCRIPT))
         globs = (*own.members, *found.members.get(folder, ()))

@@ -109,6 +109,12 @@ class LogOpener:
         return DeploymentLog(self.settings.home, deployment, self.redis, secrets, max_bytes=limit)
 
 
+def open_mirrors(settings: Settings) -> Mirrors:
+    """The mirrors alone, for a program that only reads repositories."""
+    hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)))
+    return Mirrors(settings, GitSignIn(hub))
+
+
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database)

@@ -1,6 +1,7 @@
 """Bare mirrors of repositories, kept between deployments, and questions to them."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +26,8 @@ from jobs.git.remotes import Credentials, mask, remote_of, shown
 
 Stopped = Callable[[], bool]
 MAX_PACKS = 40
+_SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
+_ID = re.compile(r"[0-9a-f]{4,40}")
 
 
 class Mirrors:
@@ -79,6 +82,24 @@ class Mirrors:
         """The commit that a branch pointed at when the mirror was last fetched."""
         kind, name, _ = self._look(app, f"refs/heads/{branch}")
         return Sha(name) if kind == "commit" else None
+
+    def default_branch(self, app: App) -> str | None:
+        """The remote's default branch, asked from it; None when it names none. Raises as `newest_head`."""
+        answer = self._talk(app, ("ls-remote", "--quiet", "--symref", "origin", "HEAD"), QUICK_SECONDS, never)
+        found = _SYMREF.search(answer.out.decode(errors="replace"))
+        return found[1] if found else None
+
+    def commit(self, app: App, name: str) -> Sha | None:
+        """The commit that a branch's name or a commit's id, which may be cut, means; None when none."""
+        if self.head(app, name) is not None:
+            return self.head(app, name)
+        kind, full, _ = self._look(app, name) if _ID.fullmatch(name) else ("", "", 0)
+        return Sha(full) if kind == "commit" else None
+
+    def parting(self, app: App, one: Sha, other: Sha) -> Sha | None:
+        """The newest commit that two commits' histories share."""
+        answer = self.git.run([*self._at(app), "merge-base", one, other])
+        return Sha(answer.out.decode().strip()) if answer.code == 0 else None
 
     def has(self, app: App, sha: Sha) -> bool:
         """Whether the mirror has a commit."""
