@@ -42,8 +42,7 @@ def of_checkout(folder: Path) -> list[Shown]:
     top = next((one for one in (place, *place.parents) if (one / ".git").exists()), place)
     root = "" if place == top else place.relative_to(top).as_posix()
     files = FolderFiles(top)
-    apps_there = [_local(name, root) for name in _names(files, root)]
-    return [Shown(app.slug, _local_values(files, app), []) for app in apps_there]
+    return [Shown(app.slug, _local_values(files, app), []) for app in _apps_in(files, root)]
 
 
 def of_app(settings: Settings, slug: str) -> Shown:
@@ -95,12 +94,11 @@ def _local_values(files: Files, app: App) -> list[Value]:
     return [*_built(files, app, ""), *policy_values(app, policy, source_of(file))]
 
 
-def _names(files: Files, root: str) -> list[str]:
-    """Apps that the nearest file has tables for, those that live in the folder; else the folder's name."""
-    file = nearest(files, _local("", root))
-    named = _tables(file)
-    inside = [name for name in named if not root or lay_of(files, _local(name, "")).root == root]
-    return inside or [slug_of(root.rpartition("/")[2])]
+def _apps_in(files: Files, root: str) -> list[App]:
+    """The apps that the nearest file has tables for, those that it puts there; else one of the folder's name."""
+    named = [_local(name, "") for name in _tables(nearest(files, _local("", root)))]
+    inside = [app for app in named if not root or lay_of(files, app).root == root]
+    return inside or [_local(slug_of(root.rpartition("/")[2]), root)]
 
 
 def _tables(file: RecipeFile | None) -> list[str]:
