@@ -95,7 +95,7 @@ def _local_values(files: Files, app: App) -> list[Value]:
 
 
 def _apps_in(files: Files, root: str) -> list[App]:
-    """The apps that the nearest file has tables for, those that it puts there; else one of the folder's name."""
+    """The apps that the nearest file has tables for and puts there; else one of the folder's name."""
     named = [_local(name, "") for name in _tables(nearest(files, _local("", root)))]
     inside = [app for app in named if not root or lay_of(files, app).root == root]
     return inside or [_local(slug_of(root.rpartition("/")[2]), root)]

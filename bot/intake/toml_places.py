@@ -105,6 +105,8 @@ class _Walker:
         path = table
         while True:
             self._skip(_SPACE)
+            if len(path) > _MAX_DEPTH:
+                raise _LostError
             if path and path in self._counts and isinstance(path[-1], str):
                 path = (*path, self._counts[path] - 1)
             start = self._at

@@ -1,4 +1,5 @@
 import json
+import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -278,6 +279,33 @@ def test_every_value_of_a_file_has_its_place(lines: list[str], first: str):
         if isinstance(word, str):
             here = rows[place.line - 1][place.column - 1 :]
             assert here.startswith((word, f'"{word}', f"'{word}", '"\\u00e9"')), path
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (".".join(["a"] * 30_000) + " = 1", "a key of too many parts"),
+        ("x = {" + ".".join(["'a'"] * 15_000) + " = 1}", "a key of too many parts"),
+        ("[" + " . ".join(['"a"'] * 9_000) + "]", "a key of too many parts"),
+        ("x = " + "[" * 30_000, "nested too deeply"),
+        ("x = " + "9" * 30_000, "limit"),
+        ("x = 1" * 20_000, "larger than 65536 bytes"),
+        ("\n".join(f"a{number} = 1" for number in range(5_000)), "a key that Slipway does not know"),
+    ],
+)
+def test_a_file_that_is_made_to_be_slow_is_refused_quickly(text: str, said: str):
+    started = time.thread_time()
+    with pytest.raises(UserError) as caught:
+        parse(text.encode())
+    assert said in str(caught.value.facts["found"])
+    assert time.thread_time() - started < 2
+
+
+def test_tables_may_be_as_deep_as_they_like_without_harm():
+    keys = ".".join(["a"] * 49)
+    deep = "{" + f"{keys} = {{" * 100 + "}" * 101
+    text = f"build = {deep}\n[apps.web]\nbuild = {deep}\n[policy]\npaths = ['x']\n"
+    assert policy_part(text.encode(), "web").paths == ("x",)
 
 
 def test_a_policy_survives_the_store():
