@@ -7,8 +7,10 @@ from bot.errors import UserError
 from bot.intake.paths import Scope
 from jobs.files import CommitFiles
 from jobs.git import Mirrors
+from jobs.package_manifests import Manifests
 from jobs.recipes import RecipeFile, nearest
-from jobs.scopes import lay_in, scope_in
+from jobs.scopes import lay_in, manifests_in
+from jobs.workspaces import scope_of
 
 FETCH_SECONDS = 120
 
@@ -21,7 +23,7 @@ class Knowledge:
         self._problems: dict[str, str] = {}
         self._heads: dict[tuple[str, str], Commit | None] = {}
         self._roots: dict[tuple[AppId, Sha], str] = {}
-        self._scopes: dict[tuple[str, Sha, str], Scope] = {}
+        self._manifests: dict[tuple[str, Sha], Manifests] = {}
         self._recipes: dict[tuple[str, str, str], RecipeFile | None] = {}
 
     def problem(self, app: App) -> str:
@@ -63,9 +65,11 @@ class Knowledge:
     def scope(self, app: App, sha: Sha) -> Scope:
         """What the app is made of in a commit; anything may be when the commit is not here."""
         root = self.root(app, sha)
-        key = (app.clone_url, sha, root)
-        if key not in self._scopes:
+        if not root:
+            return Scope()
+        key = (app.clone_url, sha)
+        if key not in self._manifests:
             has = self._mirrors.has(app, sha)
-            unknown = Scope(root, unsure="the commit is not known")
-            self._scopes[key] = scope_in(self._mirrors, app, sha, root) if has else unknown
-        return self._scopes[key]
+            unknown = Manifests(unread="the commit is not known")
+            self._manifests[key] = manifests_in(self._mirrors, app, sha) if has else unknown
+        return scope_of(root, self._manifests[key])

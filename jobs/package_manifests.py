@@ -11,8 +11,14 @@ from typing import Any, cast
 
 import yaml
 
+from bot.intake.toml_places import long_key
+
 MANIFESTS = ("package.json", "pnpm-workspace.yaml", "pyproject.toml")
 """Files that are read, wherever they are."""
+_MAX_TOML = 128 * 1024
+_MAX_YAML = 32 * 1024
+# PyYAML takes seconds for thousands of them within each other.
+_MAX_BRACKETS = 500
 _GROUPS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _LOCAL = re.compile(r"(?:file|link|portal|workspace):(?P<path>\.{1,2}(?:/.*)?)")
 _ALIAS = re.compile(r"(?:npm|workspace):(?P<name>@?[^@]+)@.*")
@@ -44,10 +50,14 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Manifests:
-    """All packages of a repository, and the paths of the manifests that nobody can read."""
+    """All packages of a repository, and the paths of the manifests that nobody can read.
+
+    `unread` says why none was read, when there was too much.
+    """
 
     packages: tuple[Manifest, ...] = ()
     unreadable: tuple[str, ...] = ()
+    unread: str = ""
 
     @property
     def workspaces(self) -> Iterator[Manifest]:
@@ -198,6 +208,8 @@ def _json(content: bytes) -> dict[str, Any]:
 
 
 def _toml(content: bytes) -> dict[str, Any]:
+    if len(content) > _MAX_TOML or long_key(content) is not None:
+        raise _UnreadableError
     try:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
@@ -205,7 +217,10 @@ def _toml(content: bytes) -> dict[str, Any]:
 
 
 def _yaml(content: bytes) -> dict[str, Any]:
+    # Not the C loader: a deeply nested file overflows its stack. Not the safe one: merged keys explode.
+    if len(content) > _MAX_YAML or content.count(b"[") + content.count(b"{") > _MAX_BRACKETS:
+        raise _UnreadableError
     try:
-        return _table(yaml.load(content, Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
+        return _table(yaml.load(content, Loader=yaml.BaseLoader))  # noqa: S506  makes texts, lists and tables
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise _UnreadableError from error

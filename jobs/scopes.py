@@ -8,7 +8,7 @@ from bot.domain.ids import Sha
 from bot.intake.paths import CONFIGURATION_FOLDERS, Scope, configures
 from jobs.files import MAX_BYTES, CommitFiles
 from jobs.git import Mirrors
-from jobs.package_manifests import MANIFESTS, read_manifests
+from jobs.package_manifests import MANIFESTS, Manifests, read_manifests
 from jobs.recipes import Lay, lay_of
 from jobs.workspaces import scope_of
 
@@ -21,16 +21,20 @@ def lay_in(mirrors: Mirrors, app: App, sha: Sha) -> Lay:
     return lay_of(CommitFiles(mirrors, app, sha), app)
 
 
-def scope_in(mirrors: Mirrors, app: App, sha: Sha, root: str) -> Scope:
-    """What an app that lives in `root` is made of. Bounded; with too many manifests anything may be."""
-    if not root:
-        return Scope()
+def manifests_in(mirrors: Mirrors, app: App, sha: Sha) -> Manifests:
+    """The packages of a commit. Bounded: when there is too much to read, none is known and it says so."""
     found = mirrors.find(app, sha, MANIFESTS)
     large = [entry for entry in found if entry.size > MAX_BYTES]
-    if len(found) > MAX_MANIFESTS or large or sum(entry.size for entry in found) > MAX_TOTAL_BYTES:
-        which = f"{large[0].path} is too large" if large else f"there are {len(found)} manifests"
-        return Scope(root, unsure=f"{which}, so what {root} needs is not known")
-    return scope_of(root, read_manifests(mirrors.contents(app, found)))
+    if large:
+        return Manifests(unread=f"{large[0].path} is too large")
+    if len(found) > MAX_MANIFESTS or sum(entry.size for entry in found) > MAX_TOTAL_BYTES:
+        return Manifests(unread=f"there are {len(found)} manifests")
+    return read_manifests(mirrors.contents(app, found))
+
+
+def scope_in(mirrors: Mirrors, app: App, sha: Sha, root: str) -> Scope:
+    """What an app that lives in `root` is made of."""
+    return scope_of(root, manifests_in(mirrors, app, sha)) if root else Scope()
 
 
 def digest_of(mirrors: Mirrors, app: App, sha: Sha, scope: Scope) -> str | None:

@@ -26,6 +26,8 @@ def scope_of(root: str, manifests: Manifests) -> Scope:
     """Where the sources of an app are that lives in the folder `root`."""
     if not root:
         return Scope()
+    if manifests.unread:
+        return Scope(root, unsure=f"{manifests.unread}, so what {root} needs is not known")
     own = [one for one in manifests.packages if is_below(one.folder, root)] or _owner(root, manifests)
     tops = [one for one in manifests.workspaces if is_below(root, one.folder) or is_below(one.folder, root)]
     spaces = [_workspace(top, manifests) for top in tops]

@@ -20,7 +20,7 @@ from bot.intake.events import is_branch
 from bot.intake.mistakes import Mistake, key_of, mistakes, shown
 from bot.intake.paths import RECIPE_FILE, pattern_problem
 from bot.intake.recipe_file import BuildPart, BuildRecipe, Policy, Recipe, SitePart, SlipwayFile
-from bot.intake.toml_places import Path, Place, Places, places
+from bot.intake.toml_places import Path, Place, Places, long_key, places
 
 MAX_RECIPE_BYTES = 64 * 1024
 """Largest file that is read."""
@@ -29,11 +29,6 @@ MAX_MISTAKES = 100
 
 _KIND = inspect.type_info(SlipwayFile)
 _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
-# What tomllib does with a key of thousands of parts takes minutes.
-_LONG_KEY = re.compile(
-    rb"""(?:^|[\[{,])[ \t]*(?P<key>(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){50})""",
-    re.MULTILINE,
-)
 _MAX_DEPTH = 5
 """Tables within tables that the definitions have; deeper ones are mistakes."""
 _SYNTAX = "TOML (https://toml.io)"
@@ -191,10 +186,10 @@ def _policy(policy: dict[str, Any], path: Path) -> Iterator[Mistake]:
 def _too_much(text: bytes) -> Reading | None:
     if len(text) > MAX_RECIPE_BYTES:
         return _unreadable(f"larger than {MAX_RECIPE_BYTES} bytes", "a smaller one", Place(1, 1))
-    long = _LONG_KEY.search(text)
-    if long is None:
+    at = long_key(text)
+    if at is None:
         return None
-    return _unreadable("a key of too many parts", "a key that Slipway knows", _place(text, long.start("key")))
+    return _unreadable("a key of too many parts", "a key that Slipway knows", _place(text, at))
 
 
 def _syntax(message: str, text: bytes) -> tuple[str, str, Place]:

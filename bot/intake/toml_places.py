@@ -27,6 +27,10 @@ _STRING = re.compile(
 )
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 _MAX_DEPTH = 100
+_LONG_KEY = re.compile(
+    rb"""(?:^|[\[{,])[ \t]*(?P<key>(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){50})""",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ def places(text: str) -> Places:
     with suppress(_LostError, IndexError):
         walker.document()
     return walker.places
+
+
+def long_key(text: bytes) -> int | None:
+    """Where a key of more than 50 parts begins, in bytes; None when there is none.
+
+    With one of thousands of parts `tomllib` is busy for minutes.
+    """
+    found = _LONG_KEY.search(text)
+    return found.start("key") if found else None
 
 
 class _LostError(Exception):

@@ -263,7 +263,7 @@ def all_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
         yield from all_paths(item, (*path, key))
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 @given(lines=st.lists(toml_lines, max_size=5), first=blanks)
 def test_every_value_of_a_file_has_its_place(lines: list[str], first: str):
     text = first + "".join(lines)

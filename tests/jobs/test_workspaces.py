@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,26 @@ def test_an_app_outside_of_every_workspace_needs_nothing():
 def test_what_can_not_be_read_makes_everything_count_where_it_matters(path: str, root: str, *, unsure: bool):
     files = {"package.json": TOP, "apps/web/package.json": package("web"), path: "{"}
     assert bool(scope(files, root).unsure) is unsure
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pnpm-workspace.yaml", "[" * 15_000),
+        ("pnpm-workspace.yaml", "- " * 7_500),
+        ("pnpm-workspace.yaml", "&a [*a]"),
+        ("pnpm-workspace.yaml", "x" * 33_000),
+        ("package.json", "[" * 1_000_000),
+        ("pyproject.toml", ".".join(["a"] * 50_000) + " = 1"),
+        ("pyproject.toml", "x = " + "[" * 50_000),
+        ("pyproject.toml", "x = " + "9" * 50_000),
+    ],
+)
+def test_a_manifest_that_is_made_to_harm_is_not_read(name: str, text: str):
+    started = time.thread_time()
+    found = read_manifests({f"web/{name}": text.encode()})
+    assert scope_of("web", found).unsure == f"web/{name} can't be read, so what web needs is not known"
+    assert time.thread_time() - started < 5
 
 
 def test_a_repository_with_large_manifests_is_not_read(desk: Desk):
