@@ -5,7 +5,7 @@ import json
 
 from bot.domain.app import App
 from bot.domain.ids import Sha
-from bot.intake.paths import CONFIGURATION_FOLDERS, Scope, configures
+from bot.intake.paths import CONFIGURATION_FOLDERS, Scope, configures, shown_path
 from jobs.files import MAX_BYTES, CommitFiles
 from jobs.git import Mirrors
 from jobs.package_manifests import MANIFESTS, Manifests, read_manifests
@@ -26,7 +26,7 @@ def manifests_in(mirrors: Mirrors, app: App, sha: Sha) -> Manifests:
     found = mirrors.find(app, sha, MANIFESTS)
     large = [entry for entry in found if entry.size > MAX_BYTES]
     if large:
-        return Manifests(unread=f"{large[0].path} is too large")
+        return Manifests(unread=f"{shown_path(large[0].path)} is too large")
     if len(found) > MAX_MANIFESTS or sum(entry.size for entry in found) > MAX_TOTAL_BYTES:
         return Manifests(unread=f"there are {len(found)} manifests")
     return read_manifests(mirrors.contents(app, found))
@@ -43,11 +43,11 @@ def digest_of(mirrors: Mirrors, app: App, sha: Sha, scope: Scope) -> str | None:
     Of an app that needs nothing outside of its root directory, that is git's id of the directory.
     """
     tree = mirrors.tree_id(app, sha, scope.root)
-    if tree is None or scope.unsure:
+    if tree is None or scope.unsure or any("\n" in folder for folder in scope.needs):
         return tree and mirrors.tree_id(app, sha)
     if not scope.needs and scope.workspace is None:
         return tree
-    parts = {folder: mirrors.tree_id(app, sha, folder) for folder in sorted(scope.needs)}
+    parts = mirrors.contents_ids(app, sha, sorted(scope.needs))
     if scope.workspace is not None:
         for entry in mirrors.entries(app, sha, scope.workspace):
             name = entry.path.rpartition("/")[2]

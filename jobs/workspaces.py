@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pathspec import PathSpec
 
-from bot.intake.paths import Scope
+from bot.intake.paths import Scope, shown_path
 from jobs.package_manifests import Kind, Manifest, Manifests, is_below
 
 
@@ -34,7 +34,9 @@ def scope_of(root: str, manifests: Manifests) -> Scope:
     mine = [space for space in spaces if any(_has(space, one) for one in own)]
     unreadable = _unreadable(root, manifests, mine)
     if unreadable:
-        return Scope(root, unsure=f"{unreadable} can't be read, so what {root} needs is not known")
+        return Scope(
+            root, unsure=f"{shown_path(unreadable)} can't be read, so what {root} needs is not known"
+        )
     walk = _Walk(root, mine, manifests)
     walk.go(own)
     above = [space.top.folder for space in mine if not is_below(space.top.folder, root)]
@@ -99,19 +101,19 @@ class _Walk:
 
     def go(self, own: Iterable[Manifest]) -> None:
         """Find everything; each package is looked at once."""
-        waiting = [(one, f"{self._root} needs {{}}") for one in own]
+        waiting = [(one, self._root, "") for one in own]
         # What the workspace's own folder asks for is installed where all of its members find it.
         tops = (one.top for one in self._spaces if one.top.kind is Kind.JAVASCRIPT)
-        waiting += [(one, f"the workspace that {self._root} is in needs {{}}") for one in tops]
+        waiting += [(one, f"the workspace that {self._root} is in", "") for one in tops]
         seen: set[Manifest] = set()
-        for package, why in waiting:
+        for package, who, through in waiting:
             if package in seen:
                 continue
             seen.add(package)
             for folder in self._needed(package):
-                self._add(folder, why.format(folder))
-                through = f"{self._root} needs {{}} through {folder}"
-                waiting += [(one, through) for one in self._packages if one.folder == folder]
+                self._add(folder, f"{who} needs {shown_path(folder)}{through}")
+                onwards = f" through {shown_path(folder)}"
+                waiting += [(one, self._root, onwards) for one in self._packages if one.folder == folder]
 
     def _needed(self, package: Manifest) -> Iterator[str]:
         yield from sorted(package.folders)

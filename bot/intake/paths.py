@@ -111,8 +111,8 @@ def touches(patterns: Sequence[str], scope: Scope, changed: Sequence[str] | None
     for file in changed:
         counts, last = rules.verdict(file)
         if counts:
-            return PathVerdict(True, _shown(file), last)
-    return PathVerdict(False, _shown(changed[-1]), last)
+            return PathVerdict(True, shown_path(file), last)
+    return PathVerdict(False, shown_path(changed[-1]), last)
 
 
 class _Rules:
@@ -152,7 +152,7 @@ class _Rules:
         return not self._root or file.startswith(self._root + "/")
 
 
-def _shown(file: str) -> str:
+def shown_path(file: str) -> str:
     """A file's name in a sentence: git allows any bytes, lines and lengths."""
     text = file.encode(errors="surrogateescape").decode(errors="replace")
     plain = "".join(character if character.isprintable() else "�" for character in text)

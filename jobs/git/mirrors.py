@@ -167,6 +167,13 @@ class Mirrors:
         kind, name, _ = self._look(app, f"{sha}:{directory.strip('/')}")
         return name if kind == "tree" else None
 
+    def contents_ids(self, app: App, sha: Sha, paths: Sequence[str]) -> dict[str, str]:
+        """Git's ids of what is at paths, all asked at once; other words where there is nothing."""
+        asked = [path for path in paths if "\n" not in path]
+        given = "".join(f"{sha}:{path}\n" for path in asked).encode(errors="surrogateescape")
+        answers = self._batch(app, "--batch-check=%(objectname)", given).splitlines()
+        return {path: answer.decode(errors="replace") for path, answer in zip(asked, answers, strict=True)}
+
     def message(self, app: App, sha: Sha) -> str:
         """A commit's message."""
         argv = ("log", "-1", "--no-show-signature", "--format=%B", sha)

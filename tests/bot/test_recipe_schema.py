@@ -16,44 +16,8 @@ from tests.steady import steady
 SCHEMA = schema("http://localhost:8000")
 VALIDATOR = Draft202012Validator(SCHEMA)
 KIND = inspect.type_info(SlipwayFile)
-GOOD = """
-[build]
-root_directory = "apps/web"
-install = "npm ci"
-command = "npm run build"
-output = "dist"
-
-[site]
-spa = true
-
-[policy]
-environments = {staging = "develop"}
-paths = ["src/**", "!docs/**"]
-skip_markers = ["[skip deploy]"]
-
-[policy.checks]
-production = {require = ["test", "lint"], timeout = "30m"}
-preview = {require = ["test"]}
-
-[policy.previews]
-enabled = true
-drafts = "wait"
-bots = "skip"
-forks = "sandboxed"
-only_label = "preview"
-skip_label = "no-preview"
-base_branches = ["main", "release/*"]
-idle = "24h"
-max_age = "2w"
-limit = 5
-comment = "status-only"
-protection = "link"
-
-[apps.web.build]
-output = "out"
-[apps.api.policy.previews]
-enabled = false
-"""
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "slipway-toml.md").read_text()
+GOOD = DOCUMENT.partition("```toml\n")[2].partition("```")[0]
 WRONG = [
     "bild = 1",
     "[build]\ncommand = ''",
@@ -82,7 +46,7 @@ def test_the_schema_is_one_and_says_what_each_key_is_for():
             assert "description" in rule or "$ref" in rule, (name, key)
 
 
-def test_a_file_with_every_key_is_valid():
+def test_the_documented_file_has_every_key_and_is_valid():
     values = tomllib.loads(GOOD)
     assert list(mistakes(values, KIND)) == []
     VALIDATOR.validate(values)

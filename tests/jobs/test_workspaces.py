@@ -188,6 +188,16 @@ def test_each_way_to_name_a_package_is_understood(
     assert set(found.needs) == needed
 
 
+def test_names_of_folders_are_only_text():
+    files = {
+        "package.json": TOP,
+        "apps/{web}/package.json": package("web", "a"),
+        "packages/{0}\n\udcff/package.json": package("a"),
+    }
+    found = scope(files, "apps/{web}")
+    assert list(found.needs.values()) == ["apps/{web} needs packages/{0}\ufffd\ufffd"]
+
+
 def test_packages_that_need_each_other_end():
     files = {
         "package.json": TOP,
