@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from bot import render
 from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
@@ -24,8 +25,9 @@ from bot.intake.decide import (
     is_deployed,
 )
 from bot.intake.events import Event, PushEvent, parse, repository_of
-from bot.intake.paths import RECIPE_FILE
-from bot.intake.recipe import Policy, policy_from_json, policy_part, policy_to_json
+from bot.intake.paths import Scope
+from bot.intake.recipe import policy_from_json, policy_part, policy_to_json
+from bot.intake.recipe_file import Policy
 from bot.lifecycle import Lifecycle, Order
 from bot.log import logger
 from bot.store import apps, deliveries
@@ -53,6 +55,7 @@ class _Case:
     app: App
     policy: Policy = field(default_factory=Policy)
     changed: Sequence[str] | None = None
+    scope: Scope | None = None
     notes: list[str] = field(default_factory=list[str])
     policy_read: Policy | None = None
     newer: Commit | None = None
@@ -145,22 +148,24 @@ class Intake:
         case.policy = self._policy(case, event, kept, known)
         if event.after is None or event.branch is None:
             return
-        if asks_for_changes(event, case.app, case.policy):
+        if not is_deployed(event.branch, case.app, case.policy):
+            return
+        root = known.root(case.app, event.after)
+        if asks_for_changes(event, replace(case.app, root_directory=root), case.policy):
             case.changed = self._mirrors.changed(case.app, event.before, event.after)
-        if is_deployed(event.branch, case.app, case.policy):
-            head = known.head(case.app, event.branch)
-            case.newer = overtaking(self._mirrors, case.app, event.after, head) if head else None
+            case.scope = known.scope(case.app, event.after)
+        head = known.head(case.app, event.branch)
+        case.newer = overtaking(self._mirrors, case.app, event.after, head) if head else None
 
     def _policy(self, case: _Case, event: PushEvent, kept: Policy | None, known: Knowledge) -> Policy:
         """The policy part of slipway.toml at the default branch's head."""
         branch = event.repository.default_branch or case.app.production_branch
-        content = known.recipe_file(case.app, branch)
+        file = known.recipe_file(case.app, branch)
         try:
-            policy = policy_part(content) if content is not None else Policy()
+            policy = policy_part(file.content, case.app.slug, file=file.path) if file else Policy()
         except UserError as error:
-            facts = error.facts
-            where = f"{RECIPE_FILE} on {branch}, line {facts['line']}, {facts['key']}: {facts['found']}"
-            case.notes.append(f"The last known rules count, because of a mistake in {where}.")
+            mistake = render.sentence(error.code, error.facts)
+            case.notes.append(f"The last known rules count, because of a mistake on {branch}: {mistake}")
             return kept or Policy()
         case.policy_read = policy if policy != kept else None
         return policy
@@ -231,7 +236,7 @@ def _is_pinned(app: App, event: PushEvent) -> bool:
 
 
 def _facts(case: _Case) -> Facts:
-    return Facts(case.policy, case.changed)
+    return Facts(case.policy, case.changed, case.scope)
 
 
 def _kind(decision: Decision) -> str:

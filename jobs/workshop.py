@@ -76,6 +76,16 @@ class Workshop:
         return Commit(sha, self.mirrors.message(app, sha))
 
 
+def _untold(_token: str) -> None:
+    """No log is open where nothing is deployed."""
+
+
+def open_mirrors(settings: Settings) -> Mirrors:
+    """The mirrors alone, for a program that only reads repositories."""
+    hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)))
+    return Mirrors(settings, GitSignIn(hub, _untold))
+
+
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.instance import Instance, caller, find_app, find_deployment, open_instance
+from bot.cli.run import become
 from bot.cli.waiting import await_end
 from bot.domain.deployment import Deployment, State
 from bot.domain.environment import PRODUCTION
@@ -93,8 +94,24 @@ def resume(app: str, *, environment: _Environment = PRODUCTION) -> None:
         sys.stdout.write(f"{reference(head.id)} brings the head of {branch}, {head.sha[:7]}.\n")
 
 
-def explain(guid: str, *, as_json: Json = False) -> None:
-    """Tell what became of a delivery of GitHub's, and why."""
+def explain(
+    guid: Annotated[str | None, typer.Argument(help="A delivery of GitHub's.")] = None,
+    *,
+    paths: Annotated[
+        str | None, typer.Option(help="BASE..HEAD: which apps would deploy these changes, and why.")
+    ] = None,
+    repository: Annotated[str | None, typer.Option(help="With --paths: OWNER/NAME.")] = None,
+    app: Annotated[str | None, typer.Option(help="With --paths: this app alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what became of a delivery of GitHub's, or which apps a range of commits would deploy, and why."""
+    if paths is not None:
+        named = {"--repository": repository, "--app": app}
+        words = [word for name, value in named.items() if value is not None for word in (name, value)]
+        become("jobs.explain_paths", *words, *(["--json"] if as_json else []), "--", paths)
+    if guid is None:
+        expected = "a delivery's GUID, or --paths BASE..HEAD"
+        raise UserError(ErrorCode.INVALID_VALUE, field="delivery", value="", expected=expected)
     instance = open_instance()
     with reading(instance.engine) as tx:
         sentences = explain_delivery(tx, guid)
