@@ -28,7 +28,7 @@ from bot.intake.recipe import Policy, policy_from_json, policy_part, policy_to_j
 from bot.lifecycle import Change, Lifecycle, Order
 from bot.log import logger
 from bot.store import apps, deliveries
-from bot.store.deliveries import RECEIVED, Delivery, StoredDecision
+from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, Delivery, StoredDecision
 from bot.store.engine import reading, writing
 from jobs.git import Mirrors
 from jobs.heads import overtaking
@@ -222,6 +222,8 @@ class Intake:
 
 
 def _is_pinned(app: App, event: PushEvent) -> bool:
+    if event.repository.id == NO_REPOSITORY_ID:
+        return True
     known_installation = event.installation_id in (None, app.installation_id)
     return app.repository_id == event.repository.id and known_installation
 

@@ -21,12 +21,11 @@ from bot.github.errors import GitHubError, RejectedError
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import Queue
-from bot.store import deliveries, deployments, environments, singletons
+from bot.store import deliveries, deployments, environments, gaps
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import Tx, reading, writing
+from bot.store.gaps import Open, Recovered, last_check
 
-FACTS = "deliveries-recovery"
-"""Where the last check is remembered: `checked_at`, `gaps`, `note`."""
 KEPT = timedelta(days=3)
 """How long GitHub keeps a delivery for redelivery."""
 OVERLAP = timedelta(hours=1)
@@ -43,25 +42,6 @@ Head = Callable[[App, str], Commit | None]
 """The head of a branch, None when there is no such branch; raises what it likes when it can't tell."""
 
 
-class _Open(msgspec.Struct):
-    """A delivery without any attempt that succeeded: the attempt to repeat, and how often it was."""
-
-    attempt: int
-    delivered_at: datetime
-    times: int = 0
-    again_at: datetime | None = None
-
-
-class Recovered(msgspec.Struct):
-    """What is known of GitHub's deliveries. `gaps`: failed ones that the ledger does not have."""
-
-    checked_at: datetime | None = None
-    gaps: int = 0
-    note: str = ""
-    resume: str | None = None
-    open: dict[str, _Open] = {}
-
-
 @dataclass(frozen=True)
 class Recovery:
     """What recovery needs.
@@ -75,11 +55,6 @@ class Recovery:
     clock: Clock = utc_now
     pages: int = 20
     redeliveries: int = 50
-
-
-def last_check(tx: Tx) -> Recovered:
-    """What the last run found."""
-    return msgspec.convert(singletons.facts(tx, FACTS), Recovered, strict=False)
 
 
 def recover_deliveries(tools: Recovery) -> Recovered:
@@ -101,7 +76,7 @@ def recover_deliveries(tools: Recovery) -> Recovered:
         logger.warning("deliveries were not checked to the end", why=known.note)
     known.gaps = len(known.open)
     with writing(tools.lifecycle.engine) as tx:
-        singletons.keep_facts(tx, FACTS, _plain(known))
+        gaps.keep(tx, known)
     return known
 
 
@@ -117,7 +92,7 @@ def _look(tools: Recovery, known: Recovered) -> None:
     succeeded = {one.guid for one in listed if one.status == "OK"}
     for one in listed:
         if one.guid not in succeeded and one.guid not in known.open:
-            known.open[one.guid] = _Open(one.id, one.delivered_at)
+            known.open[one.guid] = Open(one.id, one.delivered_at, event=one.event)
     with reading(tools.lifecycle.engine) as tx:
         closed = succeeded | deliveries.known_guids(tx, list(known.open))
     known.open = {
@@ -249,7 +224,3 @@ def push_payload(app: App, branch: str, commit: Commit, before: str) -> dict[str
             "owner": {"login": owner, "name": owner},
         },
     }
-
-
-def _plain(known: Recovered) -> dict[str, Any]:
-    return msgspec.to_builtins(known)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import astuple
 from redis import Redis
 
 from bot.clock import Clock, utc_now
@@ -14,6 +15,7 @@ from bot.github import client
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github.pacing import Pacing, windows
+from bot.github_app import MadeApp
 from bot.keys import known_secrets
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
@@ -23,14 +25,17 @@ from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
+from bot.vault import open_vault
 from jobs import announce, recovery
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
+from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
 from jobs.git.remotes import passwords_of
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
+from jobs.poll import Polling
 from jobs.sandbox import choose
 from jobs.sites import Sites
 
@@ -50,6 +55,8 @@ class Workshop:
     announcing: announce.Announcing
     recovery: recovery.Recovery
     mirrors: Mirrors
+    errands: Errands
+    polling: Polling
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -58,6 +65,14 @@ class Workshop:
     def announce(self, deployment: int) -> None:
         """Job: make GitHub show a deployment's present state."""
         announce.announce(self.announcing, DeploymentId(deployment))
+
+    def errand(self, number: int) -> None:
+        """Job: do what a person asked for."""
+        self.errands.run(number)
+
+    def poll(self) -> None:
+        """Chore: ask repositories what is new, where GitHub can't tell."""
+        self.polling.run()
 
     def tell_owed(self) -> None:
         """Chore: enqueue what GitHub must yet be told."""
@@ -101,12 +116,17 @@ class LogOpener:
 
     settings: Settings
     redis: Redis
+    made_app: MadeApp
 
     def open(self, app: App, deployment: DeploymentId) -> DeploymentLog:
         """The log of a deployment, to be written on."""
-        secrets = [*known_secrets(self.settings), *passwords_of(app)]
+        secrets = [*known_secrets(self.settings), *passwords_of(app), *self._made()]
         limit = self.settings.log_bytes
         return DeploymentLog(self.settings.home, deployment, self.redis, secrets, max_bytes=limit)
+
+    def _made(self) -> list[bytes]:
+        made = self.made_app.secrets()
+        return [value.encode() for value in astuple(made) if value] if made else []
 
 
 def furnish(settings: Settings) -> Workshop:
@@ -116,13 +136,15 @@ def furnish(settings: Settings) -> Workshop:
     queue = Queue(redis)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
-    hub = client.connect(settings, Pacing(redis, windows(settings)))
+    vault = open_vault(settings)
+    made_app = MadeApp(settings, engine, vault)
+    hub = client.connect(settings, Pacing(redis, windows(settings)), made_app=made_app.key)
     mirrors = Mirrors(settings, GitSignIn(hub))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
     # A log never waits for Redis: its lines are in the spool already.
-    opener = LogOpener(settings, connect(settings.redis, retries=0))
+    opener = LogOpener(settings, connect(settings.redis, retries=0), made_app)
     tools = Tools(mirrors, sandbox, artifacts, sites, opener.open)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
@@ -139,4 +161,6 @@ def furnish(settings: Settings) -> Workshop:
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,
+        errands=Errands(settings, engine, queue, hub, mirrors, vault),
+        polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
     )
