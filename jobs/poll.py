@@ -132,6 +132,9 @@ class Polling:
             self._look_by_git(look)
         if msgspec.json.encode(known) != before:
             with writing(self.engine) as tx:
+                if msgspec.json.encode(polls.seen(tx, name, Polled)) != before:
+                    # Another process has the lead now, and looked meanwhile: what it told is told.
+                    return 0, ""
                 added = list(deliveries.insert_new(tx, look.new).values()) if look.new else []
                 polls.keep(tx, name, known)
             self.queue.intake(added)

@@ -77,6 +77,7 @@ class Sweep:
         slow = [
             Chore("recovery", 300, workshop.recover),
             Chore("retention", 3600, workshop.housekeeping.retain),
+            Chore("old errands", 3600, self._drop_errands),
         ]
         rounds = [Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow)]
         if settings.intake == "poll":
@@ -155,12 +156,15 @@ class Sweep:
 
     def _remind(self) -> None:
         now = self._workshop.clock()
-        with writing(self._workshop.engine) as tx:
-            errands.drop_old(tx, now - _KEPT_ERRANDS)
+        with reading(self._workshop.engine) as tx:
             forgotten = errands.forgotten(tx, now, now - _FORGOTTEN)
         if forgotten and self._workshop.queue.is_empty(ERRAND_QUEUE):
             for errand in forgotten:
                 self._workshop.queue.errand(errand, slot=self._slot())
+
+    def _drop_errands(self) -> None:
+        with writing(self._workshop.engine) as tx:
+            errands.drop_old(tx, self._workshop.clock() - _KEPT_ERRANDS)
 
     def _slot(self) -> str:
         # A job id of its own each time: that of a job that was lost stays taken for a while.

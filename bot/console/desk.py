@@ -14,7 +14,7 @@ from bot.store import deliveries, errands
 from bot.store.engine import Engine, reading, writing
 from bot.vault import Vault
 
-FRESH = timedelta(seconds=30)
+FRESH = timedelta(seconds=60)
 """How long a list of repositories is shown before a visit asks for a new one."""
 
 
