@@ -17,7 +17,9 @@ from bot.api.feed import Feeds
 from bot.app_secrets import AppSecrets
 from bot.console import routes as console
 from bot.console.access import Access, console_key
+from bot.console.desk import Desk
 from bot.console.pages import Pages
+from bot.github_app import MadeApp
 from bot.keys import webhook_secrets
 from bot.ledger import Ledger
 from bot.log import logger
@@ -41,13 +43,16 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
     """The web process's application. Keys are made in the home where none are set."""
     engine = open_engine(settings.database, busy_seconds=busy_seconds)
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
-    ledger = Ledger(engine, Queue(redis))
-    app_secrets = AppSecrets(engine, open_vault(settings))
+    queue, vault = Queue(redis), open_vault(settings)
+    ledger = Ledger(engine, queue)
+    app_secrets = AppSecrets(engine, vault)
     logs = LogReader(settings.home, redis)
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
-    webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets)
+    made_app = MadeApp(settings, engine, vault)
+    webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets, made_app=made_app)
+    desk = Desk(settings, engine, queue, vault)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -65,7 +70,7 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
             Route("/webhooks/github", webhook),
             *health.routes(settings, engine, redis),
             *schema.routes(settings.url),
-            *console.routes(pages=pages, engine=engine, logs=logs, access=access),
+            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk),
             *stream.routes(feeds=feeds, allows=access.allows),
         ],
     )

@@ -17,6 +17,7 @@ class ErrorCode(StrEnum):
     BUILD_OUT_OF_MEMORY = "build-out-of-memory"
     CHECKOUT_REFUSED = "checkout-refused"
     COMMIT_GONE = "commit-gone"
+    ERRAND_FAILED = "errand-failed"
     FILE_TOO_LARGE = "file-too-large"
     INSTALL_FAILED = "install-failed"
     INVALID_VALUE = "invalid-value"

@@ -5,8 +5,14 @@ from typing import Any
 from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId, reference
 from bot.store import apps, deliveries, deployments, environments
-from bot.store.deliveries import DECIDED, FAILED, Delivery, StoredDecision
+from bot.store.deliveries import DECIDED, FAILED, GITHUB, Delivery, StoredDecision
 from bot.store.engine import Tx
+
+_FOUND = {
+    "poll": "Slipway asked the repository what is new.",
+    "reconcile": "Slipway saw that the branch moved, and no webhook had told of it.",
+    "setup": "The app was made then, and this is what the branch had.",
+}
 
 
 def explain(tx: Tx, guid: str) -> list[str]:
@@ -18,12 +24,19 @@ def explain(tx: Tx, guid: str) -> list[str]:
     return [line for delivery in deliveries.by_guid(tx, guid) for line in _delivery(tx, delivery)]
 
 
+def explain_one(tx: Tx, delivery: Delivery) -> list[str]:
+    """The same about one delivery."""
+    return _delivery(tx, delivery)
+
+
 def _delivery(tx: Tx, delivery: Delivery) -> list[str]:
     at = f"{delivery.received_at:%Y-%m-%d %H:%M:%S} UTC"
     origin = f"from {delivery.source} at {at}, through webhook {delivery.hook_id}"
     body = f"{len(delivery.body)} bytes" if delivery.body else "whose body is not kept any more"
     received = f"Received: a '{delivery.event}' event {origin}, {body}."
-    lines = [received, _verified(tx, delivery)]
+    if delivery.source != GITHUB:
+        received = f"Found: a '{delivery.event}' event at {at}. {_FOUND.get(delivery.source, '')}".rstrip()
+    lines = [received, _verified(tx, delivery)] if delivery.source == GITHUB else [received]
     if delivery.state == FAILED:
         tries = f"after {delivery.attempts} attempts"
         return [*lines, f"Not decided: given up {tries}. The last error was: {delivery.note}."]

@@ -20,7 +20,7 @@ from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
-from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId
+from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId, ErrandId
 from bot.log import logger
 
 INTAKE_QUEUE = "intake"
@@ -29,10 +29,13 @@ ANNOUNCE_QUEUE = "announce"
 """Telling GitHub."""
 DEPLOY_QUEUE = "deploy"
 """Permits: each lets one worker take the fairest ready environment."""
+ERRAND_QUEUE = "errands"
+"""What a person waits for: it may neither wait behind deliveries nor hold them up."""
 
 INTAKE = "jobs.intake.intake"
 ANNOUNCE = "jobs.announce.announce"
 PERMIT = "jobs.deploy.deploy"
+ERRAND = "jobs.errands.errand"
 
 _QUICK_TIMEOUT = timedelta(minutes=5)
 # The lease and the build's own time-out end a deployment; this is only RQ's last resort.
@@ -63,6 +66,7 @@ class Queue:
         self._intake = RqQueue(INTAKE_QUEUE, connection=redis, serializer=JSONSerializer)
         self._announce = RqQueue(ANNOUNCE_QUEUE, connection=redis, serializer=JSONSerializer)
         self._deploy = RqQueue(DEPLOY_QUEUE, connection=redis, serializer=JSONSerializer)
+        self._errands = RqQueue(ERRAND_QUEUE, connection=redis, serializer=JSONSerializer)
 
     def intake(self, deliveries: Sequence[DeliveryId], slot: str = "") -> bool:
         """Ask for decisions about some deliveries. A slot makes the job differ from earlier ones."""
@@ -87,13 +91,18 @@ class Queue:
         except RedisError:
             return False
 
+    def errand(self, errand: ErrandId, slot: str = "") -> bool:
+        """Ask that an errand be done."""
+        return self._enqueue(self._errands, ERRAND, f"errand-{errand}{slot}", errand)
+
     def is_empty(self, name: str) -> bool:
         """Whether no job waits in a queue. Raises `RedisError`: nothing is known of a queue that is away."""
         return self.lengths()[name] == 0
 
     def lengths(self) -> dict[str, int]:
         """How many jobs wait, by queue."""
-        return {queue.name: queue.count for queue in (self._intake, self._announce, self._deploy)}
+        queues = (self._intake, self._announce, self._deploy, self._errands)
+        return {queue.name: queue.count for queue in queues}
 
     def _enqueue(self, queue: RqQueue, name: str, job_id: str, *args: Any) -> bool:
         timeout = _DEPLOY_TIMEOUT if queue is self._deploy else _QUICK_TIMEOUT

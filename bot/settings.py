@@ -116,6 +116,13 @@ class Settings(BaseSettings):
     github_writes_per_hour: int = Field(
         default=500, ge=1, description="Content writes to GitHub, per installation."
     )
+    intake: Literal["webhook", "poll"] = Field(
+        default="webhook",
+        description="How pushes are heard of: `webhook`, or `poll` where GitHub can't reach.",
+    )
+    poll_seconds: float = Field(
+        default=60.0, gt=0, description="With `INTAKE=poll`: how often each repository is asked."
+    )
     encryption_key: Secrets = Field(
         default_factory=list[SecretStr],
         description="Keys of secrets at rest (32 bytes, URL-safe base64), newest first. Default: in home.",

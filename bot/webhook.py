@@ -20,6 +20,7 @@ from bot.answers import Answer, refusal
 from bot.app_secrets import AppSecrets, Payload
 from bot.clock import utc_now
 from bot.domain.ids import AppId, DeliveryId
+from bot.github_app import MadeApp
 from bot.ledger import Ledger, NotStoredError
 from bot.log import logger
 from bot.store import deliveries
@@ -76,12 +77,14 @@ class Webhook:
         secrets: Sequence[bytes],
         app_secrets: AppSecrets,
         *,
+        made_app: MadeApp | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._ledger = ledger
         self._engine = engine
         self._secrets = tuple(secrets)
         self._app_secrets = app_secrets
+        self._made_app = made_app
         self._read_seconds = read_seconds
         self._reading = 0
 
@@ -161,7 +164,7 @@ class Webhook:
     async def _verify(self, headers: dict[bytes, bytes], body: bytes) -> tuple[bytes, AppId | None]:
         """The payload, and the app whose own secret made the signature when that was none of ours."""
         given = headers.get(signature.HEADER, b"")
-        if await _aside(body, signature.matching, body, given, self._secrets) is not None:
+        if await self._is_ours(body, given):
             payload = await _aside(body, _payload, headers, body)
             await _aside(payload, _claims, payload)
             return payload, None
@@ -174,6 +177,16 @@ class Webhook:
         if app is None:
             raise _unauthorized()
         return payload, app
+
+    async def _is_ours(self, body: bytes, given: bytes) -> bool:
+        """Whether a secret of the settings, or that of the App that was made by a click, signed the body."""
+        made = self._made_app.hook_secrets() if self._made_app else ()
+        if await _aside(body, signature.matching, body, given, (*self._secrets, *made)) is not None:
+            return True
+        if self._made_app is None or self._made_app.is_fresh:
+            return False
+        newer = await asyncio.to_thread(self._made_app.read_hook_secrets)
+        return newer != made and await _aside(body, signature.matching, body, given, newer) is not None
 
     async def _append(self, new: NewDelivery) -> Answer:
         try:

@@ -31,7 +31,7 @@ from bot.intake.recipe_file import Policy
 from bot.lifecycle import Lifecycle, Order
 from bot.log import logger
 from bot.store import apps, deliveries
-from bot.store.deliveries import RECEIVED, RECONCILE, Delivery, StoredDecision
+from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery, StoredDecision
 from bot.store.engine import reading, writing
 from jobs.git import Mirrors
 from jobs.heads import overtaking
@@ -231,6 +231,8 @@ class Intake:
 
 
 def _is_pinned(app: App, event: PushEvent) -> bool:
+    if event.repository.id == NO_REPOSITORY_ID:
+        return True
     known_installation = event.installation_id in (None, app.installation_id)
     return app.repository_id == event.repository.id and known_installation
 

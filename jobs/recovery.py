@@ -21,12 +21,11 @@ from bot.github.errors import GitHubError, RejectedError
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import Queue
-from bot.store import deliveries, deployments, environments, singletons
-from bot.store.deliveries import RECONCILE, NewDelivery
+from bot.store import deliveries, deployments, environments, gaps
+from bot.store.deliveries import NO_REPOSITORY_ID, RECONCILE, NewDelivery
 from bot.store.engine import Tx, reading, writing
+from bot.store.gaps import Open, Recovered, last_check
 
-FACTS = "deliveries-recovery"
-"""Where the last check is remembered: `checked_at`, `gaps`, `note`."""
 KEPT = timedelta(days=3)
 """How long GitHub keeps a delivery for redelivery."""
 OVERLAP = timedelta(hours=1)
@@ -34,33 +33,12 @@ OVERLAP = timedelta(hours=1)
 MAX_TIMES = 5
 """How often one delivery is asked for."""
 
-NO_REPOSITORY = 2**63 - 1
-"""Stands where a payload must have a repository's id and none is known; no repository of GitHub's has it."""
 NO_COMMIT = "0" * 40
 
 _FIRST_PAUSE = timedelta(minutes=5)
 
 Head = Callable[[App, str], Commit | None]
 """The head of a branch, None when there is no such branch; raises what it likes when it can't tell."""
-
-
-class _Open(msgspec.Struct):
-    """A delivery without any attempt that succeeded: the attempt to repeat, and how often it was."""
-
-    attempt: int
-    delivered_at: datetime
-    times: int = 0
-    again_at: datetime | None = None
-
-
-class Recovered(msgspec.Struct):
-    """What is known of GitHub's deliveries. `gaps`: failed ones that the ledger does not have."""
-
-    checked_at: datetime | None = None
-    gaps: int = 0
-    note: str = ""
-    resume: str | None = None
-    open: dict[str, _Open] = {}
 
 
 @dataclass(frozen=True)
@@ -76,11 +54,6 @@ class Recovery:
     clock: Clock = utc_now
     pages: int = 20
     redeliveries: int = 50
-
-
-def last_check(tx: Tx) -> Recovered:
-    """What the last run found."""
-    return msgspec.convert(singletons.facts(tx, FACTS), Recovered, strict=False)
 
 
 def recover_deliveries(tools: Recovery) -> Recovered:
@@ -102,7 +75,7 @@ def recover_deliveries(tools: Recovery) -> Recovered:
         logger.warning("deliveries were not checked to the end", why=known.note)
     known.gaps = len(known.open)
     with writing(tools.lifecycle.engine) as tx:
-        singletons.keep_facts(tx, FACTS, _plain(known))
+        gaps.keep(tx, known)
     return known
 
 
@@ -118,7 +91,7 @@ def _look(tools: Recovery, known: Recovered) -> None:
     succeeded = {one.guid for one in listed if one.status == "OK"}
     for one in listed:
         if one.guid not in succeeded and one.guid not in known.open:
-            known.open[one.guid] = _Open(one.id, one.delivered_at)
+            known.open[one.guid] = Open(one.id, one.delivered_at, event=one.event)
     with reading(tools.lifecycle.engine) as tx:
         closed = succeeded | deliveries.known_guids(tx, list(known.open))
     known.open = {
@@ -258,7 +231,7 @@ def push_payload(app: App, branch: str, commit: Commit, before: str) -> dict[str
         "pusher": {"name": "slipway"},
         "sender": {"login": commit.author or "slipway", "type": "User"},
         "repository": {
-            "id": app.repository_id or NO_REPOSITORY,
+            "id": app.repository_id or NO_REPOSITORY_ID,
             "name": name,
             "full_name": app.repository,
             "clone_url": app.clone_url,
@@ -266,7 +239,3 @@ def push_payload(app: App, branch: str, commit: Commit, before: str) -> dict[str
             "owner": {"login": owner, "name": owner},
         },
     }
-
-
-def _plain(known: Recovered) -> dict[str, Any]:
-    return msgspec.to_builtins(known)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakSet
 
+from msgspec.structs import astuple
 from redis import Redis
 
 from bot.domain.app import App
@@ -11,6 +12,7 @@ from bot.domain.ids import AppId, DeploymentId
 from bot.errors import PlatformError
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
+from bot.github_app import MadeApp
 from bot.keys import known_secrets
 from bot.log import logger
 from bot.logs import DeploymentLog
@@ -48,16 +50,18 @@ class LogOpener:
     among them: no build can reach them, and each costs a millisecond and 100 KB a log.
     """
 
-    def __init__(self, settings: Settings, engine: Engine, redis: Redis) -> None:
+    def __init__(self, settings: Settings, engine: Engine, redis: Redis, made_app: MadeApp) -> None:
         self._settings = settings
         self._engine = engine
         self._redis = redis
+        self._made_app = made_app
         self._tokens: set[str] = set()
         self._open: WeakSet[DeploymentLog] = WeakSet()
 
     def open(self, app: App, deployment: DeploymentId) -> DeploymentLog:
         """The log of a deployment, to be written on."""
         secrets = [*known_secrets(self._settings), *passwords_of(app), *self._own_of(app.id), *self._tokens]
+        secrets += self._of_the_app_on_github()
         home, limit = self._settings.home, self._settings.log_bytes
         log = DeploymentLog(home, deployment, self._redis, secrets, max_bytes=limit)
         self._open.add(log)
@@ -69,6 +73,10 @@ class LogOpener:
             self._tokens.add(token)
             for log in list(self._open):
                 log.hide(token)
+
+    def _of_the_app_on_github(self) -> list[bytes]:
+        made = self._made_app.secrets()
+        return [value.encode() for value in astuple(made) if value] if made else []
 
     def _own_of(self, app: AppId) -> list[bytes]:
         with reading(self._engine) as tx:

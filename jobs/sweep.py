@@ -17,9 +17,9 @@ from redis.exceptions import RedisError
 from bot import holder as holders
 from bot import program
 from bot.log import logger, set_up_logging
-from bot.queue import DEPLOY_QUEUE, INTAKE_QUEUE
+from bot.queue import DEPLOY_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE
 from bot.settings import Settings
-from bot.store import deliveries, environments, singletons
+from bot.store import deliveries, environments, errands, singletons
 from bot.store.engine import StoreError, reading, writing
 from jobs.workshop import Workshop, furnish
 
@@ -28,6 +28,7 @@ _SLOW_LEAD = timedelta(minutes=15)
 _END_SECONDS = 2.0
 # A delivery this old that nobody decided about: its job was lost.
 _FORGOTTEN = timedelta(seconds=5)
+_KEPT_ERRANDS = timedelta(days=1)
 _BATCH = 200
 
 
@@ -69,14 +70,20 @@ class Sweep:
             Chore("deliveries", every, self._decide),
             Chore("permits", every, self._permit),
             Chore("announcements", every, workshop.tell_owed),
+            Chore("errands", every, self._remind),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
         ]
         slow = [
             Chore("recovery", 300, workshop.recover),
             Chore("retention", 3600, workshop.retention.prune),
+            Chore("old errands", 3600, self._drop_errands),
         ]
-        self._rounds = (Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow))
+        rounds = [Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow)]
+        if settings.intake == "poll":
+            # Beside what may take long: a push should not wait for a repository that does not answer.
+            rounds.append(Round("poll", _SLOW_LEAD, [Chore("poll", 0.0, workshop.poll)]))
+        self._rounds = tuple(rounds)
 
     def run(self) -> None:
         """Sweep until told to end; then after the chore that runs, or a moment later."""
@@ -146,6 +153,18 @@ class Sweep:
             return
         for environment in found:
             self._workshop.queue.permit(environment.id, environment.lease_token, slot=self._slot())
+
+    def _remind(self) -> None:
+        now = self._workshop.clock()
+        with reading(self._workshop.engine) as tx:
+            forgotten = errands.forgotten(tx, now, now - _FORGOTTEN)
+        if forgotten and self._workshop.queue.is_empty(ERRAND_QUEUE):
+            for errand in forgotten:
+                self._workshop.queue.errand(errand, slot=self._slot())
+
+    def _drop_errands(self) -> None:
+        with writing(self._workshop.engine) as tx:
+            errands.drop_old(tx, self._workshop.clock() - _KEPT_ERRANDS)
 
     def _slot(self) -> str:
         # A job id of its own each time: that of a job that was lost stays taken for a while.

@@ -1,8 +1,8 @@
 """Composition root of the worker: its collaborators, its job functions, and its processes.
 
-One launcher forks a process per executor: one decides about deliveries, one tells GitHub, the others
-deploy. Each serves one RQ queue, since RQ loses jobs in a crash when a worker serves several (it then
-takes them by BLPOP), and what ends is started again.
+One launcher forks a process per executor: one decides about deliveries, one tells GitHub, one does
+errands, the others deploy. Each serves one RQ queue, since RQ loses jobs in a crash when a worker serves
+several (it then takes them by BLPOP), and what ends is started again.
 """
 
 import logging
@@ -27,7 +27,16 @@ from rq.serializers import JSONSerializer
 from bot import program
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
-from bot.queue import ANNOUNCE, ANNOUNCE_QUEUE, DEPLOY_QUEUE, INTAKE, INTAKE_QUEUE, PERMIT
+from bot.queue import (
+    ANNOUNCE,
+    ANNOUNCE_QUEUE,
+    DEPLOY_QUEUE,
+    ERRAND,
+    ERRAND_QUEUE,
+    INTAKE,
+    INTAKE_QUEUE,
+    PERMIT,
+)
 from bot.settings import Settings
 from jobs.workshop import Workshop, furnish
 
@@ -42,7 +51,12 @@ Jobs = Mapping[str, Callable[..., None]]
 
 def jobs_of(workshop: Workshop) -> Jobs:
     """Every job that may run, by name. A message with any other name is refused."""
-    return {INTAKE: workshop.intake, ANNOUNCE: workshop.announce, PERMIT: workshop.deploy}
+    return {
+        INTAKE: workshop.intake,
+        ANNOUNCE: workshop.announce,
+        PERMIT: workshop.deploy,
+        ERRAND: workshop.errand,
+    }
 
 
 def job_class_for(jobs: Jobs) -> type[Job]:
@@ -96,6 +110,7 @@ class Launcher:
         self._executors = [
             Executor(INTAKE_QUEUE, forks=False),
             Executor(ANNOUNCE_QUEUE, forks=False),
+            Executor(ERRAND_QUEUE, forks=False),
             *deploying,
         ]
         self._stopping = False

@@ -10,19 +10,23 @@ from bot.domain.ids import DeliveryId, DeploymentId
 from bot.errors import UserError
 from bot.github import client
 from bot.github.pacing import Pacing, windows
+from bot.github_app import MadeApp
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
+from bot.vault import open_vault
 from jobs import announce, recovery
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
+from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
+from jobs.poll import Polling
 from jobs.retention import rules
 from jobs.retention.rules import Retention
 from jobs.sandbox import choose
@@ -46,6 +50,8 @@ class Workshop:
     announcing: announce.Announcing
     recovery: recovery.Recovery
     mirrors: Mirrors
+    errands: Errands
+    polling: Polling
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -54,6 +60,14 @@ class Workshop:
     def announce(self, deployment: int) -> None:
         """Job: make GitHub show a deployment's present state."""
         announce.announce(self.announcing, DeploymentId(deployment))
+
+    def errand(self, number: int) -> None:
+        """Job: do what a person asked for."""
+        self.errands.run(number)
+
+    def poll(self) -> None:
+        """Chore: ask repositories what is new, where GitHub can't tell."""
+        self.polling.run()
 
     def tell_owed(self) -> None:
         """Chore: enqueue what GitHub must yet be told."""
@@ -82,7 +96,8 @@ def _untold(_token: str) -> None:
 
 def open_mirrors(settings: Settings) -> Mirrors:
     """The mirrors alone, for a program that only reads repositories."""
-    hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)))
+    made_app = MadeApp(settings, open_engine(settings.database), open_vault(settings))
+    hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)), made_app=made_app.key)
     return Mirrors(settings, GitSignIn(hub, _untold))
 
 
@@ -93,9 +108,11 @@ def furnish(settings: Settings) -> Workshop:
     queue = Queue(redis)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
-    hub = client.connect(settings, Pacing(redis, windows(settings)))
+    vault = open_vault(settings)
+    made_app = MadeApp(settings, engine, vault)
+    hub = client.connect(settings, Pacing(redis, windows(settings)), made_app=made_app.key)
     # A log never waits for Redis: its lines are in the spool already.
-    opener = LogOpener(settings, engine, connect(settings.redis, retries=0))
+    opener = LogOpener(settings, engine, connect(settings.redis, retries=0), made_app)
     mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
@@ -117,4 +134,6 @@ def furnish(settings: Settings) -> Workshop:
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,
+        errands=Errands(settings, engine, queue, hub, mirrors, vault),
+        polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
     )

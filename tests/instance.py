@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.console.desk import Desk
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Failure, Phase, State, Trigger
 from bot.domain.ids import Digest, Sha
@@ -15,6 +16,7 @@ from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
 from bot.store.migrate import migrate
 from bot.store.releases import NewRelease
+from bot.vault import open_vault
 
 
 class Instance:
@@ -79,6 +81,10 @@ class Instance:
 
     def fail(self, claim: Claim, failure: Failure) -> None:
         assert self.leases.finish(claim, State.FAILED, "the build failed", failure=failure)
+
+    def desk(self) -> Desk:
+        queue = Queue(connect(self.settings.redis))
+        return Desk(self.settings, self.engine, queue, open_vault(self.settings), self.now)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from bot import embedded
+from bot import embedded, github_app
 from bot.cli.disk import show_disk
 from bot.clock import utc_now
 from bot.settings import Settings
@@ -141,8 +141,19 @@ def _github(settings: Settings) -> Finding:
         return Finding("github", "ok", f"GitHub App {settings.github_app_id}")
     if settings.github_token is not None:
         return Finding("github", "ok", "a token")
-    advice = "Set SLIPWAY_GITHUB_TOKEN or a GitHub App, so that commits get their statuses."
+    made = _made_app(settings)
+    if made is not None:
+        return Finding("github", "ok", f"GitHub App {made.slug}, made here; {made.page}")
+    advice = "Make a GitHub App with 'slipway github setup', so that commits get their statuses."
     return Finding("github", "warning", "No GitHub App and no token: nothing is told to GitHub.", advice)
+
+
+def _made_app(settings: Settings) -> github_app.Shown | None:
+    try:
+        with reading(open_engine(settings.database)) as tx:
+            return github_app.shown(tx, settings)
+    except StoreError:
+        return None
 
 
 def _backlog(settings: Settings) -> Finding:

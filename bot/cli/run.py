@@ -88,6 +88,7 @@ def _tell(settings: Settings, *, json_line: bool) -> None:
         "State": f"{settings.home}",
         "Webhook": f"{webhook}   (GitHub: Settings > Webhooks; content type application/json; event: push)",
         "Secret": webhook_secrets(settings)[0].decode(),
+        "GitHub": f"{settings.url}/setup makes a GitHub App and apps of its repositories",
         "Next": "slipway app create --repository OWNER/NAME",
     }
     for name, value in rows.items():

@@ -85,6 +85,27 @@ class Access:
         """Take the cookie away."""
         response.delete_cookie(self.cookie, secure=self._secure, httponly=True, samesite="lax")
 
+    def state(self, purpose: str, connection: HTTPConnection | None, life: timedelta) -> str:
+        """A text that allows a purpose for a while, to whoever has this connection's cookie.
+
+        Without a connection it is made for the command line, and good for whoever is signed in.
+        """
+        end = str(int((self._clock() + life).timestamp()))
+        whose = connection.cookies.get(self.cookie, "") if connection is not None else ""
+        return f"{end}.{self._sign(purpose, whose, end)}"
+
+    def is_state(self, purpose: str, connection: HTTPConnection, text: str) -> bool:
+        """Whether the text was made here for that purpose, for this visitor, and still counts."""
+        end, _, signature = text.partition(".")
+        for whose in (connection.cookies.get(self.cookie, ""), ""):
+            if hmac.compare_digest(signature.encode(), self._sign(purpose, whose, end).encode()):
+                return int(end) > self._clock().timestamp()
+        return False
+
+    def _sign(self, purpose: str, whose: str, end: str) -> str:
+        text = f"{purpose} until {end} by {whose}"
+        return hmac.digest(self._key, text.encode(), hashlib.sha256).hex()
+
     def _is_token(self, token: str) -> bool:
         end, _, signature = token.partition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(end).encode()):

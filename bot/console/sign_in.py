@@ -1,14 +1,11 @@
 """The sign-in page: a form for the console key, filled by a link's fragment."""
 
-from urllib.parse import parse_qs
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from bot.console.access import Access, Attempts, is_same_origin, local_path
+from bot.console.forms import read_form
 from bot.console.pages import Pages
-
-_MAX_FORM = 4096
 
 
 class SignIn:
@@ -28,7 +25,7 @@ class SignIn:
         """`POST /sign-in`: 303 with the cookie; 403 for a wrong key; 429 after several."""
         if not is_same_origin(request):
             return self._pages.problem(403)
-        form = await _read_form(request)
+        form = await read_form(request)
         following = local_path(form.get("next"))
         address = request.client.host if request.client else ""
         if pause := self._attempts.pause(address):
@@ -59,13 +56,3 @@ class SignIn:
         )
         refused.headers["Retry-After"] = str(seconds)
         return refused
-
-
-async def _read_form(request: Request) -> dict[str, str]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            return {}
-    fields = parse_qs(body.decode("utf-8", "replace"))
-    return {name: values[0] for name, values in fields.items()}

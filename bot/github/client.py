@@ -18,6 +18,7 @@ from bot.github.pacing import Pacing
 from bot.github.session import Answer, Call, Grant, Session
 from bot.github.states import DeploymentState, StatusState
 from bot.github.wire import Patience
+from bot.github_app import AppKey
 from bot.settings import Settings
 
 T = TypeVar("T")
@@ -126,12 +127,12 @@ class GitHub:
         path = f"app/hook/deliveries/{delivery}/attempts"
         self.session.as_app(Call("POST", path, repeatable=True))
 
-    def send(self, app: App, call: Call) -> Answer:
+    def send(self, app: App, call: Call, permissions: tuple[tuple[str, str], ...] = _FEEDBACK) -> Answer:
         """Send a request about an app's repository, as whoever may. Raises `GitHubError`."""
         if not self.session.has_app:
             return self.session.with_token(call)
         return self._on_installation(
-            app, lambda number: self.session.as_installation(_grant(app, number, _FEEDBACK), call)
+            app, lambda number: self.session.as_installation(_grant(app, number, permissions), call)
         )
 
     def key(self, app: App) -> str:
@@ -229,11 +230,16 @@ def connect(
     settings: Settings,
     pacing: Pacing | None = None,
     *,
+    made_app: Callable[[], AppKey | None] = lambda: None,
     patience: Patience | None = None,
     clock: Clock = utc_now,
 ) -> GitHub:
-    """Get ready to speak with the GitHub of the settings; nothing is sent yet."""
-    return GitHub(Session(settings, pacing, patience=patience, clock=clock), settings)
+    """Get ready to speak with the GitHub of the settings; nothing is sent yet.
+
+    `made_app` tells, each time it is asked, the App that was made for this instance by a click.
+    """
+    session = Session(settings, pacing, made_app=made_app, patience=patience, clock=clock)
+    return GitHub(session, settings)
 
 
 def _grant(app: App, installation: int, permissions: tuple[tuple[str, str], ...]) -> Grant:

@@ -7,10 +7,9 @@ token per thread (`docs/design.md`). Tokens live in the memory of this process a
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import msgspec
@@ -19,6 +18,7 @@ from githubkit.cache import MemCacheStrategy
 from githubkit.exception import GitHubException, RequestFailed
 
 from bot.clock import Clock, utc_now
+from bot.github.call import Answer, Call, Grant
 from bot.github.errors import (
     ForbiddenError,
     GitHubError,
@@ -31,6 +31,7 @@ from bot.github.errors import (
 )
 from bot.github.pacing import Pacing, windows
 from bot.github.wire import Patience, Wire
+from bot.github_app import AppKey
 from bot.log import logger
 from bot.settings import Settings
 
@@ -39,54 +40,7 @@ _MARGIN = timedelta(minutes=10)
 _SECONDARY = 60.0
 """Seconds to wait after a limit that names none (rate-limits-for-the-rest-api: 'at least one minute')."""
 
-T = TypeVar("T")
 Strategy = AppAuthStrategy | TokenAuthStrategy | UnauthAuthStrategy
-
-
-@dataclass(frozen=True)
-class Grant:
-    """What an installation token may do: the fewest permissions, in one repository."""
-
-    installation: int
-    repository: str
-    repository_id: int | None
-    permissions: tuple[tuple[str, str], ...]
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The request for such a token. A repository's id survives renames, its name does not."""
-        if self.repository_id is not None:
-            scope: dict[str, Any] = {"repository_ids": [self.repository_id]}
-        else:
-            scope = {"repositories": [self.repository.partition("/")[2]]}
-        return {**scope, "permissions": dict(self.permissions)}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A successful answer."""
-
-    status: int
-    content: bytes
-    link: str
-
-    def read(self, shape: type[T]) -> T:
-        """The answer's JSON as one of our structs. Raises `UnreachableError` when it is something else."""
-        try:
-            return msgspec.json.decode(self.content, type=shape)
-        except msgspec.DecodeError as error:
-            raise UnreachableError(f"GitHub's answer could not be read: {error}") from None
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request. `path` is below the API's base; only a GET or a call that says so may be repeated."""
-
-    method: str
-    path: str
-    body: Mapping[str, Any] | None = None
-    params: Mapping[str, str] | None = None
-    repeatable: bool = False
 
 
 class _Token(msgspec.Struct):
@@ -107,6 +61,7 @@ class Session:
         settings: Settings,
         pacing: Pacing | None = None,
         *,
+        made_app: Callable[[], AppKey | None] = lambda: None,
         patience: Patience | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -116,25 +71,29 @@ class Session:
         self._wire = Wire(self._base_url, self._patience)
         self._clock = clock
         self._cache = MemCacheStrategy()
-        self._app = _app_strategy(settings)
+        self._set_app = _app_of(settings)
+        self._made_app = made_app
         self.static_token = settings.github_token.get_secret_value() if settings.github_token else None
         self._tokens: dict[Grant, _Token] = {}
         self._minting = threading.Lock()
 
     @property
     def has_app(self) -> bool:
-        """Whether a GitHub App is set up."""
-        return self._app is not None
+        """Whether a GitHub App is set up. One may be made, or forgotten, while this process runs."""
+        return self._key() is not None
 
     def as_app(self, call: Call) -> Answer:
         """Send as the App. Raises `GitHubError`."""
-        assert self._app is not None
+        key = self._key()
+        if key is None:
+            raise SignInError("There is no GitHub App to sign in as.")
+        strategy = AppAuthStrategy(key.id, key.private_key)
         try:
-            return self._deliver(self._app, call, "app")
+            return self._deliver(strategy, call, "app")
         except SignInError:
             # The JWT may be older than a change of key or of the clock.
             self._cache.cleanup()
-            return self._deliver(self._app, call, "app")
+            return self._deliver(strategy, call, "app")
 
     def as_installation(self, grant: Grant, call: Call) -> Answer:
         """Send with an installation's token; one that GitHub no longer takes is minted anew, once."""
@@ -145,6 +104,10 @@ class Session:
         except SignInError:
             self.forget(grant, token)
             return self._deliver(TokenAuthStrategy(self.token(grant)), call, key)
+
+    def as_nobody(self, call: Call) -> Answer:
+        """Send without signing in."""
+        return self._deliver(UnauthAuthStrategy(), call, "nobody")
 
     def with_token(self, call: Call) -> Answer:
         """Send with the token of the settings, or without any."""
@@ -171,6 +134,9 @@ class Session:
     def close(self) -> None:
         """Close all connections."""
         self._wire.shut()
+
+    def _key(self) -> AppKey | None:
+        return self._set_app or self._made_app()
 
     def _deliver(self, strategy: Strategy, call: Call, key: str) -> Answer:
         held = self.pacing.held(key)
@@ -200,8 +166,11 @@ class Session:
             user_agent="slipway",
         )
         body = dict(call.body) if call.body is not None else None
+        headers = {"If-None-Match": call.etag} if call.etag else None
         try:
-            response = github.request(call.method, call.path, json=body, params=call.params).raw_response
+            response = github.request(
+                call.method, call.path, json=body, params=call.params, headers=headers
+            ).raw_response
         except RequestFailed as error:
             raise self._failure(error.response.raw_response) from None
         except GitHubException as error:
@@ -209,7 +178,8 @@ class Session:
         if response.request.method != call.method:
             # A 301 turns a POST into a GET: the answer would look like success though nothing was written.
             raise RejectedError(f"GitHub moved {call.path} elsewhere; check the repository's name.")
-        return Answer(response.status_code, response.content, response.headers.get("link", ""))
+        told = response.headers
+        return Answer(response.status_code, response.content, told.get("link", ""), told.get("etag", ""))
 
     def _failure(self, response: httpx.Response) -> GitHubError:
         text = _problem(response)
@@ -242,13 +212,13 @@ class _QuickFaultError(UnreachableError):
     """A fault that came at once, so that asking again at once is worth a try."""
 
 
-def _app_strategy(settings: Settings) -> AppAuthStrategy | None:
+def _app_of(settings: Settings) -> AppKey | None:
     if settings.github_app_id is None:
         return None
     if settings.github_private_key is not None:
-        return AppAuthStrategy(settings.github_app_id, settings.github_private_key.get_secret_value())
+        return AppKey(settings.github_app_id, settings.github_private_key.get_secret_value())
     if settings.github_private_key_file is not None:
-        return AppAuthStrategy(settings.github_app_id, settings.github_private_key_file.read_text())
+        return AppKey(settings.github_app_id, settings.github_private_key_file.read_text())
     return None
 
 

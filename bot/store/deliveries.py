@@ -18,8 +18,10 @@ from bot.store.schema import decisions, deliveries, moment_to_number
 T = TypeVar("T")
 
 RECEIVED, DECIDED, FAILED = "received", "decided", "failed"
-RECONCILE = "reconcile"
-"""Source of deliveries that no webhook brought: we found the branch's head ourselves."""
+GITHUB, POLL, RECONCILE = "github", "poll", "reconcile"
+"""Sources of deliveries: GitHub's webhook, our own asking, and the sweep that found a branch's head."""
+NO_REPOSITORY_ID = 2**63 - 1
+"""Stands for the id of a repository of which only an address is known; no repository on GitHub has it."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,14 @@ def put_off(tx: Tx, delivery: DeliveryId, note: str, retry_at: datetime | None) 
     tx.execute(deliveries.update().where(deliveries.c.id == delivery).values(changes))
 
 
+def take_up(tx: Tx, delivery: DeliveryId) -> bool:
+    """Let a delivery that was given up, or whose next attempt is far, be decided about at once."""
+    waits = sa.or_(deliveries.c.state == FAILED, deliveries.c.retry_at.is_not(None))
+    where = (deliveries.c.id == delivery, deliveries.c.state != DECIDED, waits)
+    changes = {"state": RECEIVED, "attempts": 0, "retry_at": None}
+    return tx.execute(deliveries.update().where(*where).values(changes)).rowcount == 1
+
+
 def add_decision(tx: Tx, decision: StoredDecision) -> None:
     """Store one decision."""
     tx.execute(decisions.insert().values({f.name: getattr(decision, f.name) for f in fields(decision)}))
@@ -200,9 +210,13 @@ def _values(new: NewDelivery, *, raw: bool = False) -> list[Any]:
 
 def _delivery(row: RowMapping) -> Delivery:
     values: dict[str, Any] = {str(name): value for name, value in row.items()}
-    if values["body"].startswith(_ZSTD):
-        values["body"] = zstandard.decompress(values["body"])
+    values["body"] = body_of(values["body"])
     return Delivery(**values)
+
+
+def body_of(stored: bytes) -> bytes:
+    """A body as it was received."""
+    return zstandard.decompress(stored) if stored.startswith(_ZSTD) else stored
 
 
 def _portions(things: Iterable[T], size: int) -> Generator[tuple[T, ...]]:

@@ -279,3 +279,19 @@ singletons = sa.Table(
     _moment("until"),
     sa.Column("facts", sa.JSON, nullable=False),
 )
+
+errands = sa.Table(
+    "errands",
+    metadata,
+    _key(),
+    _text("kind"),
+    sa.Column("subject", sa.JSON, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=True),
+    _text("state", default="asked"),
+    sa.Column("result", sa.JSON, nullable=False),
+    _text("note", default=""),
+    _moment("until"),
+    _moment("created_at", nullable=False),
+    _moment("finished_at"),
+    sa.Index("ix_errands_kind_id", "kind", "id"),
+)

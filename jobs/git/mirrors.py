@@ -43,14 +43,14 @@ class Mirrors:
     """
 
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
-        self._home = settings.home / "mirrors"
+        self.home = settings.home / "mirrors"
         self._github_url = settings.github_url
         self._credentials = credentials
-        self.git = Git(self._home)
+        self.git = Git(self.home)
 
     def path(self, app: App) -> Path:
         """The mirror's folder; it may not exist yet."""
-        return self._home / mirror_name(app.clone_url)
+        return self.home / mirror_name(app.clone_url)
 
     def fetch(self, app: App, *, seconds: float = FETCH_SECONDS, stopped: Stopped = never) -> None:
         """Bring every branch up to date. Raises `UserError` REPOSITORY_UNREACHABLE."""
@@ -82,6 +82,27 @@ class Mirrors:
             if name == ref and is_sha(sha):
                 return Sha(sha)
         raise UserError(ErrorCode.BRANCH_GONE, branch=branch, url=shown(app))
+
+    def heads(self, app: App) -> dict[str, Sha]:
+        """Every branch and the commit that it points at now, asked from the remote.
+
+        Raises `UserError` REPOSITORY_UNREACHABLE.
+        """
+        answer = self._talk(app, ("ls-remote", "--quiet", "--heads", "origin"), QUICK_SECONDS, never)
+        found: dict[str, Sha] = {}
+        for line in answer.out.decode(errors="replace").splitlines():
+            sha, _, name = line.partition("\t")
+            if is_sha(sha):
+                found[name.removeprefix("refs/heads/")] = Sha(sha)
+        return found
+
+    def fetch_alone(self, app: App, folder: Path, sha: Sha, seconds: float) -> None:
+        """Fetch one commit without its history into a bare repository other than the mirror.
+
+        Raises `UserError` REPOSITORY_UNREACHABLE.
+        """
+        argv = [f"--git-dir={folder}", "fetch", "--quiet", "--no-tags", "--depth=1", "origin", sha]
+        self._talk(app, argv, seconds, never)
 
     def head(self, app: App, branch: str) -> Sha | None:
         """The commit that a branch pointed at when the mirror was last fetched."""

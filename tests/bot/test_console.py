@@ -45,7 +45,9 @@ def url(instance: Instance) -> Generator[str]:
     logs = LogReader(settings.home, connect(settings.redis))
     pages = Pages(settings)
     app = Starlette(
-        routes=routes.routes(pages=pages, engine=instance.engine, logs=logs, access=access),
+        routes=routes.routes(
+            pages=pages, engine=instance.engine, logs=logs, access=access, desk=instance.desk()
+        ),
         exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
     )
     make_deployments(instance)

@@ -81,8 +81,10 @@ class FakeGitHub:
         self.hook: Hook | None = None
         self.unexpected: list[str] = []
         self.requests: list[str] = []
+        self.unchanged = 0
         self._troubles: deque[Trouble] = deque()
         self._routes = Routes(self.world, self.url, self._redeliver)
+        self.apps = self._routes.apps
 
     @contextmanager
     def running(self) -> Generator["FakeGitHub"]:
@@ -213,7 +215,13 @@ class FakeGitHub:
 
     async def _answer(self, request: Request, asked: Asked) -> Response:
         reply = await anyio.to_thread.run_sync(lambda: self._checked(request.headers, asked))
-        return JSONResponse(reply.body, reply.status, reply.headers)
+        answer = JSONResponse(reply.body, reply.status, reply.headers)
+        if asked.method == "GET" and reply.status == 200:
+            answer.headers["ETag"] = f'W/"{hashlib.sha256(bytes(answer.body)).hexdigest()}"'
+            if request.headers.get("if-none-match") == answer.headers["ETag"]:
+                self.unchanged += 1
+                return Response(status_code=304, headers={"ETag": answer.headers["ETag"]})
+        return answer
 
     def _checked(self, headers: Mapping[str, str], asked: Asked) -> Reply:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.fakes.github_apps import Apps
 from tests.fakes.github_state import Attempt, Refusal, Repository, World, choice, text, url
 
 STATUS_STATES = {"error", "failure", "pending", "success"}
@@ -46,6 +47,9 @@ class Routes:
     base: str
     redeliver: Callable[[Attempt], None]
 
+    def __post_init__(self) -> None:
+        self.apps = Apps(self.world, Reply)
+
     def answer(self, asked: Asked) -> Reply:
         for method, pattern, handler in self._table():
             if (match := re.fullmatch(pattern, asked.path)) and method == asked.method:
@@ -55,6 +59,7 @@ class Routes:
     def _table(self) -> list[tuple[str, str, Callable[..., Reply]]]:
         repository = r"/repos/([^/]+/[^/]+)"
         return [
+            *self.apps.table(),
             ("GET", rf"{repository}/installation", self.installation),
             ("POST", r"/app/installations/(\d+)/access_tokens", self.mint),
             ("GET", r"/app/hook/deliveries", self.deliveries),

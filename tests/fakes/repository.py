@@ -64,6 +64,9 @@ class Repository:
         found = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
         return Sha(found) if found else None
 
+    def message(self, sha: str) -> str:
+        return self._git("log", "-1", "--format=%B", sha)
+
     def force(self, branch: str, sha: str) -> None:
         self._git("update-ref", f"refs/heads/{branch}", sha)
 

@@ -21,10 +21,11 @@ from bot.store import apps, deliveries, deployments
 from bot.store.apps import NewApp
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import open_engine, reading, writing
+from bot.store.gaps import last_check
 from bot.store.migrate import migrate
 from jobs.git import Mirrors
 from jobs.intake import Intake
-from jobs.recovery import MAX_TIMES, Head, Recovery, last_check, reconcile_heads, recover_deliveries
+from jobs.recovery import MAX_TIMES, Head, Recovery, reconcile_heads, recover_deliveries
 from tests.fakes.github import HOOK_ID, FakeGitHub, Hook, deliver_push
 from tests.fakes.payloads import push
 from tests.fakes.repository import Repository

@@ -6,6 +6,7 @@ import pytest
 from bot.domain.app import App
 from bot.domain.ids import DeploymentId
 from bot.github.client import connect as connect_github
+from bot.github_app import MadeApp
 from bot.logs import DeploymentLog, LogReader
 from bot.queue import connect
 from bot.settings import Settings
@@ -29,7 +30,8 @@ class House:
         self.engine: Engine = open_engine(self.settings.database)
         migrate(self.engine)
         self.redis = connect(f"unix://{folder / 'nothing.sock'}", retries=0)
-        self.opener = LogOpener(self.settings, self.engine, self.redis)
+        made_app = MadeApp(self.settings, self.engine, open_vault(self.settings))
+        self.opener = LogOpener(self.settings, self.engine, self.redis, made_app)
         self.hub = connect_github(self.settings)
         self.sign_in = GitSignIn(self.hub, self.opener.hide)
         sealed = open_vault(self.settings).seal(OWN)

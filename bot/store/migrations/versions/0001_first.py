@@ -33,6 +33,23 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_guid", "deliveries", ["guid"], unique=False)
     op.create_index("ix_deliveries_state_id", "deliveries", ["state", "id"], unique=False)
     op.create_table(
+        "errands",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.JSON(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("state", sa.Text(), server_default="asked", nullable=False),
+        sa.Column("result", sa.JSON(), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("until", Moment(), nullable=True),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("finished_at", Moment(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_errands")),
+    )
+    op.create_index("ix_errands_kind_id", "errands", ["kind", "id"], unique=False)
+    op.create_table(
         "singletons",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), server_default="", nullable=False),
@@ -303,6 +320,8 @@ def downgrade() -> None:
     op.drop_table("projects")
     op.drop_table("tenants")
     op.drop_table("singletons")
+    op.drop_index("ix_errands_kind_id", table_name="errands")
+    op.drop_table("errands")
     op.drop_index("ix_deliveries_state_id", table_name="deliveries")
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")

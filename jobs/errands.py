@@ -1,0 +1,204 @@
+"""Does what a person asked for: takes over the GitHub App, lists repositories, makes an app of one."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_never
+
+import msgspec
+
+from bot import github_app, manifest, render
+from bot.clock import Clock, utc_now
+from bot.domain.app import App
+from bot.domain.deployment import Commit
+from bot.domain.errand import Errand, ErrandKind, ErrandState
+from bot.domain.ids import AppId, DeliveryId, ErrandId, ProjectId, TenantId
+from bot.domain.listing import Listed, find, from_json, to_json
+from bot.errors import ErrorCode, SlipwayError, UserError
+from bot.github import source
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError, RejectedError
+from bot.github_app import Secrets, Shown
+from bot.log import logger
+from bot.queue import Queue
+from bot.registration import register
+from bot.settings import Settings
+from bot.store import apps, deliveries, errands, gaps
+from bot.store.apps import NewApp
+from bot.store.deliveries import NewDelivery
+from bot.store.engine import Engine, Tx, reading, writing
+from bot.vault import Vault
+from jobs.detection import RULES
+from jobs.git import Mirrors
+from jobs.git.command import GitFailedError
+from jobs.git.glance import Glance, glance
+from jobs.recovery import NO_COMMIT, push_payload
+from jobs.suggest import Suggestion, chosen, suggest
+
+AT_MOST = timedelta(minutes=4)
+"""How long one errand may take before another process may try it."""
+SETUP = "setup"
+"""Source of the push that an app's first deployment comes from."""
+_UNEXPECTED = "Slipway ran into an error of its own; the worker's log has it."
+
+
+class RefusedError(Exception):
+    """The errand can't be done; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Errands:
+    """Everything that errands need."""
+
+    settings: Settings
+    engine: Engine
+    queue: Queue
+    github: GitHub
+    mirrors: Mirrors
+    vault: Vault
+    clock: Clock = utc_now
+
+    def run(self, number: int) -> None:
+        """Do an errand, unless it is done or somebody is at it; keep its result, or why there is none."""
+        now = self.clock()
+        with writing(self.engine) as tx:
+            errand = errands.take(tx, ErrandId(number), now=now, until=now + AT_MOST)
+        if errand is None:
+            return
+        try:
+            result = self._do(errand)
+        except (GitHubError, SlipwayError, GitFailedError, RefusedError) as error:
+            self._finish(errand, ErrandState.FAILED, note=_sentence(error))
+        except Exception:  # noqa: BLE001  a person waits for an answer; the trace is the operator's
+            logger.exception("an errand failed unexpectedly", errand=errand.id, kind=errand.kind)
+            self._finish(errand, ErrandState.FAILED, note=_UNEXPECTED)
+        else:
+            self._finish(errand, ErrandState.DONE, result=result)
+
+    def _finish(
+        self, errand: Errand, state: ErrandState, *, result: Mapping[str, Any] | None = None, note: str = ""
+    ) -> None:
+        with writing(self.engine) as tx:
+            errands.finish(tx, errand.id, state, self.clock(), result=result, note=note)
+
+    def _do(self, errand: Errand) -> dict[str, Any]:
+        match errand.kind:
+            case ErrandKind.FINISH_SETUP:
+                return self._finish_setup(errand)
+            case ErrandKind.LIST_REPOSITORIES:
+                return to_json(source.installations(self.github))
+            case ErrandKind.MAKE_APP:
+                return self._make_app(errand)
+            case ErrandKind.REDELIVER:
+                return self._redeliver(errand)
+        assert_never(errand.kind)
+
+    def _finish_setup(self, errand: Errand) -> dict[str, Any]:
+        assert errand.sealed is not None
+        code = self.vault.open(errand.sealed).decode()
+        try:
+            made = source.convert(self.github, code)
+        except RejectedError as error:
+            text = "GitHub does not take the code: it works once, and for an hour. Make the App anew."
+            raise RefusedError(text) from error
+        has_hook = manifest.has_hook(self.settings)
+        secret = made.webhook_secret or secrets.token_hex(32)
+        shown = Shown(
+            id=str(made.id),
+            name=made.name,
+            slug=made.slug,
+            client_id=made.client_id,
+            page=made.html_url,
+            owner=made.owner.login if made.owner else "",
+            api_url=self.settings.github_api_url,
+            has_hook=has_hook,
+        )
+        with writing(self.engine) as tx:
+            github_app.keep(tx, self.vault, shown, Secrets(made.pem, made.client_secret, secret))
+        logger.info("a GitHub App was made", app=made.slug)
+        if has_hook and not made.webhook_secret:
+            source.set_hook_secret(self.github, self.settings.url + manifest.HOOK, secret)
+        return {"slug": made.slug, "page": made.html_url}
+
+    def _redeliver(self, errand: Errand) -> dict[str, Any]:
+        with reading(self.engine) as tx:
+            known = gaps.last_check(tx).open.get(errand.subject["guid"])
+        if known is None:
+            raise RefusedError("This delivery is no gap any more.")
+        self.github.redeliver(known.attempt)
+        return {}
+
+    def _make_app(self, errand: Errand) -> dict[str, Any]:
+        with reading(self.engine) as tx:
+            last = errands.newest(tx, ErrandKind.LIST_REPOSITORIES, ErrandState.DONE)
+        number = errand.subject["repository_id"]
+        listed = find(from_json(last.result), repository_id=number) if last else None
+        if listed is None:
+            raise RefusedError("This repository is not listed any more; list the repositories again.")
+        with glance(self.mirrors, _draft(listed), listed.default_branch) as seen:
+            root: str | None = errand.subject.get("root")
+            found = suggest(seen.names, seen.read, root)
+            meant = chosen(found)
+            if meant is None and found:
+                return {"choices": [one.facts() for one in found], "repository": listed.full_name}
+            if meant is None:
+                raise UserError(ErrorCode.NOTHING_DETECTED, **_nothing(seen, root))
+            app = self._register(listed, meant, seen)
+        return {"slug": app.slug, **meant.facts()}
+
+    def _register(self, listed: Listed, meant: Suggestion, seen: Glance) -> App:
+        new = NewApp("", listed.full_name, listed.clone_url, listed.default_branch, meant.root)
+        commit = Commit(seen.sha, seen.message)
+        with writing(self.engine) as tx:
+            for one in apps.of_repository(tx, listed.id, listed.full_name):
+                if one.root_directory == meant.root:
+                    return one
+            app = register(tx, new, self.clock(), preview_domain=self.settings.preview_domain)
+            apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
+            app = apps.get(tx, app.id)
+            added = self._first_push(tx, app, commit)
+        self.queue.intake(added)
+        return app
+
+    def _first_push(self, tx: Tx, app: App, commit: Commit) -> list[DeliveryId]:
+        """So that what is there already goes live, by the way that every push goes."""
+        body = msgspec.json.encode(push_payload(app, app.production_branch, commit, NO_COMMIT))
+        guid = f"{SETUP}-{app.id}-{commit.sha}"
+        new = NewDelivery(SETUP, guid, "push", body, self.clock(), source=SETUP, verified_app_id=app.id)
+        return list(deliveries.insert_new(tx, [new]).values())
+
+
+def _draft(listed: Listed) -> App:
+    """A repository as an app that is not stored, for git's sake."""
+    return App(
+        id=AppId(0),
+        tenant_id=TenantId(0),
+        project_id=ProjectId(0),
+        slug="",
+        repository=listed.full_name,
+        repository_id=listed.id,
+        clone_url=listed.clone_url,
+        installation_id=listed.installation_id,
+        production_branch=listed.default_branch,
+        root_directory="",
+        build_command=None,
+        output_directory=None,
+        enabled=True,
+        created_at=datetime.fromtimestamp(0, UTC),
+    )
+
+
+def _nothing(seen: Glance, root: str | None) -> dict[str, str | int]:
+    top = sorted({name.partition("/")[0] for name in seen.names})
+    return {
+        "root": root or "the repository's top",
+        "seen": ", ".join(top[:20]) or "no files",
+        "looked_for": ", ".join(dict.fromkeys(rule.framework for rule in RULES)),
+    }
+
+
+def _sentence(error: GitHubError | SlipwayError | GitFailedError | RefusedError) -> str:
+    if isinstance(error, SlipwayError):
+        return render.message_or(error.code, error.facts, str(error))
+    return str(error)

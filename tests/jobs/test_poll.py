@@ -1,0 +1,182 @@
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.domain.errand import ErrandKind
+from bot.store import apps, deliveries, polls
+from bot.store.engine import reading, writing
+from tests.fakes.github import FakeGitHub
+from tests.fakes.repository import Repository
+from tests.jobs.asking import Office
+
+ZEROS = "0" * 40
+
+
+@pytest.fixture
+def office(fake: FakeGitHub, tmp_path: Path) -> Generator[Office]:
+    office = Office(fake, tmp_path, intake="poll", github_app_id="4711", github_private_key=fake.world.pem)
+    yield office
+    office.close()
+
+
+def pushes(told: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, str, str]]:
+    return [
+        (payload["ref"].rpartition("/")[2], payload["before"], payload["after"])
+        for event, payload in told
+        if event == "push"
+    ]
+
+
+def pulls(told: list[tuple[str, dict[str, Any]]]) -> list[tuple[int, str]]:
+    return [(payload["number"], payload["action"]) for event, payload in told if event == "pull_request"]
+
+
+def test_heads_on_github_become_pushes_and_nothing_new_costs_nothing(office: Office):
+    repository = office.repository("acme/shop")
+    first = repository.commit({"index.html": "1"}, "First")
+    app = office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    told = office.poll()
+    assert pushes(told) == [("main", ZEROS, first)]
+    payload = told[0][1]
+    assert payload["repository"]["id"] == 1
+    assert payload["head_commit"]["message"] == "First"
+    assert payload["sender"]["login"] == "mona"
+    office.intake.run([one.id for one in office.deliveries()])
+    with reading(office.engine) as tx:
+        assert apps.get(tx, app.id).repository_id == 1
+    assert office.poll() == []
+    asked = len(office.fake.requests)
+    unchanged = office.fake.unchanged
+    assert office.poll() == []
+    assert office.fake.unchanged - unchanged == len(office.fake.requests) - asked == 3
+    second = repository.commit({"index.html": "2"})
+    assert pushes(office.poll()) == [("main", first, second)]
+    repository.force("main", first)
+    assert pushes(office.poll()) == [("main", second, first)]
+    repository.force("main", second)
+    assert pushes(office.poll()) == [("main", first, second)]
+    repository.delete("main")
+    assert pushes(office.poll()) == [("main", second, ZEROS)]
+    repository.force("main", second)
+    assert pushes(office.poll()) == [("main", ZEROS, second)]
+    assert len({one.guid for one in office.deliveries()}) == len(office.deliveries())
+
+
+def test_an_app_that_comes_later_is_told_of_the_head_as_well(office: Office):
+    repository = office.repository("acme/shop")
+    sha = repository.commit({"index.html": "1"})
+    office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    office.poll()
+    later = office.app("docs", f"{office.settings.github_url}/acme/shop.git", "acme/shop")
+    assert pushes(office.poll()) == [("main", ZEROS, sha)]
+    assert office.deliveries()[-1].verified_app_id == later.id
+    with writing(office.engine) as tx:
+        apps.set_enabled(tx, later.id, enabled=False)
+    repository.commit({"index.html": "2"})
+    assert len(office.poll()) == 1
+
+
+def test_a_plain_git_repository_is_asked_by_git_and_its_id_stays_unknown(office: Office, tmp_path: Path):
+    repository = Repository(tmp_path / "elsewhere.git")
+    first = repository.commit({"index.html": "1"}, "First [skip ci]")
+    app = office.app("plain", f"file://{tmp_path / 'elsewhere.git'}".replace("file:///", "file:////"))
+    office.fake.requests.clear()
+    told = office.poll()
+    assert pushes(told) == [("main", ZEROS, first)]
+    assert told[0][1]["head_commit"]["message"] == "First [skip ci]"
+    assert office.fake.requests == []
+    (found,) = office.deliveries()
+    office.intake.run([found.id])
+    with reading(office.engine) as tx:
+        assert [one.code for one in deliveries.decisions_of(tx, found.id)] == ["skip-marker"]
+        assert apps.get(tx, app.id).repository_id is None
+    assert office.poll() == []
+    second = repository.commit({"index.html": "2"})
+    assert pushes(office.poll()) == [("main", first, second)]
+    repository.delete("main")
+    assert pushes(office.poll()) == [("main", second, ZEROS)]
+
+
+def test_pull_requests_become_the_events_that_their_changes_are(office: Office):
+    repository = office.repository("acme/shop")
+    repository.commit({"index.html": "1"})
+    office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    made = office.fake.apps
+    made.pull("acme/shop", 7, "a" * 40)
+    made.pull("acme/shop", 6, "d" * 40, state="closed")
+    told = office.poll()
+    assert pulls(told) == [(7, "opened")]
+    payload = told[-1][1]
+    assert payload["repository"]["id"] == 1
+    assert payload["pull_request"]["head"]["sha"] == "a" * 40
+    assert payload["sender"]["login"] == "mona"
+    assert pulls(office.poll()) == []
+    made.pull("acme/shop", 7, "b" * 40, labels=[{"name": "preview"}], draft=True)
+    made.pull("acme/shop", 8, "c" * 40)
+    changed = office.poll()
+    assert sorted(pulls(changed)) == [
+        (7, "converted_to_draft"),
+        (7, "labeled"),
+        (7, "synchronize"),
+        (8, "opened"),
+    ]
+    (moved,) = [payload for _, payload in changed if payload["action"] == "synchronize"]
+    assert (moved["before"], moved["after"]) == ("a" * 40, "b" * 40)
+    base = {"ref": "next", "sha": ZEROS, "repo": made.shown("acme/shop")}
+    made.pull("acme/shop", 7, "b" * 40, labels=[], draft=False, base=base)
+    assert sorted(pulls(office.poll())) == [(7, "edited"), (7, "ready_for_review"), (7, "unlabeled")]
+    made.pull("acme/shop", 7, "b" * 40, state="closed", merged_at="2026-01-01T00:00:00Z")
+    (closed,) = [payload for event, payload in office.poll() if event == "pull_request"]
+    assert (closed["action"], closed["pull_request"]["merged"]) == ("closed", True)
+    made.pull("acme/shop", 7, "b" * 40, state="open", merged_at=None)
+    assert pulls(office.poll()) == [(7, "reopened")]
+    assert pulls(office.poll()) == []
+
+
+def test_without_the_permission_for_pull_requests_pushes_are_found_all_the_same(office: Office):
+    repository = office.repository("acme/shop")
+    sha = repository.commit({"index.html": "1"})
+    del office.fake.world.installations[9].permissions["pull_requests"]
+    office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    assert pushes(office.poll()) == [("main", ZEROS, sha)]
+    with reading(office.engine) as tx:
+        assert polls.last(tx).problems["acme/shop"].startswith("pull requests: ")
+
+
+def test_a_repository_that_fails_is_asked_less_and_keeps_no_other_from_being_asked(
+    office: Office, tmp_path: Path
+):
+    office.app("gone", "file:////nowhere/gone.git")
+    repository = Repository(tmp_path / "here.git")
+    sha = repository.commit({"index.html": "1"})
+    office.app("here", f"file:///{tmp_path / 'here.git'}")
+    assert pushes(office.poll()) == [("main", ZEROS, sha)]
+    with reading(office.engine) as tx:
+        last = polls.last(tx)
+    assert list(last.problems) == ["acme/gone"]
+    assert last.asked_at == office.clock.now()
+    turns = {key: turn.due - office.clock.seconds for key, turn in office.polling.turns.items()}
+    assert turns == {"git file:////nowhere/gone.git": 120, f"git file:///{tmp_path / 'here.git'}": 60}
+
+
+def test_a_rate_limit_is_waited_out(office: Office):
+    office.repository("acme/shop").commit({"index.html": "1"})
+    office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    office.fake.limit(retry_after=500)
+    assert office.poll() == []
+    assert [turn.due - office.clock.seconds for turn in office.polling.turns.values()] == [500]
+    asked = len(office.fake.requests)
+    assert office.poll() == []
+    assert len(office.fake.requests) == asked
+
+
+def test_what_was_told_is_not_told_again_after_a_start(office: Office, fake: FakeGitHub, tmp_path: Path):
+    office.repository("acme/shop").commit({"index.html": "1"})
+    office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    assert len(office.poll()) == 1
+    again = Office(fake, tmp_path, intake="poll", github_app_id="4711", github_private_key=fake.world.pem)
+    assert again.poll() == []
+    assert again.do(ErrandKind.LIST_REPOSITORIES).result["installations"]
+    again.close()
