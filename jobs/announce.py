@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 from bot.clock import Clock, utc_now
@@ -196,8 +196,12 @@ def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
     app, environment = apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id)
     public = settings.url
     last = deployments.last_succeeded(tx, environment.id)
-    finished = deployment.finished_at
-    is_latest = last is None or last.id == deployment.id or _is_before(last.finished_at, finished)
+    is_latest = (
+        last is None
+        or last.id == deployment.id
+        or deployment.finished_at is None
+        or deployments.happened_after(tx, deployment.id, last.id)
+    )
     return View(
         app=app,
         environment=environment,
@@ -210,10 +214,6 @@ def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
         has_status=deployments.newest_of_commit(tx, environment.id, deployment.sha) in (None, deployment.id),
         outlived=_outlived(tx, deployment) if last and last.id == deployment.id else (),
     )
-
-
-def _is_before(one: datetime | None, other: datetime | None) -> bool:
-    return one is not None and (other is None or one <= other)
 
 
 def _outlived(tx: Tx, live: Deployment) -> tuple[Announcement, ...]:

@@ -115,9 +115,19 @@ def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
 def last_succeeded(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The deployment of an environment that succeeded last."""
     where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
-    order = (deployments.c.finished_at.desc(), deployments.c.id.desc())
-    row = tx.execute(sa.select(*_FIELDS).where(*where).order_by(*order).limit(1)).mappings().one_or_none()
+    order = _last_event().desc()
+    row = tx.execute(sa.select(*_FIELDS).where(*where).order_by(order).limit(1)).mappings().one_or_none()
     return _deployment(row) if row else None
+
+
+def happened_after(tx: Tx, deployment: DeploymentId, other: DeploymentId) -> bool:
+    """Whether the last thing that happened to a deployment came after the last that happened to another."""
+    order = dict(
+        tx.execute(
+            sa.select(deployments.c.id, _last_event()).where(deployments.c.id.in_((deployment, other)))
+        ).all()
+    )
+    return order[deployment] > order[other]
 
 
 def newest_of_commit(tx: Tx, environment: EnvironmentId, sha: str) -> DeploymentId | None:
@@ -184,7 +194,7 @@ def shown(tx: Tx, environment: EnvironmentId) -> list[tuple[Kind, ReleaseId]]:
     columns = (deployments.c.kind, deployments.c.release_id)
     where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
     query = sa.select(*columns).where(*where, deployments.c.release_id.is_not(None))
-    rows = tx.execute(query.order_by(deployments.c.finished_at, deployments.c.id))
+    rows = tx.execute(query.order_by(_last_event()))
     return [(Kind(row[0]), ReleaseId(row[1])) for row in rows]
 
 
@@ -228,6 +238,12 @@ def steps(tx: Tx, deployment: DeploymentId) -> list[Step]:
     query = sa.select(*columns).where(deployment_steps.c.deployment_id == deployment)
     rows = tx.execute(query.order_by(deployment_steps.c.id)).mappings()
     return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
+
+
+def _last_event() -> sa.ScalarSelect[int]:
+    # What came later has the higher number; its moment may be the earlier one, since clocks are set back.
+    own = deployment_events.c.deployment_id == deployments.c.id
+    return sa.select(sa.func.max(deployment_events.c.id)).where(own).correlate(deployments).scalar_subquery()
 
 
 def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:

@@ -99,7 +99,7 @@ def claim_fairest(
     """
     taken = (
         environments.update()
-        .where(environments.c.id == _fairest(now, previews=previews), _is_free(now))
+        .where(environments.c.id == _fairest(previews=previews), _is_free())
         .values(lease_holder=holder, lease_token=environments.c.lease_token + 1, lease_until=until)
         .returning(*_FIELDS)
     )
@@ -112,15 +112,15 @@ def claim_fairest(
     return environment
 
 
-def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
+def _fairest(*, previews: bool) -> sa.ScalarSelect[int]:
     kind = sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW
-    below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant(now) < tenants.c.build_limit)
+    below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant() < tenants.c.build_limit)
     return (
         sa.select(environments.c.id)
         .join(apps, apps.c.id == environments.c.app_id)
         .join(tenants, tenants.c.id == apps.c.tenant_id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_free(now), below, kind)
+        .where(deployments.c.state == State.QUEUED, _is_free(), below, kind)
         .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
         .order_by(tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
         .limit(1)
@@ -128,18 +128,19 @@ def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
     )
 
 
-def _running_of_tenant(now: datetime) -> sa.ScalarSelect[int]:
+def _running_of_tenant() -> sa.ScalarSelect[int]:
     busy, busy_apps = environments.alias("busy"), apps.alias("busy_apps")
     return (
         sa.select(sa.func.count())
         .select_from(busy.join(busy_apps, busy.c.app_id == busy_apps.c.id))
-        .where(busy.c.lease_until > now, busy_apps.c.tenant_id == tenants.c.id)
+        .where(busy.c.lease_until.is_not(None), busy_apps.c.tenant_id == tenants.c.id)
         .scalar_subquery()
     )
 
 
-def _is_free(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now)
+def _is_free() -> sa.ColumnElement[bool]:
+    # A lease that ran out is taken back with its deployment first: its end is a mark, no moment to wait for.
+    return environments.c.lease_until.is_(None)
 
 
 def leased(tx: Tx) -> list[Environment]:
@@ -148,9 +149,9 @@ def leased(tx: Tx) -> list[Environment]:
     return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
 
 
-def previews_running(tx: Tx, now: datetime) -> int:
+def previews_running(tx: Tx) -> int:
     """How many leases are held on previews."""
-    where = (environments.c.lease_until > now, environments.c.kind == EnvironmentKind.PREVIEW)
+    where = (environments.c.lease_until.is_not(None), environments.c.kind == EnvironmentKind.PREVIEW)
     return tx.scalar(sa.select(sa.func.count()).select_from(environments).where(*where)) or 0
 
 
@@ -170,12 +171,12 @@ def release_lease(tx: Tx, environment: EnvironmentId, token: int) -> bool:
     return tx.execute(environments.update().where(*mine, held).values(freed)).rowcount == 1
 
 
-def ready_ids(tx: Tx, now: datetime) -> list[EnvironmentId]:
+def ready_ids(tx: Tx) -> list[EnvironmentId]:
     """Environments with a queued deployment that nobody works on."""
     query = (
         sa.select(environments.c.id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_free(now))
+        .where(deployments.c.state == State.QUEUED, _is_free())
         .distinct()
     )
     return [EnvironmentId(found) for found in tx.scalars(query)]
