@@ -146,6 +146,16 @@ class Leases:
                 _requeue(change, deployments.get(change.tx, claim.deployment.id), reason, losses=0)
                 _permit_next(change)
 
+    def put_off(self, claim: Claim, reason: str, pause: timedelta) -> bool:
+        """Put the deployment back into the queue, to be tried again after a pause; False when it was lost."""
+        with self._lifecycle.change() as change:
+            if not environments.release_lease(change.tx, claim.environment.id, claim.token):
+                return False
+            deployment = deployments.get(change.tx, claim.deployment.id)
+            _requeue(change, deployment, reason, losses=0, ready_at=change.now + pause)
+            _permit_next(change)
+            return True
+
     def reap(self, is_gone: Callable[[str], bool] = holders.is_gone) -> list[Deployment]:
         """Take back leases that ran out or whose holder is dead; what was lost is run once more.
 
@@ -199,7 +209,7 @@ def _next_of(tx: Tx, environment: Environment) -> Deployment | None:
 
 def _permit_next(change: Change) -> None:
     # One permit for the executor that came free; the claim, not the permit, decides for which environment.
-    for environment in environments.ready_ids(change.tx)[:1]:
+    for environment in environments.ready_ids(change.tx, change.now)[:1]:
         change.permit(environments.get(change.tx, environment))
 
 
@@ -230,7 +240,9 @@ def _end_cancelled(change: Change, deployment: Deployment, reason: str) -> Deplo
     return change.move(deployment, State.CANCELLED, reason)
 
 
-def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int) -> Deployment:
+def _requeue(
+    change: Change, deployment: Deployment, reason: str, *, losses: int, ready_at: datetime | None = None
+) -> Deployment:
     if deployment.state is State.CANCELLING:
         return _end_cancelled(change, deployment, deployment.reason)
     newer = _newer_waiting(change.tx, deployment)
@@ -245,6 +257,7 @@ def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int
         attempt=deployment.attempt + 1,
         losses=deployment.losses + losses,
         phase=None,
+        ready_at=ready_at,
     )
 
 

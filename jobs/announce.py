@@ -235,6 +235,7 @@ def _says(tx: Tx, deployment: Deployment, environment: str) -> str:
     facts = {
         "kind": deployment.kind.value,
         "environment": environment,
+        "attempt": deployment.attempt,
         "reason": deployment.reason,
         "release": release.name if release else None,
         "superseded_by": reference(superseded_by) if superseded_by else None,

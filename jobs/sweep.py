@@ -138,7 +138,7 @@ class Sweep:
 
     def _permit(self) -> None:
         with reading(self._workshop.engine) as tx:
-            ready = environments.ready_ids(tx)
+            ready = environments.ready_ids(tx, self._workshop.clock())
             found = [
                 environments.get(tx, environment) for environment in ready[: self._settings.build_concurrency]
             ]

@@ -34,6 +34,9 @@ from jobs.pipeline import Pipeline, Tools
 from jobs.sandbox import choose
 from jobs.sites import Sites
 
+BUSY_SECONDS = 30
+"""How long work waits while another process locks the store: nobody waits for it as GitHub does."""
+
 
 @dataclass(frozen=True)
 class Workshop:
@@ -111,7 +114,7 @@ class LogOpener:
 
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
-    engine = open_engine(settings.database)
+    engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
     redis = connect(settings.redis)
     queue = Queue(redis)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)

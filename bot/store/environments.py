@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, tenants
 
+MAX_PAUSE = timedelta(minutes=10)
+"""Longest time for which a deployment is put off."""
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
 
 
@@ -99,7 +101,7 @@ def claim_fairest(
     """
     taken = (
         environments.update()
-        .where(environments.c.id == _fairest(previews=previews), _is_free())
+        .where(environments.c.id == _fairest(now, previews=previews), _is_free())
         .values(lease_holder=holder, lease_token=environments.c.lease_token + 1, lease_until=until)
         .returning(*_FIELDS)
     )
@@ -112,7 +114,7 @@ def claim_fairest(
     return environment
 
 
-def _fairest(*, previews: bool) -> sa.ScalarSelect[int]:
+def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
     kind = sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW
     below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant() < tenants.c.build_limit)
     return (
@@ -120,7 +122,7 @@ def _fairest(*, previews: bool) -> sa.ScalarSelect[int]:
         .join(apps, apps.c.id == environments.c.app_id)
         .join(tenants, tenants.c.id == apps.c.tenant_id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_free(), below, kind)
+        .where(deployments.c.state == State.QUEUED, _is_due(now), _is_free(), below, kind)
         .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
         .order_by(tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
         .limit(1)
@@ -141,6 +143,12 @@ def _running_of_tenant() -> sa.ScalarSelect[int]:
 def _is_free() -> sa.ColumnElement[bool]:
     # A lease that ran out is taken back with its deployment first: its end is a mark, no moment to wait for.
     return environments.c.lease_until.is_(None)
+
+
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    at = deployments.c.ready_at
+    # Nothing waits that long: the clock was set back.
+    return sa.or_(at.is_(None), at <= now, at > now + MAX_PAUSE)
 
 
 def leased(tx: Tx) -> list[Environment]:
@@ -171,12 +179,12 @@ def release_lease(tx: Tx, environment: EnvironmentId, token: int) -> bool:
     return tx.execute(environments.update().where(*mine, held).values(freed)).rowcount == 1
 
 
-def ready_ids(tx: Tx) -> list[EnvironmentId]:
+def ready_ids(tx: Tx, now: datetime) -> list[EnvironmentId]:
     """Environments with a queued deployment that nobody works on."""
     query = (
         sa.select(environments.c.id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_free())
+        .where(deployments.c.state == State.QUEUED, _is_due(now), _is_free())
         .distinct()
     )
     return [EnvironmentId(found) for found in tx.scalars(query)]
