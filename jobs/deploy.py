@@ -65,7 +65,7 @@ class Deploy:
         if pause is None:
             return False
         sentence = sentence_or(error.code, error.facts, str(error))
-        reason = f"tried again in {pause.total_seconds():.0f} s: {sentence}"
+        reason = f"waits, and is tried again: {sentence}"
         if not self._leases.put_off(claim, reason, pause):
             logger.warning("the lease was lost; another worker goes on", code=error.code)
         return True

@@ -88,7 +88,9 @@ class _Showing:
         deployment = self.view.deployment
         wanted = _status(self.view)
         told = {"sha": wanted.sha, "state": wanted.state.value, "description": wanted.description}
-        early = not deployment.state.is_final and _writes(known) >= _EARLY_STATUSES
+        # That it waits for something, people must hear, and once: the sentence stays the same.
+        waits = deployment.state is State.QUEUED and deployment.attempt > 1
+        early = not (deployment.state.is_final or waits) and _writes(known) >= _EARLY_STATUSES
         if known.shown.get("status") == told or early or not _speaks_on_commit(self.view):
             return known
         self.repository.set_status(wanted, share=self._share)
