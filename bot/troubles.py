@@ -15,7 +15,10 @@ _BY_NUMBER = {
     errno.EMFILE: ErrorCode.FILES_EXHAUSTED,
     errno.ENFILE: ErrorCode.FILES_EXHAUSTED,
 }
-_BY_TEXT = {os.strerror(number): code for number, code in _BY_NUMBER.items()}
+_BY_TEXT = {os.strerror(number): code for number, code in _BY_NUMBER.items()} | {
+    # The dynamic linker knows no words for errors.
+    f"cannot open shared object file: Error {errno.EMFILE}": ErrorCode.FILES_EXHAUSTED
+}
 _OF_STORE = {
     "SQLITE_FULL": ErrorCode.DISK_FULL,
     "SQLITE_READONLY": ErrorCode.HOME_READ_ONLY,

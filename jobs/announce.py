@@ -99,24 +99,27 @@ class _Turn:
 
     def take(self) -> bool:
         with writing(self.tools.lifecycle.engine) as tx:
-            return self._lead(tx, TURN)
+            return self._lead(tx)
 
     def give_back(self) -> None:
         with writing(self.tools.lifecycle.engine) as tx:
-            self._lead(tx, timedelta(0))
+            singletons.give_up(tx, self._name, self.holder)
 
     def keep(self, known: Announcement) -> None:
         """Store an announcement and prolong the turn. Raises `LostTurnError`."""
         with writing(self.tools.lifecycle.engine) as tx:
             written = int(announcements.get(tx, known.deployment_id).shown.get("writes", 0))
-            if written > int(known.shown.get("writes", 0)) or not self._lead(tx, TURN):
+            if written > int(known.shown.get("writes", 0)) or not self._lead(tx):
                 raise LostTurnError
             announcements.keep(tx, known)
 
-    def _lead(self, tx: Tx, length: timedelta) -> bool:
+    @property
+    def _name(self) -> str:
+        return f"announce-{self.environment}"
+
+    def _lead(self, tx: Tx) -> bool:
         now = self.tools.clock()
-        name = f"announce-{self.environment}"
-        return singletons.lead(tx, name, self.holder, now=now, until=now + length, is_gone=_is_gone)
+        return singletons.lead(tx, self._name, self.holder, now=now, until=now + TURN, is_gone=_is_gone)
 
 
 def _is_gone(holder: str) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
+from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import announcements, deployment_events, deployment_steps, deployments
 
@@ -155,7 +156,7 @@ def owed(tx: Tx, limit: int, now: datetime | None = None) -> list[DeploymentId]:
     query = sa.select(deployments.c.id).where(unannounced).order_by(least, deployments.c.id.desc())
     if now is not None:
         query = query.outerjoin(announcements, announcements.c.deployment_id == deployments.c.id)
-        query = query.where(sa.or_(announcements.c.retry_at.is_(None), announcements.c.retry_at <= now))
+        query = query.where(is_due(announcements.c.retry_at, now))
     return [DeploymentId(found) for found in tx.scalars(query.limit(limit))]
 
 

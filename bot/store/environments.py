@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +12,10 @@ from bot.domain.app import App
 from bot.domain.deployment import State
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, label
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
+from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, tenants
 
-MAX_PAUSE = timedelta(minutes=10)
-"""Longest time for which a deployment is put off."""
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
 
 
@@ -122,7 +121,9 @@ def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
         .join(apps, apps.c.id == environments.c.app_id)
         .join(tenants, tenants.c.id == apps.c.tenant_id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_due(now), _is_free(), below, kind)
+        .where(
+            deployments.c.state == State.QUEUED, is_due(deployments.c.ready_at, now), _is_free(), below, kind
+        )
         .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
         .order_by(tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
         .limit(1)
@@ -143,12 +144,6 @@ def _running_of_tenant() -> sa.ScalarSelect[int]:
 def _is_free() -> sa.ColumnElement[bool]:
     # A lease that ran out is taken back with its deployment first: its end is a mark, no moment to wait for.
     return environments.c.lease_until.is_(None)
-
-
-def _is_due(now: datetime) -> sa.ColumnElement[bool]:
-    at = deployments.c.ready_at
-    # Nothing waits that long: the clock was set back.
-    return sa.or_(at.is_(None), at <= now, at > now + MAX_PAUSE)
 
 
 def leased(tx: Tx) -> list[Environment]:
@@ -184,7 +179,7 @@ def ready_ids(tx: Tx, now: datetime) -> list[EnvironmentId]:
     query = (
         sa.select(environments.c.id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_due(now), _is_free())
+        .where(deployments.c.state == State.QUEUED, is_due(deployments.c.ready_at, now), _is_free())
         .distinct()
     )
     return [EnvironmentId(found) for found in tx.scalars(query)]

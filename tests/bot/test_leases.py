@@ -13,7 +13,7 @@ from bot.domain.deployment import State
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, Digest, ReleaseId
 from bot.leases import LEASE, Claim
-from bot.store import deliveries, deployments, environments, releases
+from bot.store import deliveries, deployments, environments, releases, singletons
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import reading, writing
 from bot.store.releases import NewRelease
@@ -127,6 +127,18 @@ def test_a_delivery_from_before_the_clock_was_set_back_is_not_forgotten(instance
     with writing(instance.engine) as tx:
         (made,) = deliveries.insert_new(tx, [new]).values()
         assert deliveries.undecided(tx, now, 10, received_before=now - timedelta(seconds=5)) == [made]
+
+
+@pytest.mark.parametrize("jump", [timedelta(minutes=-10), timedelta(hours=-1)])
+def test_a_lead_that_was_given_up_is_free_though_the_clock_was_set_back(instance: Instance, jump: timedelta):
+    now, length = instance.now(), timedelta(seconds=30)
+    with writing(instance.engine) as tx:
+        assert singletons.lead(tx, "a turn", "one", now=now, until=now + length)
+        assert not singletons.lead(tx, "a turn", "other", now=now, until=now + length)
+        singletons.give_up(tx, "a turn", "other")
+        assert not singletons.lead(tx, "a turn", "other", now=now, until=now + length)
+        singletons.give_up(tx, "a turn", "one")
+        assert singletons.lead(tx, "a turn", "other", now=now + jump, until=now + jump + length)
 
 
 def test_work_that_is_handed_back_is_not_given_up_for_one_that_was_cancelled(instance: Instance):

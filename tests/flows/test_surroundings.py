@@ -7,135 +7,29 @@ stopped is expected to go on.
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 
-from bot.clock import utc_now
-from bot.domain.deployment import Deployment, State
-from bot.domain.ids import AppId, DeploymentId, Sha
-from bot.store import deliveries
-from bot.store.engine import reading
-from tests.fakes import payloads
-from tests.fakes.github import STATIC_TOKEN, FakeGitHub
+from bot.domain.deployment import State
 from tests.fakes.repository import Repository
+from tests.flows.surroundings import SECONDS, GitServer, Place, register, telling
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+MIB = 1024 * 1024
+
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(
         sys.platform != "linux" or os.geteuid() != 0, reason="mounts, limits of others: root on Linux"
     ),
 ]
-
-MIB = 1024 * 1024
-SECONDS = 90
-RECIPE = '[build]\ncommand = "sh build.sh"\noutput = "out"\n'
-BUILD = """\
-sleep {seconds}
-mkdir out
-head -c {size} /dev/urandom > out/large || exit 1
-echo text {number} > out/index.html
-"""
-
-
-@dataclass
-class Place:
-    """An instance whose home is a small disk of its own, that tells a GitHub, with one app that is live."""
-
-    slipway: Slipway
-    github: FakeGitHub
-    repository: Repository
-    disk: Path
-    app: AppId = field(init=False)
-    sha: Sha = field(init=False)
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        self.app = self.slipway.create_app(self.repository, "shop")
-        self.commit()
-        assert self.slipway.deploy("shop", self.sha).state is State.SUCCEEDED
-
-    def commit(self, *, size: int = 100, seconds: float = 0) -> Sha:
-        self.number += 1
-        script = BUILD.format(seconds=seconds, size=size, number=self.number)
-        self.sha = self.repository.commit({"slipway.toml": RECIPE, "build.sh": script}, f"Text {self.number}")
-        return self.sha
-
-    def push(self, **options: Any) -> DeploymentId:
-        sha = self.commit(**options)
-        return self.slipway.deployment_of(self.slipway.push("shop", sha), SECONDS).id
-
-    def send(self, guid: str, more: str = "") -> httpx.Response:
-        """Deliver a push of the newest commit, of any size."""
-        payload = payloads.push(
-            repository="acme/shop",
-            repository_id=int.from_bytes(b"shop", "big"),
-            ref="refs/heads/main",
-            before="0" * 40,
-            after=self.sha,
-            message=more,
-        )
-        return self.slipway.deliver("push", payload, guid)
-
-    def is_stored(self, guid: str) -> bool:
-        with reading(self.slipway.engine) as tx:
-            return bool(deliveries.by_guid(tx, guid))
-
-    def told(self, sha: Sha) -> list[dict[str, Any]]:
-        statuses = self.github.world.repositories["acme/shop"].statuses
-        return [one for one in statuses if one["sha"] == sha]
-
-    def shows(self, number: int) -> bool:
-        return self.slipway.get(self.slipway.hostname(self.app)).text == f"text {number}\n"
-
-    def waits_for(self, deployment: DeploymentId, words: str) -> Deployment:
-        """The deployment once it says that it waits, and what for; GitHub is told so, too."""
-
-        def waiting() -> Deployment | None:
-            found = self.slipway.deployment(deployment)
-            assert not found.state.is_final, f"{found.state}: {found.reason}"
-            return found if found.state is State.QUEUED and words in found.reason else None
-
-        found = wait_until(waiting, SECONDS, f"{deployment} to wait: {words}")
-        assert found is not None
-        return found
-
-    def went_live(self, deployment: DeploymentId, number: int) -> Deployment:
-        """The deployment's end: live, the only one in its environment, GitHub told, nothing lies about."""
-        slipway = self.slipway
-        ended = slipway.ended(deployment, SECONDS)
-        assert ended.state is State.SUCCEEDED, f"{ended.reason}\n{slipway.log.read_text()[-4000:]}"
-        assert self.shows(number)
-        wait_until(lambda: self.told(ended.sha)[-1]["state"] == "success", SECONDS, "GitHub to be told")
-        wait_until(self.is_well, SECONDS, "the doctor to find nothing")
-        wait_until(self.is_tidy, SECONDS, "nothing to lie about")
-        return ended
-
-    def is_well(self) -> bool:
-        with suppress(AssertionError):
-            return "error" not in self.doctor()
-        return False
-
-    def is_tidy(self) -> bool:
-        work = self.slipway.home / "work"
-        with reading(self.slipway.engine) as tx:
-            undecided = deliveries.undecided(tx, utc_now(), 10)
-        return not undecided and list(work.iterdir()) == []
-
-    def doctor(self, code: int = 0) -> str:
-        return self.slipway.run("doctor", code=code)
 
 
 def mount(*words: str) -> None:
@@ -144,22 +38,6 @@ def mount(*words: str) -> None:
 
 def unmount(path: Path) -> None:
     subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
-@contextmanager
-def telling() -> Generator[tuple[FakeGitHub, dict[str, str]]]:
-    with FakeGitHub().running() as github:
-        github.add_token()
-        github.add_repository("acme/shop", int.from_bytes(b"shop", "big"))
-        yield (
-            github,
-            {
-                "SLIPWAY_GITHUB_API_URL": github.url,
-                "SLIPWAY_GITHUB_TOKEN": STATIC_TOKEN,
-                "SLIPWAY_GITHUB_WRITES_PER_MINUTE": "10000",
-                "SLIPWAY_GITHUB_WRITES_PER_HOUR": "10000",
-            },
-        )
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +73,7 @@ def filled(disk: Path, left: int) -> Generator[None]:
 
 
 def test_a_build_waits_for_room_on_the_disk(place: Place):
-    before = place.number
+    before = place.page()
     with filled(place.disk, 6 * MIB):
         made = place.push(size=20 * MIB)
         waiting = place.waits_for(made, "There is no space left on the disk")
@@ -203,7 +81,7 @@ def test_a_build_waits_for_room_on_the_disk(place: Place):
         said = lambda: place.told(place.sha)[-1]  # noqa: E731
         wait_until(lambda: "no space left" in said()["description"], SECONDS, "GitHub to hear of it")
         assert said()["state"] == "pending"
-        assert place.shows(before)
+        assert place.page() == before
         assert "Free some space" in place.doctor(code=1)
     ended = place.went_live(made, place.number)
     assert ended.attempt < 8
@@ -211,7 +89,7 @@ def test_a_build_waits_for_room_on_the_disk(place: Place):
 
 def test_a_full_disk_takes_no_delivery_and_loses_none(place: Place):
     large = os.urandom(3 * MIB).hex()
-    before = place.number
+    before = place.page()
     with filled(place.disk, 0):
         place.commit()
         answer = place.send("while-full", large)
@@ -219,7 +97,7 @@ def test_a_full_disk_takes_no_delivery_and_loses_none(place: Place):
         assert answer.json()["code"] == "not-stored"
         assert "no space left on the disk" in answer.json()["detail"]
         assert not place.is_stored("while-full")
-        assert place.shows(before)
+        assert place.page() == before
         assert "No space left on device" in place.doctor(code=1)
     # As GitHub redelivers, when a person or the sweep asks for it.
     assert wait_until(lambda: place.send("while-full", large).status_code == 202, 20)
@@ -229,7 +107,7 @@ def test_a_full_disk_takes_no_delivery_and_loses_none(place: Place):
 
 def test_a_home_that_is_read_only_is_named_and_what_waited_goes_on(place: Place):
     home = place.slipway.home
-    before = place.number
+    before = place.page()
     mount("--bind", str(home), str(home))
     try:
         mount("-o", "remount,bind,ro", str(home))
@@ -238,11 +116,10 @@ def test_a_home_that_is_read_only_is_named_and_what_waited_goes_on(place: Place)
         told = place.doctor(code=1)
         assert "Read-only file system" in told
         assert "mount it writable again" in told
-        for command in ("web", "worker", "sweep", "up"):
-            refused = place.slipway.run(command, code=2)
-            assert "Traceback" not in refused
-            assert "can't be written" in refused, command
-        assert place.shows(before)
+        refused = place.slipway.run("up", code=2)
+        assert "Traceback" not in refused
+        assert "can't be written" in refused
+        assert place.page() == before
     finally:
         unmount(home)
     assert wait_until(lambda: place.send("while-read-only").status_code == 202, 20)
@@ -272,7 +149,7 @@ def locked(store: Path) -> Generator[None]:
 
 def test_a_store_that_is_locked_for_20_seconds_refuses_deliveries_and_ends_no_work(place: Place):
     slipway = place.slipway
-    before = place.number
+    before = place.page()
     made = place.push(seconds=2)
     number = place.number
     wait_until(lambda: slipway.deployment(made).phase == "build", SECONDS, "the build to run")
@@ -287,7 +164,7 @@ def test_a_store_that_is_locked_for_20_seconds_refuses_deliveries_and_ends_no_wo
             if len(answers) == 1:
                 assert "database is locked" in answer.json()["detail"]
                 assert "another program has it open" in place.doctor(code=1)
-        assert place.shows(before)
+        assert place.page() == before
     assert set(answers.values()) == {503}
     assert [guid for guid in answers if place.is_stored(guid)] == []
     assert place.went_live(made, number).attempt == 1
@@ -295,8 +172,8 @@ def test_a_store_that_is_locked_for_20_seconds_refuses_deliveries_and_ends_no_wo
 
 
 def test_work_waits_for_file_descriptors(place: Place):
-    worker = place.slipway.find("jobs.worker")[0]
-    limits = [(one, one.rlimit(psutil.RLIMIT_NOFILE)) for one in (worker, *worker.children())]
+    _deciding, _announcing, *deploying = place.slipway.find("jobs.worker")[0].children()
+    limits = [(one, one.rlimit(psutil.RLIMIT_NOFILE)) for one in deploying]
     for one, (_, hard) in limits:
         one.rlimit(psutil.RLIMIT_NOFILE, (one.num_fds() + 9, hard))
     try:
@@ -309,49 +186,6 @@ def test_work_waits_for_file_descriptors(place: Place):
     place.went_live(made, place.number)
 
 
-class GitServer:
-    """Serves a repository over HTTP; while it hangs, it takes connections and never says a word."""
-
-    def __init__(self, repository: Repository) -> None:
-        hanging = self.hanging = threading.Event()
-        ended = self._ended = threading.Event()
-
-        class Handler(SimpleHTTPRequestHandler):
-            def handle(self) -> None:
-                while hanging.is_set() and not ended.wait(0.05):
-                    pass
-                with suppress(OSError):
-                    super().handle()
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        subprocess.run(["git", "update-server-info"], cwd=repository.path, check=True)
-        self._http = ThreadingHTTPServer(
-            ("127.0.0.1", 0), partial(Handler, directory=str(repository.path.parent))
-        )
-        self.port = self._http.server_port
-
-    def refresh(self, repository: Repository) -> None:
-        subprocess.run(["git", "update-server-info"], cwd=repository.path, check=True)
-
-    @contextmanager
-    def running(self) -> Generator["GitServer"]:
-        thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._ended.set()
-            self._http.shutdown()
-            thread.join()
-            self._http.server_close()
-
-
-def register(slipway: Slipway, slug: str, clone_url: str) -> None:
-    slipway.run("app", "create", "--repository", f"acme/{slug}", "--clone-url", clone_url, "--slug", slug)
-
-
 def test_a_git_server_that_hangs_holds_up_nobody_else(place: Place, tmp_path: Path):
     slipway = place.slipway
     repository = Repository(tmp_path / "remote.git")
@@ -361,8 +195,8 @@ def test_a_git_server_that_hangs_holds_up_nobody_else(place: Place, tmp_path: Pa
         register(slipway, "remote", f"http://127.0.0.1:{server.port}/remote.git")
         server.hanging.set()
         made = slipway.deployment_of(slipway.push("remote", sha), SECONDS)
-        other = place.push()
-        place.went_live(other, place.number)
+        assert slipway.ended(place.push(), SECONDS).state is State.SUCCEEDED
+        assert place.shows(place.number)
         place.waits_for(made.id, "does not answer")
         server.hanging.clear()
         ended = slipway.ended(made.id, 2 * SECONDS)
@@ -375,6 +209,6 @@ def test_a_github_that_hangs_delays_words_and_no_site(place: Place):
     made = place.push()
     assert slipway.ended(made, 20).state is State.SUCCEEDED
     assert place.shows(place.number)
-    assert place.told(place.sha)[-1:] != ["success"]
+    assert "success" not in [one["state"] for one in place.told(place.sha)]
     place.github.repair()
     place.went_live(made, place.number)
