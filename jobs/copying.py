@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from bot import troubles
@@ -38,6 +39,12 @@ def remove_folder(folder: Path) -> None:
 
     Unlike `shutil.rmtree`, `rm` goes down a thousand levels and beyond the longest path.
     """
+    # It may be that not even a process can be started: what is left, the sweep removes.
+    with suppress(OSError):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
     for attempt in range(2):
         removing = ["rm", "-rf", "--", str(folder)]
         done = subprocess.run(removing, stderr=subprocess.DEVNULL, check=False, env=_environment())

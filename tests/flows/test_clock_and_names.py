@@ -8,7 +8,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import libfaketime  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 
 from bot.domain.deployment import State
@@ -26,6 +25,7 @@ pytestmark = [
 ]
 
 HOUR = 3600
+libfaketime = pytest.importorskip("libfaketime")
 LIBRARY = Path(libfaketime.__file__).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
 
 
