@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bot import embedded, render, troubles
 from bot.clock import utc_now
+from bot.github.wire import API_VERSION
 from bot.settings import Settings
 from bot.store import deliveries, deployments
 from bot.store.engine import StoreError, open_engine, reading, writing
@@ -170,7 +171,8 @@ def _github(settings: Settings) -> Finding:
 
 def _github_answers(settings: Settings, way: str) -> Finding:
     try:
-        answer = httpx.get(settings.github_api_url, timeout=_GITHUB_SECONDS, trust_env=True)
+        headers = {"X-GitHub-Api-Version": API_VERSION, "User-Agent": "slipway"}
+        answer = httpx.get(settings.github_api_url, headers=headers, timeout=_GITHUB_SECONDS)
         theirs = parsedate_to_datetime(answer.headers["Date"])
     except httpx.HTTPError as error:
         text = f"{way}, but {settings.github_api_url} does not answer: {type(error).__name__}"

@@ -55,6 +55,7 @@ class Routes:
     def _table(self) -> list[tuple[str, str, Callable[..., Reply]]]:
         repository = r"/repos/([^/]+/[^/]+)"
         return [
+            ("GET", "/?", self.root),
             ("GET", rf"{repository}/installation", self.installation),
             ("POST", r"/app/installations/(\d+)/access_tokens", self.mint),
             ("GET", r"/app/hook/deliveries", self.deliveries),
@@ -65,6 +66,9 @@ class Routes:
             ("POST", rf"{repository}/deployments/(\d+)/statuses", self.deployment_status),
             ("GET", rf"{repository}/collaborators/([^/]+)/permission", self.permission),
         ]
+
+    def root(self, _asked: Asked) -> Reply:
+        return Reply(200, {})
 
     def installation(self, asked: Asked, name: str) -> Reply:
         self.world.check_app(asked.authorization)
