@@ -30,8 +30,8 @@ from bot.store.engine import open_engine
 from bot.vault import open_vault
 from bot.webhook import Webhook
 
-BUSY_SECONDS = 5.0
-"""How long the store may be locked: a webhook must be answered within 10 s, or GitHub hangs up."""
+BUSY_SECONDS = 4.0
+"""How long the store may be locked. GitHub hangs up after 10 s, and a delivery may wait for two batches."""
 REDIS_SECONDS = 0.7
 """A hung Redis may delay an answer by no more than that; there is no second try."""
 

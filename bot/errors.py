@@ -36,9 +36,12 @@ class ErrorCode(StrEnum):
     EDGE_SILENT = "edge-silent"
     ENCRYPTION_KEY_INVALID = "encryption-key-invalid"
     ENCRYPTION_KEY_LOST = "encryption-key-lost"
+    FILES_EXHAUSTED = "files-exhausted"
+    HOME_READ_ONLY = "home-read-only"
     LEASE_LOST = "lease-lost"
     QUEUE_SILENT = "queue-silent"
     RELEASE_DAMAGED = "release-damaged"
+    REPOSITORY_SILENT = "repository-silent"
     SANDBOX_FAILED = "sandbox-failed"
     START_REFUSED = "start-refused"
     STORE_REFUSED = "store-refused"
@@ -61,4 +64,7 @@ class UserError(SlipwayError):
 
 
 class PlatformError(SlipwayError):
-    """Our fault or our machine's: the operator is told; lost work is run once more."""
+    """Our fault, our machine's, or that of what we depend on: the operator is told.
+
+    Lost work is run once more; what a fault that passes stopped is tried again (`bot.troubles`).
+    """

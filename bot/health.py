@@ -1,7 +1,9 @@
 """Whether the process is up, and whether all that it needs can be reached."""
 
 import asyncio
+import resource
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from redis import Redis
 from starlette.requests import Request
@@ -15,8 +17,14 @@ from bot.store import deliveries
 from bot.store.engine import Engine, reading
 
 PROBE_SECONDS = 2.0
+FEW_FILES = 32
+"""With fewer file descriptors left the process is not well."""
 
 Probe = Callable[[], Awaitable[object]]
+
+
+class FewFilesError(Exception):
+    """Few file descriptors are left."""
 
 
 def routes(settings: Settings, engine: Engine, redis: Redis) -> list[BaseRoute]:
@@ -29,7 +37,11 @@ def routes(settings: Settings, engine: Engine, redis: Redis) -> list[BaseRoute]:
     def ask_redis() -> None:
         redis.ping()
 
+    async def look_at_files() -> None:
+        _look_at_files()
+
     probes: dict[str, Probe] = {
+        "files": look_at_files,
         "store": lambda: asyncio.to_thread(ask_store),
         "redis": lambda: asyncio.to_thread(ask_redis),
         "edge": lambda: _dial(settings.edge_address),
@@ -53,9 +65,18 @@ async def _probe(probe: Probe) -> str:
             await probe()
     except TimeoutError:
         return "no answer in time"
+    except FewFilesError as error:
+        return str(error)
     except Exception as error:  # noqa: BLE001 - whatever is wrong, it is not reached
         return f"not reached ({type(error).__name__})"
     return "ok"
+
+
+def _look_at_files() -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = sum(1 for _ in Path("/dev/fd").iterdir())
+    if limit - used < FEW_FILES:
+        raise FewFilesError(f"{used} of {limit} file descriptors are open")
 
 
 async def _dial(address: str) -> None:

@@ -3,11 +3,15 @@
 An executor claims the fairest ready environment and the deployment to make there, renews its lease
 while it works, and gives it back with the deployment's last word. Whoever lost a lease has no say:
 its token is old, and every change it asks for is refused.
+
+No wall clock decides about a lease: clocks are set, and differ between machines. A lease has run out
+for a process that saw nobody renew it for `LEASE` of that process's own steady time.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
@@ -16,7 +20,7 @@ from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import Blame, Deployment, Failure, Kind, Phase, State
 from bot.domain.environment import Environment
-from bot.domain.ids import ReleaseId, reference
+from bot.domain.ids import EnvironmentId, ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
 from bot.lifecycle import Lifecycle
 from bot.store import deployments, environments
@@ -48,21 +52,29 @@ class Standing(Enum):
 class Leases:
     """Claims, renewals, ends and reaping."""
 
-    def __init__(self, lifecycle: Lifecycle, *, concurrency: int, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        *,
+        concurrency: int,
+        clock: Clock = utc_now,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._lifecycle = lifecycle
         self._engine = lifecycle.engine
         self._concurrency = concurrency
         self._clock = clock
+        self._sightings = Sightings(steady)
 
     def claim(self, holder: str) -> Claim | None:
         """Take the fairest ready environment, and its deployment: a rollback first, else the newest.
 
-        One executor stays free from previews where there is more than one. Leases that ran out are
-        taken back first: else the deployment of one would stay `running` with nobody to end it.
+        One executor stays free from previews where there is more than one. A lease that ran out is
+        nobody's to claim before it is taken back, with the deployment that it was held for.
         """
         with self._lifecycle.change() as change:
-            _take_back(change, _ran_out(change))
-            running = environments.previews_running(change.tx, change.now)
+            _take_back(change, self._sightings.ran_out(environments.leased(change.tx)))
+            running = environments.previews_running(change.tx)
             previews = self._concurrency == 1 or running < self._concurrency - 1
             until = change.now + LEASE
             environment = environments.claim_fairest(change.tx, holder, change.now, until, previews=previews)
@@ -73,6 +85,7 @@ class Leases:
                 environments.release_lease(change.tx, environment.id, environment.lease_token)
                 return None
             started = change.move(deployment, State.RUNNING, "started", started_at=change.now)
+            self._sightings.saw(environment)
             return Claim(environment, started, environment.lease_token)
 
     def renew(self, claim: Claim) -> bool:
@@ -145,18 +158,26 @@ class Leases:
                 _requeue(change, deployments.get(change.tx, claim.deployment.id), reason, losses=0)
                 _permit_next(change)
 
+    def put_off(self, claim: Claim, reason: str, pause: timedelta) -> bool:
+        """Put the deployment back into the queue, to be tried again after a pause; False when it was lost."""
+        with self._lifecycle.change() as change:
+            if not environments.release_lease(change.tx, claim.environment.id, claim.token):
+                return False
+            deployment = deployments.get(change.tx, claim.deployment.id)
+            _requeue(change, deployment, reason, losses=0, ready_at=change.now + pause)
+            _permit_next(change)
+            return True
+
     def reap(self, is_gone: Callable[[str], bool] = holders.is_gone) -> list[Deployment]:
         """Take back leases that ran out or whose holder is dead; what was lost is run once more.
 
-        The deployments concerned, as they stand afterwards.
+        The deployments concerned, as they stand afterwards. Only who looks again and again sees a lease
+        of another machine run out: the sweep.
         """
         with self._lifecycle.change() as change:
-            dead = [
-                one
-                for one in environments.leased(change.tx)
-                if one.lease_holder is not None and is_gone(one.lease_holder)
-            ]
-            lost = _take_back(change, [*_ran_out(change), *dead])
+            leased = environments.leased(change.tx)
+            dead = [one for one in leased if one.lease_holder is not None and is_gone(one.lease_holder)]
+            lost = _take_back(change, [*self._sightings.ran_out(leased), *dead])
             if lost:
                 _permit_next(change)
             return lost
@@ -165,6 +186,31 @@ class Leases:
         until = self._clock() + LEASE
         if not environments.renew_lease(tx, claim.environment.id, claim.token, until):
             raise PlatformError(ErrorCode.LEASE_LOST, deployment=reference(claim.deployment.id))
+
+
+class Sightings:
+    """Since when this process has seen each lease as it stands, by its own steady time in seconds."""
+
+    def __init__(self, steady: Callable[[], float]) -> None:
+        self._steady = steady
+        self._seen: dict[EnvironmentId, tuple[tuple[int, datetime | None], float]] = {}
+
+    def saw(self, environment: Environment) -> float:
+        """Look at one lease; since when it has stood like that."""
+        standing = (environment.lease_token, environment.lease_until)
+        before, since = self._seen.get(environment.id, (None, 0.0))
+        if before != standing:
+            since = self._steady()
+            self._seen[environment.id] = (standing, since)
+        return since
+
+    def ran_out(self, leased: Sequence[Environment]) -> list[Environment]:
+        """Look at all leases; those that nobody renewed for too long."""
+        before = self._steady() - LEASE.total_seconds()
+        stale = [one for one in leased if self.saw(one) <= before]
+        held = {one.id for one in leased}
+        self._seen = {known: sight for known, sight in self._seen.items() if known in held}
+        return stale
 
 
 def _next_of(tx: Tx, environment: Environment) -> Deployment | None:
@@ -177,11 +223,6 @@ def _permit_next(change: Change) -> None:
     # One permit for the executor that came free; the claim, not the permit, decides for which environment.
     for environment in environments.ready_ids(change.tx, change.now)[:1]:
         change.permit(environments.get(change.tx, environment))
-
-
-def _ran_out(change: Change) -> list[Environment]:
-    leased = environments.leased(change.tx)
-    return [one for one in leased if one.lease_until is not None and one.lease_until <= change.now]
 
 
 def _take_back(change: Change, held: Sequence[Environment]) -> list[Deployment]:
@@ -208,7 +249,9 @@ def _end_cancelled(change: Change, deployment: Deployment, reason: str) -> Deplo
     return change.move(deployment, State.CANCELLED, reason)
 
 
-def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int) -> Deployment:
+def _requeue(
+    change: Change, deployment: Deployment, reason: str, *, losses: int, ready_at: datetime | None = None
+) -> Deployment:
     if deployment.state is State.CANCELLING:
         return _end_cancelled(change, deployment, deployment.reason)
     newer = _newer_waiting(change.tx, deployment)
@@ -223,6 +266,7 @@ def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int
         attempt=deployment.attempt + 1,
         losses=deployment.losses + losses,
         phase=None,
+        ready_at=ready_at,
     )
 
 

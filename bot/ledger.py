@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from bot import troubles
 from bot.domain.ids import DeliveryId
 from bot.log import logger
 from bot.queue import Queue
@@ -127,7 +128,7 @@ class Ledger:
             answers = self._store([waiting.new for waiting in batch])
         except Exception as error:  # noqa: BLE001 - whatever failed, the senders hear it and the next batch goes on
             logger.error("deliveries not stored", count=len(batch), error=repr(error))
-            self._answer(batch, NotStoredError("the store refused"))
+            self._answer(batch, NotStoredError(troubles.sentence_of(error) or "the store refused"))
             return
         self._ring([one.id for one in answers if not one.duplicate])
         self._answer(batch, answers)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from jinja2 import TemplateError
 from pydantic import ValidationError
 
-from bot import render
+from bot import render, troubles
 from bot.errors import SlipwayError
+from bot.store.engine import StoreError
 
 REFUSED = 2
 """Exit code of a program that could not do what it was asked for."""
@@ -19,6 +20,11 @@ def run(work: Callable[[], None]) -> None:
         work()
     except SlipwayError as error:
         _refuse(_text(error))
+    except (OSError, StoreError) as error:
+        fault = troubles.named(error)
+        if fault is None:
+            raise
+        _refuse(_text(fault))
     except ValidationError as error:
         problems = (
             f"SLIPWAY_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']} (it is {one['input']!r})"

@@ -15,18 +15,25 @@ from bot.settings import Settings
 REQUEST_SECONDS = 30.0
 """How long a request may take to arrive, from its first byte (or the connection) to its last."""
 MAX_CONNECTIONS = 8192
+RESERVED_FILES = 64
+"""File descriptors that connections leave to the store, the queue and logs that are read."""
 MAX_HEAD = 64 * 1024
 """Most bytes of a request besides its body: its line, its headers, what frames its chunks."""
 _TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 GRACEFUL_SECONDS = 1
+_SHARE = 16
+"""Of so many connections one goes when room is made, and one is the room."""
 
 
 class PatientProtocol(HttpToolsProtocol):
     """HTTP that closes connections whose request does not arrive, or brings headers without end.
 
     uvicorn limits only the idle time between requests and the number of connections: a client that
-    sends nothing, or a header a minute, it would keep for ever, and of headers any number.
+    sends nothing, or a header a minute, it would keep for ever, and of headers any number. When there
+    are as many connections as may be, those go first whose request has been awaited longest.
     """
+
+    request_seconds = REQUEST_SECONDS
 
     def __init__(
         self,
@@ -39,13 +46,19 @@ class PatientProtocol(HttpToolsProtocol):
         self._arriving = False
         self._is_headed = False
         self._head = 0
+        self._since = 0.0
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client came: its first request must arrive in time."""
         super().connection_made(transport)
         self._arriving = True
+        self._since = self.loop.time()
         self._watch()
+        limit = self.config.limit_concurrency
+        # Below uvicorn's own limit, from which on it refuses every request.
+        if limit is not None and len(self.connections) > limit - limit // _SHARE - 1:
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went."""
@@ -84,6 +97,22 @@ class PatientProtocol(HttpToolsProtocol):
         self._arriving = False
         super().on_message_complete()
 
+    def _make_room(self) -> None:
+        others = [one for one in self.connections if isinstance(one, PatientProtocol) and one is not self]
+        idle = sorted((one for one in others if one.awaits_request), key=PatientProtocol.came)
+        # Some at once: to look for the oldest at each new connection would be what a flood wants.
+        for one in idle[: len(others) // _SHARE + 1]:
+            one.transport.abort()
+
+    @property
+    def awaits_request(self) -> bool:
+        """Whether no whole request is there that is not answered yet."""
+        return self._arriving or not self._is_headed or self.cycle.response_complete
+
+    def came(self) -> float:
+        """When the connection was made, by the loop's clock."""
+        return self._since
+
     def _refuse(self) -> None:
         if not self._is_headed:
             self.transport.write(_TOO_MUCH)
@@ -91,7 +120,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _watch(self) -> None:
         if self._arriving and self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+            self._deadline = self.loop.call_later(self.request_seconds, self.transport.close)
         elif not self._arriving and self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -99,7 +128,7 @@ class PatientProtocol(HttpToolsProtocol):
 
 def serve(settings: Settings) -> None:
     """Listen until a signal ends the process; open requests get some seconds to end."""
-    _allow_connections()
+    connections = _allow_connections()
     host, _, port = settings.web_address.rpartition(":")
     config = uvicorn.Config(
         create_app(settings),
@@ -113,7 +142,7 @@ def serve(settings: Settings) -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=connections,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     uvicorn.Server(config).run()
@@ -125,11 +154,13 @@ def main() -> None:
     serve(Settings())
 
 
-def _allow_connections() -> None:
+def _allow_connections() -> int:
+    """Raise the limit of open files as far as is useful; how many connections there may be at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, MAX_CONNECTIONS * 2)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(1, min(MAX_CONNECTIONS, max(soft, wanted) - RESERVED_FILES))
 
 
 if __name__ == "__main__":

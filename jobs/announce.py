@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 from bot.clock import Clock, utc_now
@@ -99,24 +99,27 @@ class _Turn:
 
     def take(self) -> bool:
         with writing(self.tools.lifecycle.engine) as tx:
-            return self._lead(tx, TURN)
+            return self._lead(tx)
 
     def give_back(self) -> None:
         with writing(self.tools.lifecycle.engine) as tx:
-            self._lead(tx, timedelta(0))
+            singletons.give_up(tx, self._name, self.holder)
 
     def keep(self, known: Announcement) -> None:
         """Store an announcement and prolong the turn. Raises `LostTurnError`."""
         with writing(self.tools.lifecycle.engine) as tx:
             written = int(announcements.get(tx, known.deployment_id).shown.get("writes", 0))
-            if written > int(known.shown.get("writes", 0)) or not self._lead(tx, TURN):
+            if written > int(known.shown.get("writes", 0)) or not self._lead(tx):
                 raise LostTurnError
             announcements.keep(tx, known)
 
-    def _lead(self, tx: Tx, length: timedelta) -> bool:
+    @property
+    def _name(self) -> str:
+        return f"announce-{self.environment}"
+
+    def _lead(self, tx: Tx) -> bool:
         now = self.tools.clock()
-        name = f"announce-{self.environment}"
-        return singletons.lead(tx, name, self.holder, now=now, until=now + length, is_gone=_is_gone)
+        return singletons.lead(tx, self._name, self.holder, now=now, until=now + TURN, is_gone=_is_gone)
 
 
 def _is_gone(holder: str) -> bool:
@@ -196,8 +199,12 @@ def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
     app, environment = apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id)
     public = settings.url
     last = deployments.last_succeeded(tx, environment.id)
-    finished = deployment.finished_at
-    is_latest = last is None or last.id == deployment.id or _is_before(last.finished_at, finished)
+    is_latest = (
+        last is None
+        or last.id == deployment.id
+        or deployment.finished_at is None
+        or deployments.happened_after(tx, deployment.id, last.id)
+    )
     return View(
         app=app,
         environment=environment,
@@ -210,10 +217,6 @@ def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
         has_status=deployments.newest_of_commit(tx, environment.id, deployment.sha) in (None, deployment.id),
         outlived=_outlived(tx, deployment) if last and last.id == deployment.id else (),
     )
-
-
-def _is_before(one: datetime | None, other: datetime | None) -> bool:
-    return one is not None and (other is None or one <= other)
 
 
 def _outlived(tx: Tx, live: Deployment) -> tuple[Announcement, ...]:
@@ -235,6 +238,7 @@ def _says(tx: Tx, deployment: Deployment, environment: str) -> str:
     facts = {
         "kind": deployment.kind.value,
         "environment": environment,
+        "attempt": deployment.attempt,
         "reason": deployment.reason,
         "release": release.name if release else None,
         "superseded_by": reference(superseded_by) if superseded_by else None,

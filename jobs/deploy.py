@@ -3,6 +3,7 @@
 import structlog
 
 from bot import holder as holders
+from bot import troubles
 from bot.domain.deployment import Blame, Failure, State
 from bot.domain.ids import reference
 from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
@@ -44,7 +45,8 @@ class Deploy:
             self._fail(claim, error, Blame.USER)
         except PlatformError as error:
             logger.error("the platform failed", code=error.code, **error.facts)
-            self._fail(claim, error, Blame.PLATFORM)
+            if not self._put_off(claim, error):
+                self._fail(claim, error, Blame.PLATFORM)
         except Exception as error:
             logger.exception("an unexpected error")
             self._fail(claim, PlatformError(ErrorCode.UNEXPECTED, error=type(error).__name__), Blame.PLATFORM)
@@ -57,6 +59,16 @@ class Deploy:
             logger.warning("the lease was lost; another worker goes on")
         else:
             self._leases.finish(claim, State.CANCELLED, "cancelled")
+
+    def _put_off(self, claim: Claim, error: PlatformError) -> bool:
+        pause = troubles.pause_before(error, claim.deployment.attempt)
+        if pause is None:
+            return False
+        sentence = sentence_or(error.code, error.facts, str(error))
+        reason = f"waits, and is tried again: {sentence}"
+        if not self._leases.put_off(claim, reason, pause):
+            logger.warning("the lease was lost; another worker goes on", code=error.code)
+        return True
 
     def _fail(self, claim: Claim, error: SlipwayError, blame: Blame) -> None:
         failure = Failure(error.code, error.facts, blame)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from bot import render
+from bot import render, troubles
 from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
@@ -220,7 +220,10 @@ class Intake:
 
     def _put_off(self, delivery: Delivery, error: Exception) -> None:
         attempt = delivery.attempts + 1
-        retry_at = self._clock() + FIRST_PAUSE * 4 ** (attempt - 1) if attempt < MAX_ATTEMPTS else None
+        # A fault of the machine's says nothing about the delivery, which waits for as long as it lasts.
+        goes_on = attempt < MAX_ATTEMPTS or troubles.named(error) is not None
+        pause = FIRST_PAUSE * 4 ** (min(attempt, MAX_ATTEMPTS - 1) - 1)
+        retry_at = self._clock() + pause if goes_on else None
         note = f"{type(error).__name__}: {error}"
         with writing(self._engine) as tx:
             present = deliveries.get(tx, delivery.id)

@@ -3,7 +3,7 @@
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.ids import AppId, Sha
-from bot.errors import UserError
+from bot.errors import ErrorCode, SlipwayError
 from bot.intake.paths import Scope
 from jobs.files import CommitFiles
 from jobs.git import Mirrors
@@ -32,7 +32,9 @@ class Knowledge:
             try:
                 self._mirrors.fetch(app, seconds=FETCH_SECONDS)
                 self._problems[app.clone_url] = ""
-            except UserError as error:
+            except SlipwayError as error:
+                if error.code not in (ErrorCode.REPOSITORY_UNREACHABLE, ErrorCode.REPOSITORY_SILENT):
+                    raise
                 self._problems[app.clone_url] = str(error.facts.get("detail", error))
         return self._problems[app.clone_url]
 

@@ -1,6 +1,6 @@
 """The steps in order, each logged, timed and checked for a wish to stop."""
 
-import errno
+import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bot import troubles
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Kind, Phase
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.release import Release
-from bot.errors import ErrorCode, PlatformError, SlipwayError
+from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
 from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.log import logger
@@ -35,6 +36,9 @@ from jobs.steps import release as release_step
 from jobs.steps.context import Context, Plan, Source
 from jobs.stopping import StoppedError
 from jobs.watch import Watch, Why
+
+_FULL = 1024 * 1024
+"""With fewer bytes left on the disk, it and not the repository is why a build failed."""
 
 
 class OvertakenError(Exception):
@@ -79,26 +83,28 @@ class Pipeline:
 
     def run(self, claim: Claim, watch: Watch) -> Release:
         """Run every step. Raises `StoppedError`, `OvertakenError`, `UserError` or `PlatformError`."""
-        with reading(self._engine) as tx:
+        with _faults_named(), reading(self._engine) as tx:
             app = apps.get(tx, claim.environment.app_id)
-        log = self._tools.open_log(app, claim.deployment.id)
+        with _faults_named():
+            log = self._tools.open_log(app, claim.deployment.id)
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
-        is_mine = True
+        is_last = True
         try:
-            with _troubles_said(log):
+            with _troubles_said(log, self._settings.home):
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 release = self._release_of(context, claim)
                 self._publish(context, claim, watch, release)
         except PlatformError as error:
-            is_mine = error.code is not ErrorCode.LEASE_LOST
+            again = troubles.pause_before(error, claim.deployment.attempt) is not None
+            is_last = not again and error.code is not ErrorCode.LEASE_LOST
             raise
         else:
             return release
         finally:
             remove_folder(workspace)
             # Another attempt goes on, or is at work already, in the same log.
-            log.close(final=is_mine and watch.why not in (Why.HANDED_BACK, Why.LEASE_LOST))
+            log.close(final=is_last and watch.why not in (Why.HANDED_BACK, Why.LEASE_LOST))
 
     def _context(
         self, app: App, claim: Claim, watch: Watch, *, log: DeploymentLog, workspace: Path
@@ -252,10 +258,10 @@ class Pipeline:
 
 
 @contextmanager
-def _troubles_said(log: DeploymentLog) -> Generator[None]:
-    """Say in the log why the work failed, and name what the system calls a full disk."""
+def _troubles_said(log: DeploymentLog, home: Path) -> Generator[None]:
+    """Say in the log why the work failed, and name faults of the machine."""
     try:
-        with _full_disk_named():
+        with _faults_named(), _full_disk_told_from_a_bad_build(home):
             yield
     except SlipwayError as error:
         for line in f"Failed: {message_or(error.code, error.facts, str(error))}".splitlines():
@@ -269,13 +275,25 @@ def _troubles_said(log: DeploymentLog) -> Generator[None]:
 
 
 @contextmanager
-def _full_disk_named() -> Generator[None]:
+def _faults_named() -> Generator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        fault = troubles.named(error)
+        if fault is None or fault is error:
             raise
-        raise PlatformError(ErrorCode.DISK_FULL, detail=str(error)) from error
+        raise fault from error
+
+
+@contextmanager
+def _full_disk_told_from_a_bad_build(home: Path) -> Generator[None]:
+    try:
+        yield
+    except UserError as error:
+        left = shutil.disk_usage(home).free
+        if error.code not in (ErrorCode.BUILD_FAILED, ErrorCode.INSTALL_FAILED) or left > _FULL:
+            raise
+        raise PlatformError(ErrorCode.DISK_FULL, detail=f"the build ended with {left} bytes left") from error
 
 
 def _duration(began: datetime, ended: datetime) -> str:

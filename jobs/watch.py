@@ -67,10 +67,9 @@ class Watch:
             self.why = self.why or Why.CANCELLED
         elif standing is Standing.LOST:
             self.why = self.why or Why.LEASE_LOST
-        elif time.monotonic() - self._renewed >= RENEWAL.total_seconds():
-            started = time.monotonic()
-            if self._leases.renew(self._claim):
-                self._renewed = started
+        elif time.monotonic() - self._renewed >= RENEWAL.total_seconds() and self._leases.renew(self._claim):
+            # Afterwards: it may have waited long for a locked store, and counts from when it was stored.
+            self._renewed = time.monotonic()
 
 
 @contextmanager

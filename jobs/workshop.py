@@ -33,6 +33,9 @@ from jobs.sandbox import choose
 from jobs.secrecy import GitSignIn, LogOpener
 from jobs.sites import Sites
 
+BUSY_SECONDS = 30
+"""How long work waits while another process locks the store: nobody waits for it as GitHub does."""
+
 
 @dataclass(frozen=True)
 class Workshop:
@@ -103,7 +106,7 @@ def open_mirrors(settings: Settings) -> Mirrors:
 
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
-    engine = open_engine(settings.database)
+    engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
     redis = connect(settings.redis)
     queue = Queue(redis)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)

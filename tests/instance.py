@@ -1,6 +1,6 @@
 """A store with apps and deployments made through the real lifecycle, for tests of what people see."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.console.desk import Desk
@@ -28,9 +28,22 @@ class Instance:
         self.engine = open_engine(self.settings.database)
         migrate(self.engine)
         self.moment: datetime | None = None
+        self.passed = 0.0
         queue = Queue(connect(self.settings.redis))
         self.lifecycle = Lifecycle(self.engine, queue, preview_domain="localhost", clock=self.now)
-        self.leases = Leases(self.lifecycle, concurrency=4, clock=self.now)
+        self.leases = self.executor()
+
+    def executor(self) -> Leases:
+        """What another process of the worker or the sweep has: it saw nothing yet."""
+        return Leases(self.lifecycle, concurrency=4, clock=self.now, steady=self.steady)
+
+    def steady(self) -> float:
+        """Seconds that only `pass_by` lets pass: nobody sets this clock."""
+        return self.passed
+
+    def pass_by(self, time: timedelta) -> None:
+        self.passed += time.total_seconds()
+        self.moment = self.now() + time
 
     def now(self) -> datetime:
         return self.moment or datetime.now(UTC)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,8 @@ class Slipway:
     home: Path
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     process: subprocess.Popen[str] | None = None
+    wrapper: Sequence[str] = ()
+    """A command that `up` is run by, such as one that gives it a view of its own of the machine."""
 
     def __post_init__(self) -> None:
         self.environment = {
@@ -79,7 +81,7 @@ class Slipway:
         """Start everything; its log is `up.log` in the home's parent."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*CLI, "up", "--json"],
+                [*self.wrapper, *CLI, "up", "--json"],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -28,6 +28,15 @@ uvicorn.run(app, port=int(sys.argv[2]), loop="uvloop", http=PatientProtocol, lif
 """
 
 
+# The real program, with few file descriptors.
+_WITH_FEW_FILES = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
+from bot import web
+web.main()
+"""
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -39,7 +48,13 @@ class Web:
     """One web process with a home of its own."""
 
     def __init__(
-        self, home: Path, redis_url: str, *, busy_seconds: float | None = None, **settings: str
+        self,
+        home: Path,
+        redis_url: str,
+        *,
+        busy_seconds: float | None = None,
+        files: int | None = None,
+        **settings: str,
     ) -> None:
         self.home = home
         self.port = free_port()
@@ -48,9 +63,11 @@ class Web:
         values = {"home": str(home), "redis_url": redis_url, "web_address": f"127.0.0.1:{self.port}"}
         values |= {"github_webhook_secret": SECRET.decode()} | settings
         self._environment = {f"SLIPWAY_{name.upper()}": value for name, value in values.items()}
-        program = (
-            ["-m", "bot.web"] if busy_seconds is None else ["-c", _PROGRAM, str(busy_seconds), str(self.port)]
-        )
+        program = ["-m", "bot.web"]
+        if busy_seconds is not None:
+            program = ["-c", _PROGRAM, str(busy_seconds), str(self.port)]
+        elif files is not None:
+            program = ["-c", _WITH_FEW_FILES, str(files)]
         self._command = [sys.executable, *program]
         self.engine = open_engine(f"sqlite:///{home / 'slipway.db'}")
         migrate(self.engine)

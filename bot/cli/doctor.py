@@ -5,21 +5,28 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
 from typing import Annotated
 
 import httpx
 import typer
 from rich.console import Console
 
-from bot import embedded, github_app
+from bot import embedded, github_app, render, troubles
 from bot.cli.disk import show_disk
 from bot.clock import utc_now
+from bot.github.wire import API_VERSION
 from bot.settings import Settings
 from bot.store import deliveries, deployments
-from bot.store.engine import StoreError, open_engine, reading
+from bot.store.engine import StoreError, open_engine, reading, writing
 
 _OLDEST_GIT = (2, 30)
+_NEEDED_MIB, _FULL_MIB = 1024, 16
+_STORE_SECONDS = 3.0
+_GITHUB_SECONDS = 4.0
+_CLOCK_SECONDS = 60
 _START = "Start it with 'slipway up'."
 
 
@@ -82,30 +89,44 @@ def _home(settings: Settings) -> Finding:
     probe = settings.home / ".writable"
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
+        probe.write_bytes(bytes(4096))
         probe.unlink()
     except OSError as error:
+        fault = troubles.named(error)
+        advice = render.message(fault.code, fault.facts).partition("\n\n")[2] if fault else ""
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
         return Finding(
-            "home", "error", f"{settings.home}: {error.strerror}.", "Make it writable, or set SLIPWAY_HOME."
+            "home",
+            "error",
+            f"{settings.home}: {error.strerror}.",
+            advice or "Make it writable, or set SLIPWAY_HOME.",
         )
     free = shutil.disk_usage(settings.home).free // 1024**2
-    if free < 1024:
-        return Finding(
-            "home", "warning", f"{settings.home} has {free} MiB left.", "Free some space: builds need it."
-        )
+    if free < _NEEDED_MIB:
+        level, text = ("error" if free < _FULL_MIB else "warning"), f"{settings.home} has {free} MiB left."
+        return Finding("home", level, text, "Free some space: builds need it.")
     return Finding("home", "ok", f"{settings.home}, {free // 1024} GiB free")
 
 
 def _store(settings: Settings) -> Finding:
-    engine = open_engine(settings.database)
+    engine = open_engine(settings.database, busy_seconds=_STORE_SECONDS)
     try:
-        with reading(engine) as tx:
+        with writing(engine) as tx:
             latest = deployments.latest(tx, 1)
     except StoreError as error:
-        reason = str(error).splitlines()[0]
-        return Finding("store", "error", reason, "Run 'slipway migrate'; check SLIPWAY_DATABASE_URL.")
+        return _store_trouble(error)
     newest = f"newest deployment DEP-{latest[0].id}" if latest else "no deployment yet"
     return Finding("store", "ok", f"{engine.url.render_as_string(hide_password=True)}, {newest}")
+
+
+def _store_trouble(error: StoreError) -> Finding:
+    fault = troubles.named(error)
+    if fault is None:
+        reason = str(error).splitlines()[0]
+        return Finding("store", "error", reason, "Run 'slipway migrate'; check SLIPWAY_DATABASE_URL.")
+    text, _, advice = render.message(fault.code, fault.facts).partition("\n\n")
+    return Finding("store", "error", text, advice)
 
 
 def _redis(settings: Settings) -> Finding:
@@ -122,8 +143,20 @@ def _web(settings: Settings) -> Finding:
         return Finding(
             "web", "error", f"Nothing answers at {settings.web_address}.", "Start it with 'slipway up'."
         )
-    level = "ok" if answer.status_code == 200 else "error"
-    return Finding("web", level, f"{settings.web_address} answers {answer.status_code}")
+    if answer.status_code == 200:
+        return Finding("web", "ok", f"{settings.web_address} answers 200")
+    parts = _parts(answer)
+    files = "Raise the limit of open files: 'ulimit -n', or LimitNOFILE= in a systemd unit."
+    advice = files if "files" in parts else "See the other lines."
+    said = "; ".join(f"{part}: {state}" for part, state in parts.items())
+    return Finding("web", "error", f"{settings.web_address} answers {answer.status_code} ({said})", advice)
+
+
+def _parts(answer: httpx.Response) -> dict[str, str]:
+    try:
+        return {part: state for part, state in answer.json()["parts"].items() if state != "ok"}
+    except (ValueError, KeyError):
+        return {}
 
 
 def _edge(settings: Settings) -> Finding:
@@ -137,13 +170,12 @@ def _edge(settings: Settings) -> Finding:
 
 
 def _github(settings: Settings) -> Finding:
-    if settings.github_app_id is not None:
-        return Finding("github", "ok", f"GitHub App {settings.github_app_id}")
-    if settings.github_token is not None:
-        return Finding("github", "ok", "a token")
+    if settings.github_app_id is not None or settings.github_token is not None:
+        app = settings.github_app_id
+        return _github_answers(settings, f"GitHub App {app}" if app is not None else "a token")
     made = _made_app(settings)
     if made is not None:
-        return Finding("github", "ok", f"GitHub App {made.slug}, made here; {made.page}")
+        return _github_answers(settings, f"GitHub App {made.slug}, made here ({made.page})")
     advice = "Make a GitHub App with 'slipway github setup', so that commits get their statuses."
     return Finding("github", "warning", "No GitHub App and no token: nothing is told to GitHub.", advice)
 
@@ -156,9 +188,29 @@ def _made_app(settings: Settings) -> github_app.Shown | None:
         return None
 
 
+def _github_answers(settings: Settings, way: str) -> Finding:
+    try:
+        headers = {"X-GitHub-Api-Version": API_VERSION, "User-Agent": "slipway"}
+        answer = httpx.get(settings.github_api_url, headers=headers, timeout=_GITHUB_SECONDS)
+        theirs = parsedate_to_datetime(answer.headers["Date"])
+    except httpx.HTTPError as error:
+        text = f"{way}, but {settings.github_api_url} does not answer: {type(error).__name__}"
+        advice = "Look at this machine's network and name server. What it is owed is sent later."
+        return Finding("github", "warning", text, advice)
+    except (KeyError, ValueError):
+        return Finding("github", "ok", way)
+    ahead = round((utc_now() - theirs).total_seconds())
+    if abs(ahead) < _CLOCK_SECONDS:
+        return Finding("github", "ok", f"{way}; the clock agrees with GitHub's")
+    difference = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'}"
+    text = f"{way}, but this machine's clock is {difference} GitHub's"
+    advice = "Set the clock, as by 'timedatectl set-ntp true': GitHub refuses an App whose clock is wrong."
+    return Finding("github", "warning", text, advice)
+
+
 def _backlog(settings: Settings) -> Finding:
     try:
-        with reading(open_engine(settings.database)) as tx:
+        with reading(open_engine(settings.database, busy_seconds=_STORE_SECONDS)) as tx:
             undecided = len(deliveries.undecided(tx, utc_now(), 1000))
             owed = len(deployments.owed(tx, 1000))
     except StoreError:

@@ -88,7 +88,12 @@ class _Showing:
         deployment = self.view.deployment
         wanted = _status(self.view)
         told = {"sha": wanted.sha, "state": wanted.state.value, "description": wanted.description}
-        early = not deployment.state.is_final and _writes(known) >= _EARLY_STATUSES
+        # That it waits for something, people must hear; once what else comes early is written, the last
+        # word needs two writes, and one is left.
+        waits = deployment.state is State.QUEUED and deployment.attempt > 1
+        spare = waits and known.github_deployment_id is not None
+        most = _EARLY_WRITES + 1 if spare else _EARLY_STATUSES
+        early = not deployment.state.is_final and _writes(known) >= most
         if known.shown.get("status") == told or early or not _speaks_on_commit(self.view):
             return known
         self.repository.set_status(wanted, share=self._share)

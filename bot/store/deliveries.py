@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.dialects import postgresql
 
 from bot.domain.ids import AppId, DeliveryId
+from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import decisions, deliveries, moment_to_number
 
@@ -131,10 +132,12 @@ def undecided(
     tx: Tx, now: datetime, limit: int, *, received_before: datetime | None = None
 ) -> list[DeliveryId]:
     """Deliveries that wait for a decision and whose next attempt is due, oldest first."""
-    due = sa.or_(deliveries.c.retry_at.is_(None), deliveries.c.retry_at <= now)
+    due = is_due(deliveries.c.retry_at, now)
     query = sa.select(deliveries.c.id).where(deliveries.c.state == RECEIVED, due)
     if received_before is not None:
-        query = query.where(deliveries.c.received_at < received_before)
+        # One from the future came before the clock was set back.
+        waited = sa.or_(deliveries.c.received_at < received_before, deliveries.c.received_at > now)
+        query = query.where(waited)
     return [DeliveryId(found) for found in tx.scalars(query.order_by(deliveries.c.id).limit(limit))]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
+from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import announcements, deployment_events, deployment_steps, deployments, releases
 
@@ -140,6 +141,16 @@ def head_of_branch(tx: Tx, environment: EnvironmentId, branch: str | None) -> De
     return _deployment(row) if row else None
 
 
+def happened_after(tx: Tx, deployment: DeploymentId, other: DeploymentId) -> bool:
+    """Whether the last thing that happened to a deployment came after the last that happened to another."""
+    order = dict(
+        tx.execute(
+            sa.select(deployments.c.id, _last_event()).where(deployments.c.id.in_((deployment, other)))
+        ).all()
+    )
+    return order[deployment] > order[other]
+
+
 def newest_of_commit(tx: Tx, environment: EnvironmentId, sha: str) -> DeploymentId | None:
     """The newest deployment that has the say about a commit: a rollback has it only once it succeeded."""
     has_say = sa.or_(deployments.c.kind == Kind.BUILD, deployments.c.state == State.SUCCEEDED)
@@ -165,7 +176,7 @@ def owed(tx: Tx, limit: int, now: datetime | None = None) -> list[DeploymentId]:
     query = sa.select(deployments.c.id).where(unannounced).order_by(least, deployments.c.id.desc())
     if now is not None:
         query = query.outerjoin(announcements, announcements.c.deployment_id == deployments.c.id)
-        query = query.where(sa.or_(announcements.c.retry_at.is_(None), announcements.c.retry_at <= now))
+        query = query.where(is_due(announcements.c.retry_at, now))
     return [DeploymentId(found) for found in tx.scalars(query.limit(limit))]
 
 
@@ -268,6 +279,12 @@ def steps(tx: Tx, deployment: DeploymentId) -> list[Step]:
     query = sa.select(*columns).where(deployment_steps.c.deployment_id == deployment)
     rows = tx.execute(query.order_by(deployment_steps.c.id)).mappings()
     return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
+
+
+def _last_event() -> sa.ScalarSelect[int]:
+    # What came later has the higher number; its moment may be the earlier one, since clocks are set back.
+    own = deployment_events.c.deployment_id == deployments.c.id
+    return sa.select(sa.func.max(deployment_events.c.id)).where(own).correlate(deployments).scalar_subquery()
 
 
 def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:

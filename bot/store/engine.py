@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 Tx = Connection
@@ -16,6 +16,8 @@ Tx = Connection
 
 StoreError = SQLAlchemyError
 """Whatever goes wrong in the store: it is locked, out of reach, or not what it should be."""
+StoreUnavailableError = OperationalError
+"""The store can't be used at present: it is locked, its disk is full or read-only, its server is away."""
 BUSY_SECONDS = 10
 WAL_BYTES = 16 * 1024 * 1024
 """What SQLite's log of writes is cut to once all of it is in the database."""
@@ -52,6 +54,12 @@ def writing(engine: Engine) -> Generator[Tx]:
     """
     with engine.connect().execution_options(slipway_writing=True) as tx, tx.begin():
         yield tx
+
+
+def reason_of(error: OperationalError) -> tuple[str, str]:
+    """SQLite's name of a fault, such as `SQLITE_BUSY` (empty for other stores), and what it says."""
+    cause = error.orig
+    return str(getattr(cause, "sqlite_errorname", "")), str(cause or error).strip().splitlines()[0]
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

@@ -12,6 +12,7 @@ from bot.domain.app import App
 from bot.domain.deployment import State
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, label
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
+from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, tenants
 
@@ -101,7 +102,7 @@ def claim_fairest(
     """
     taken = (
         environments.update()
-        .where(environments.c.id == _fairest(now, previews=previews), _is_free(now))
+        .where(environments.c.id == _fairest(now, previews=previews), _is_free())
         .values(lease_holder=holder, lease_token=environments.c.lease_token + 1, lease_until=until)
         .returning(*_FIELDS)
     )
@@ -116,13 +117,15 @@ def claim_fairest(
 
 def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
     kind = sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW
-    below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant(now) < tenants.c.build_limit)
+    below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant() < tenants.c.build_limit)
     return (
         sa.select(environments.c.id)
         .join(apps, apps.c.id == environments.c.app_id)
         .join(tenants, tenants.c.id == apps.c.tenant_id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_free(now), below, kind)
+        .where(
+            deployments.c.state == State.QUEUED, is_due(deployments.c.ready_at, now), _is_free(), below, kind
+        )
         .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
         .order_by(tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
         .limit(1)
@@ -130,18 +133,19 @@ def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
     )
 
 
-def _running_of_tenant(now: datetime) -> sa.ScalarSelect[int]:
+def _running_of_tenant() -> sa.ScalarSelect[int]:
     busy, busy_apps = environments.alias("busy"), apps.alias("busy_apps")
     return (
         sa.select(sa.func.count())
         .select_from(busy.join(busy_apps, busy.c.app_id == busy_apps.c.id))
-        .where(busy.c.lease_until > now, busy_apps.c.tenant_id == tenants.c.id)
+        .where(busy.c.lease_until.is_not(None), busy_apps.c.tenant_id == tenants.c.id)
         .scalar_subquery()
     )
 
 
-def _is_free(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(environments.c.lease_until.is_(None), environments.c.lease_until <= now)
+def _is_free() -> sa.ColumnElement[bool]:
+    # A lease that ran out is taken back with its deployment first: its end is a mark, no moment to wait for.
+    return environments.c.lease_until.is_(None)
 
 
 def leased(tx: Tx) -> list[Environment]:
@@ -150,9 +154,9 @@ def leased(tx: Tx) -> list[Environment]:
     return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
 
 
-def previews_running(tx: Tx, now: datetime) -> int:
+def previews_running(tx: Tx) -> int:
     """How many leases are held on previews."""
-    where = (environments.c.lease_until > now, environments.c.kind == EnvironmentKind.PREVIEW)
+    where = (environments.c.lease_until.is_not(None), environments.c.kind == EnvironmentKind.PREVIEW)
     return tx.scalar(sa.select(sa.func.count()).select_from(environments).where(*where)) or 0
 
 
@@ -177,7 +181,7 @@ def ready_ids(tx: Tx, now: datetime) -> list[EnvironmentId]:
     query = (
         sa.select(environments.c.id)
         .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(deployments.c.state == State.QUEUED, _is_free(now))
+        .where(deployments.c.state == State.QUEUED, is_due(deployments.c.ready_at, now), _is_free())
         .distinct()
     )
     return [EnvironmentId(found) for found in tx.scalars(query)]

@@ -200,6 +200,8 @@ deployments = sa.Table(
     _number("version", 1),
     _number("announced"),
     _flag("cancel_requested"),
+    # While it is queued: not to be tried before, since something that passes stopped it.
+    _moment("ready_at"),
     _moment("created_at", nullable=False),
     _moment("started_at"),
     _moment("finished_at"),

@@ -1,13 +1,16 @@
 """Leases by name for what only one process may do, and small facts that outlive processes."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from bot.store.engine import Tx
 from bot.store.schema import singletons
+
+MAX_LEAD = timedelta(minutes=20)
+"""Longest time for which a lead is taken."""
 
 
 def _is_unknown(_holder: str) -> bool:
@@ -30,11 +33,18 @@ def lead(
     if row is None:
         tx.execute(singletons.insert().values(name=name, holder=holder, until=until, facts={}))
         return True
-    others = row.holder != holder and row.until is not None and row.until > now
+    # An end further away than any lead is long is one of before the clock was set back.
+    others = row.holder != holder and row.until is not None and now < row.until <= now + MAX_LEAD
     if others and not is_gone(row.holder):
         return False
     tx.execute(singletons.update().where(singletons.c.name == name).values(holder=holder, until=until))
     return True
+
+
+def give_up(tx: Tx, name: str, holder: str) -> None:
+    """Let another take the lead at once, whatever its clock says; nothing when it is another's already."""
+    mine = (singletons.c.name == name, singletons.c.holder == holder)
+    tx.execute(singletons.update().where(*mine).values(holder="", until=None))
 
 
 def facts(tx: Tx, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.errors import ErrorCode, PlatformError
+from bot import troubles
 from jobs.git.remotes import mask
 
 QUICK_SECONDS = 60
@@ -135,7 +135,7 @@ class Git:
         """Run `git *argv`, with variables of its own besides those that it always gets.
 
         At the end of its time (`TimeoutError`), or once `stopped()` is true (`GitStoppedError`), it is
-        killed with all that it started. Raises `PlatformError` DISK_FULL when git says so.
+        killed with all that it started. Raises `PlatformError` when git tells of a fault of the machine.
         """
         process = subprocess.Popen(
             ["git", *argv],
@@ -152,8 +152,9 @@ class Git:
             _kill(process)
             raise
         answer = Answer(process.returncode, out, error.decode(errors="replace"))
-        if answer.code and "No space left on device" in answer.error:
-            raise PlatformError(ErrorCode.DISK_FULL, detail=answer.last_line)
+        fault = troubles.told(mask(answer.error)) if answer.code else None
+        if fault is not None:
+            raise fault
         return answer
 
     def must(self, argv: Sequence[str], *, variables: Mapping[str, str] | None = None) -> bytes:
@@ -176,7 +177,10 @@ class Git:
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
         }
-        passed_on.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15")
+        passed_on.setdefault(
+            "GIT_SSH_COMMAND",
+            f"ssh -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval={STALL_SECONDS // 2}",
+        )
         return passed_on | fixed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.domain.app import App
 from bot.domain.ids import Sha, is_sha
-from bot.errors import ErrorCode, UserError
+from bot.errors import ErrorCode, PlatformError, UserError
 from bot.settings import Settings
 from jobs.git.command import (
     FETCH_SECONDS,
@@ -29,6 +29,17 @@ MAX_PACKS = 40
 _SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 _ID = re.compile(r"[0-9a-f]{4,40}")
 
+# How git, curl and ssh complain of a server, a name server or a way that does not answer.
+_SILENCE = (
+    "Operation too slow",
+    "timed out",
+    "Could not resolve host",
+    "Temporary failure in name resolution",
+    "Empty reply from server",
+    "early EOF",
+    "The requested URL returned error: 5",
+)
+
 
 def mirror_name(clone_url: str) -> str:
     """The name of the mirror's folder."""
@@ -39,7 +50,8 @@ class Mirrors:
     """Mirrors below `home/mirrors`, one per clone URL, shared by all processes of the machine.
 
     A full commit id names a commit; paths are relative to the repository's top. Where `stopped` is
-    taken it is asked every 50 ms; once it is true `GitStoppedError` is raised.
+    taken it is asked every 50 ms; once it is true `GitStoppedError` is raised. Whatever asks the remote
+    raises `PlatformError` REPOSITORY_SILENT, too, when there is no answer to wait for.
     """
 
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
@@ -242,7 +254,7 @@ class Mirrors:
                 self._talk(app, argv, seconds, stopped)
                 self._tidy(app)
         except TimeoutError as error:
-            raise _unreachable(app, str(error)) from error
+            raise _silent(app, str(error)) from error
 
     def _make(self, app: App) -> None:
         path = self.path(app)
@@ -265,10 +277,16 @@ class Mirrors:
         try:
             answer = self.git.run(argv, variables=variables, seconds=seconds, stopped=stopped)
         except TimeoutError as error:
-            raise _unreachable(app, f"no answer within {seconds:.0f} s") from error
+            raise _silent(app, f"no answer within {seconds:.0f} s") from error
         if answer.code:
+            if any(words in answer.error for words in _SILENCE):
+                raise _silent(app, answer.last_line)
             raise _unreachable(app, answer.last_line)
         return answer
+
+
+def _silent(app: App, detail: str) -> PlatformError:
+    return PlatformError(ErrorCode.REPOSITORY_SILENT, url=shown(app), detail=mask(detail))
 
 
 def _unreachable(app: App, detail: str) -> UserError:

@@ -13,7 +13,8 @@ from bot.domain.deployment import Blame, Deployment, Failure, State
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, Digest, ReleaseId
 from bot.leases import LEASE, Claim
-from bot.store import deployments, environments, releases
+from bot.store import deliveries, deployments, environments, releases, singletons
+from bot.store.deliveries import NewDelivery
 from bot.store.engine import reading, writing
 from bot.store.releases import NewRelease
 from tests.instance import Instance
@@ -37,10 +38,6 @@ def state_of(instance: Instance, deployment: DeploymentId) -> State:
 def deployment_of(instance: Instance, deployment: DeploymentId) -> Deployment:
     with reading(instance.engine) as tx:
         return deployments.get(tx, deployment)
-
-
-def pass_by(instance: Instance, time: timedelta) -> None:
-    instance.moment = instance.now() + time
 
 
 def production(instance: Instance) -> Environment:
@@ -80,13 +77,73 @@ def test_a_claim_after_an_expired_lease_leaves_no_deployment_running_for_ever(in
     lost = instance.push(app, A)
     instance.claim()
     newer = instance.push(app, B)
-    pass_by(instance, LEASE + timedelta(seconds=1))
+    instance.pass_by(LEASE + timedelta(seconds=1))
     # Before any sweep: a permit comes first.
     claim = instance.claim()
     assert claim.deployment.id == newer.id
     instance.succeed(claim)
     assert instance.leases.reap() == []
     assert state_of(instance, lost.id) is State.SUPERSEDED
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(minutes=-10), timedelta(days=-365)])
+def test_no_jump_of_the_clock_takes_a_lease_away_or_keeps_one_alive(instance: Instance, jump: timedelta):
+    app = instance.app("shop")
+    pushed = instance.push(app, A)
+    claim = instance.claim()
+    watcher = instance.executor()
+    assert watcher.reap() == []
+    assert instance.moment is not None
+    instance.moment += jump
+    instance.push(app, B)
+    for _ in range(4):
+        instance.pass_by(LEASE * 0.9)
+        assert watcher.reap() == []
+        assert instance.executor().claim("host/2/0") is None
+        assert instance.leases.renew(claim)
+    assert state_of(instance, pushed.id) is State.RUNNING
+    # Its holder dies; another machine's, so that nobody can ask whether it lives.
+    assert watcher.reap() == []
+    instance.pass_by(LEASE + timedelta(seconds=1))
+    assert [one.id for one in watcher.reap()] == [pushed.id]
+    assert instance.executor().claim("host/2/0") is not None
+
+
+def test_what_went_live_last_is_told_by_order_and_not_by_the_clock(instance: Instance):
+    app = instance.app("shop")
+    instance.push(app, A)
+    first = go_live(instance, instance.claim(), "one")
+    assert instance.moment is not None
+    instance.moment -= timedelta(minutes=10)
+    pushed = instance.push(app, B)
+    second = go_live(instance, instance.claim(), "two")
+    with reading(instance.engine) as tx:
+        last = deployments.last_succeeded(tx, pushed.environment_id)
+        history = [release for _, release in deployments.shown(tx, pushed.environment_id)]
+    assert last is not None
+    assert last.id == pushed.id
+    assert history == [first, second]
+    assert roll_back(instance) == first
+
+
+def test_a_delivery_from_before_the_clock_was_set_back_is_not_forgotten(instance: Instance):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    new = NewDelivery("7", "guid", "push", b"{}", now + timedelta(hours=1))
+    with writing(instance.engine) as tx:
+        (made,) = deliveries.insert_new(tx, [new]).values()
+        assert deliveries.undecided(tx, now, 10, received_before=now - timedelta(seconds=5)) == [made]
+
+
+@pytest.mark.parametrize("jump", [timedelta(minutes=-10), timedelta(hours=-1)])
+def test_a_lead_that_was_given_up_is_free_though_the_clock_was_set_back(instance: Instance, jump: timedelta):
+    now, length = instance.now(), timedelta(seconds=30)
+    with writing(instance.engine) as tx:
+        assert singletons.lead(tx, "a turn", "one", now=now, until=now + length)
+        assert not singletons.lead(tx, "a turn", "other", now=now, until=now + length)
+        singletons.give_up(tx, "a turn", "other")
+        assert not singletons.lead(tx, "a turn", "other", now=now, until=now + length)
+        singletons.give_up(tx, "a turn", "one")
+        assert singletons.lead(tx, "a turn", "other", now=now + jump, until=now + jump + length)
 
 
 def test_work_that_is_handed_back_is_not_given_up_for_one_that_was_cancelled(instance: Instance):
@@ -114,7 +171,7 @@ def test_a_cancel_after_the_switch_leaves_what_was_live_before(instance: Instanc
     if ending == "finish":
         instance.leases.finish(claim, State.CANCELLED, "cancelled")
     else:
-        pass_by(instance, LEASE + timedelta(seconds=1))
+        instance.pass_by(LEASE + timedelta(seconds=1))
         instance.leases.reap()
     assert state_of(instance, pushed.id) is State.CANCELLED
     assert production(instance).active_release_id == before
@@ -149,7 +206,7 @@ def test_what_is_live_does_not_depend_on_clocks(instance: Instance):
     app = instance.app("shop")
     instance.push(app, A)
     go_live(instance, instance.claim(), "1")
-    pass_by(instance, -timedelta(minutes=10))
+    instance.pass_by(-timedelta(minutes=10))
     instance.push(app, B)
     second = go_live(instance, instance.claim(), "2")
     instance.push(app, C)

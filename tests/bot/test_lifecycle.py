@@ -45,7 +45,7 @@ def lifecycle(engine: Engine, now: Now, tmp_path: Path) -> Lifecycle:
 
 @pytest.fixture
 def leases(lifecycle: Lifecycle, now: Now) -> Leases:
-    return Leases(lifecycle, concurrency=2, clock=now)
+    return Leases(lifecycle, concurrency=2, clock=now, steady=lambda: now().timestamp())
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ class FakeGitHub:
 
     def assert_nothing_unexpected(self) -> None:
         """Fail when the bot sent something that no bot should send."""
-        assert self.unexpected == []
+        assert self.unexpected == [], self.unexpected
 
     async def _serve(self, request: Request) -> Response:
         raw = await request.body()

@@ -60,6 +60,7 @@ class Routes:
         repository = r"/repos/([^/]+/[^/]+)"
         return [
             *self.apps.table(),
+            ("GET", "/?", self.root),
             ("GET", rf"{repository}/installation", self.installation),
             ("POST", r"/app/installations/(\d+)/access_tokens", self.mint),
             ("GET", r"/app/hook/deliveries", self.deliveries),
@@ -70,6 +71,9 @@ class Routes:
             ("POST", rf"{repository}/deployments/(\d+)/statuses", self.deployment_status),
             ("GET", rf"{repository}/collaborators/([^/]+)/permission", self.permission),
         ]
+
+    def root(self, _asked: Asked) -> Reply:
+        return Reply(200, {})
 
     def installation(self, asked: Asked, name: str) -> Reply:
         self.world.check_app(asked.authorization)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from bot.domain.ids import Sha
-from bot.errors import ErrorCode, UserError
+from bot.errors import ErrorCode, PlatformError, UserError
 from bot.settings import Settings
 from jobs.git import Mirrors
 from jobs.git.command import GitStoppedError
@@ -227,8 +227,9 @@ def test_a_stopped_fetch_ends_at_once_with_all_its_processes_and_shows_no_secret
 
 def test_a_fetch_that_takes_too_long_is_given_up(mirrors: Mirrors):
     with server(Event()) as (host, _):
-        with pytest.raises(UserError) as caught:
+        with pytest.raises(PlatformError) as caught:
             mirrors.fetch(make_app(f"http://{host}/a/b.git"), seconds=0.3)
+        assert caught.value.code is ErrorCode.REPOSITORY_SILENT
         assert caught.value.facts["detail"] == "no answer within 0 s"
 
 

@@ -183,6 +183,7 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("announced", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("ready_at", Moment(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("started_at", Moment(), nullable=True),
         sa.Column("finished_at", Moment(), nullable=True),

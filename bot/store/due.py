@@ -1,0 +1,14 @@
+"""Whether the moment has come for which something was put off."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+MAX_PAUSE = timedelta(hours=2)
+"""Longer than anything is put off for."""
+
+
+def is_due(moment: sa.Column[Any], now: datetime) -> sa.ColumnElement[bool]:
+    """A moment that is none, has come, or is so far away that the clock must have been set back."""
+    return sa.or_(moment.is_(None), moment <= now, moment > now + MAX_PAUSE)
