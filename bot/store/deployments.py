@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.store.engine import Tx
-from bot.store.schema import announcements, deployment_events, deployment_steps, deployments
+from bot.store.schema import announcements, apps, deployment_events, deployment_steps, deployments
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
 _UNFINISHED = [state for state in State if not state.is_final]
@@ -58,6 +58,7 @@ class Step:
 def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
     """Store a deployment and its first event."""
     values = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "commit"}
+    values["tenant_id"] = sa.select(apps.c.tenant_id).where(apps.c.id == new.app_id).scalar_subquery()
     row = (
         tx.execute(
             deployments.insert().values(**values, **asdict(new.commit), created_at=now).returning(*_FIELDS)
