@@ -5,7 +5,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from bot.console.access import Access, Attempts, is_same_origin, local_path
+from bot.attempts import Attempts
+from bot.console.access import Access, is_same_origin, local_path
 from bot.console.pages import Pages
 
 _MAX_FORM = 4096

@@ -236,7 +236,11 @@ def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:
 
 
 def _deployment(row: RowMapping) -> Deployment:
-    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    return deployment_of({str(name): value for name, value in row.items()})
+
+
+def deployment_of(values: dict[str, Any]) -> Deployment:
+    """A deployment from the values of its columns."""
     values["kind"] = Kind(values["kind"])
     values["trigger"] = Trigger(values["trigger"])
     values["state"] = State(values["state"])
