@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import secrets
 import sys
-from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
@@ -13,18 +11,15 @@ from rich.table import Table
 
 from bot.cli.instance import find_app, open_instance
 from bot.clock import utc_now
-from bot.domain.app import App, is_inside, is_repository, is_slug, slug_of
-from bot.domain.environment import PRODUCTION, hostname_of
-from bot.errors import ErrorCode, UserError
-from bot.intake.events import is_branch
+from bot.domain.app import App
+from bot.domain.environment import PRODUCTION
+from bot.registration import Registry, Wish
 from bot.settings import Settings
 from bot.store import apps, deployments, environments, releases
-from bot.store.apps import NewApp
 from bot.store.engine import Tx, reading, writing
 from bot.vault import open_vault
 
 application = typer.Typer(no_args_is_help=True)
-_INSIDE = "a path below the repository's top, without '..'"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -53,23 +48,20 @@ def create(
 ) -> None:
     """Register an app. Nothing is live until the first push succeeds."""
     instance = open_instance()
-    _check("repository", repository, is_repository(repository), "OWNER/NAME, such as acme/shop")
-    _check("production-branch", production_branch, is_branch(production_branch), "a branch's name")
-    _check("root-directory", root_directory, is_inside(root_directory), _INSIDE)
-    _check("output-directory", output_directory or "", is_inside(output_directory or ""), _INSIDE)
-    secret = secrets.token_hex(32) if own_secret else None
-    new = NewApp(
-        slug=slug or "",
+    wish = Wish(
         repository=repository,
-        clone_url=_clone_url(instance.settings, repository, clone_url),
-        production_branch=production_branch,
-        root_directory="/".join(PurePosixPath(root_directory).parts),
+        clone_url=clone_url,
+        root_directory=root_directory,
         build_command=build_command,
         output_directory=output_directory,
-        webhook_secret=open_vault(instance.settings).seal(secret.encode()) if secret else None,
+        production_branch=production_branch,
+        slug=slug,
+        own_secret=own_secret,
     )
+    registry = Registry(instance.settings, open_vault(instance.settings))
     with writing(instance.engine) as tx:
-        app = apps.insert(tx, _named(tx, new, instance.settings), utc_now())
+        registered = registry.register(tx, wish, utc_now())
+    app, secret = registered.app, registered.secret
     if as_json:
         _print_json({**_facts(app), "webhook_secret": secret})
         return
@@ -144,36 +136,8 @@ def _switch(slug: str, *, enabled: bool) -> None:
     sys.stdout.write(f"Pushes to {slug} {'deploy' if enabled else 'do not deploy any more'}.\n")
 
 
-def _check(field: str, value: str, ok: bool, expected: str) -> None:
-    if not ok:
-        raise UserError(ErrorCode.INVALID_VALUE, field=field, value=value, expected=expected)
-
-
-def _clone_url(settings: Settings, repository: str, given: str | None) -> str:
-    if given is None:
-        return f"{settings.github_url.rstrip('/')}/{repository}.git"
-    return Path(given).as_uri() if Path(given).is_absolute() else given
-
-
-def _named(tx: Tx, new: NewApp, settings: Settings) -> NewApp:
-    folder = new.root_directory.rpartition("/")[2] or new.repository.partition("/")[2]
-    slug = new.slug or _free_slug(tx, slug_of(folder))
-    _check("slug", slug, is_slug(slug), "lowercase letters, digits and single hyphens, at most 40")
-    _check("slug", slug, apps.by_slug(tx, slug) is None, "a slug that no other app has")
-    hostname = hostname_of(slug, PRODUCTION, settings.preview_domain)
-    free = not environments.has_hostname(tx, hostname)
-    _check("slug", slug, free, f"a slug whose hostname {hostname} is not in use")
-    return dataclasses.replace(new, slug=slug)
-
-
-def _free_slug(tx: Tx, wanted: str) -> str:
-    taken = {app.slug for app in apps.all_apps(tx)}
-    numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
-    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
-
-
 def _facts(app: App) -> dict[str, Any]:
-    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at")
+    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at", "archived_at")
     return {name: value for name, value in dataclasses.asdict(app).items() if name not in hidden}
 
 

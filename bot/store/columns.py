@@ -1,4 +1,4 @@
-"""What columns are made of. Moments are microseconds since 1970: both databases compare those alike."""
+"""Kinds of columns. A moment is stored as microseconds since 1970 so that both databases compare it alike."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -47,31 +47,31 @@ class Moment(TypeDecorator[datetime]):
 
 
 def key() -> sa.Column[int]:
-    """The id of a row, given by the database."""
+    """A row's number, given by the database."""
     return sa.Column("id", Id, primary_key=True, autoincrement=True)
 
 
 def to(table: str, *, nullable: bool = False, index: bool = False) -> sa.Column[int]:
-    """The id of another table's row."""
+    """A reference to another table."""
     name = {"deliveries": "delivery_id"}.get(table, f"{table.removesuffix('s')}_id")
     return sa.Column(name, Id, sa.ForeignKey(f"{table}.id"), nullable=nullable, index=index)
 
 
 def text(name: str, *, default: str | None = None, nullable: bool = False) -> sa.Column[str]:
-    """A text; not NULL unless said."""
+    """A text; empty by default only where that is said."""
     return sa.Column(name, sa.Text, nullable=nullable, server_default=default)
 
 
 def number(name: str, default: int = 0) -> sa.Column[int]:
-    """A number."""
+    """A whole number."""
     return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
 
 
 def flag(name: str) -> sa.Column[bool]:
-    """A flag, off by default."""
+    """Yes or no, at first no."""
     return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
 
 
 def moment(name: str, *, nullable: bool = True) -> sa.Column[datetime]:
-    """A moment; NULL unless said."""
+    """A point in time."""
     return sa.Column(name, Moment, nullable=nullable)

@@ -80,6 +80,11 @@ def tenant(tx: Tx, word: str | int) -> Tenant | None:
     return next((one for one in sorted(map(_tenant, rows), key=lambda one: one.slug != word)), None)
 
 
+def tenant_by_id(tx: Tx, tenant: TenantId) -> Tenant:
+    """A tenant that is known to exist."""
+    return _tenant(tx.execute(sa.select(*_TENANT).where(tenants.c.id == tenant)).mappings().one())
+
+
 def project(tx: Tx, tenant: TenantId, word: str | int) -> Project | None:
     """The tenant's project of that slug, else of that id."""
     where = (projects.c.tenant_id == tenant, _names(projects, word))

@@ -11,27 +11,7 @@ from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
 
-__all__ = [
-    "Moment",
-    "announcements",
-    "apps",
-    "decisions",
-    "deliveries",
-    "deployment_events",
-    "deployment_steps",
-    "deployments",
-    "environments",
-    "members",
-    "metadata",
-    "moment_to_number",
-    "projects",
-    "releases",
-    "replays",
-    "singletons",
-    "tenants",
-    "tokens",
-    "users",
-]
+__all__ = ["Moment", "members", "metadata", "moment_to_number", "replays", "tokens", "users"]
 
 tenants = sa.Table(
     "tenants",
