@@ -1,6 +1,6 @@
 """Composition root of the web process: what there is, its routes, its life, its error answers."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -12,14 +12,20 @@ from starlette.routing import Route
 
 from bot import health
 from bot.answers import refusal
-from bot.api import stream
 from bot.api.feed import Feeds
+from bot.api.openapi import document
+from bot.api.operation import Services
+from bot.api.rates import Rates
+from bot.api.site import api_routes
 from bot.app_secrets import AppSecrets
+from bot.clock import Clock, utc_now
 from bot.console import routes as console
-from bot.console.access import Access, console_key
+from bot.console.access import Access, console_key, is_same_origin
 from bot.console.pages import Pages
+from bot.console.reference import Reference
 from bot.keys import webhook_secrets
 from bot.ledger import Ledger
+from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import LogReader
 from bot.queue import Queue, connect
@@ -37,16 +43,25 @@ REDIS_SECONDS = 0.7
 _FOR_MACHINES = ("/api/", "/webhooks/", "/health", "/ready")
 
 
-def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Starlette:
+def create_app(
+    settings: Settings,
+    *,
+    busy_seconds: float = BUSY_SECONDS,
+    rates: Rates | None = None,
+    clock: Clock = utc_now,
+) -> Starlette:
     """The web process's application. Keys are made in the home where none are set."""
     engine = open_engine(settings.database, busy_seconds=busy_seconds)
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
-    ledger = Ledger(engine, Queue(redis))
-    app_secrets = AppSecrets(engine, open_vault(settings))
+    queue, vault = Queue(redis), open_vault(settings)
+    ledger = Ledger(engine, queue)
+    app_secrets = AppSecrets(engine, vault)
     logs = LogReader(settings.home, redis)
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
+    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain, clock=clock)
+    services = Services(settings, lifecycle, logs, vault, clock)
     webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets)
 
     @asynccontextmanager
@@ -65,11 +80,23 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
             Route("/webhooks/github", webhook),
             *health.routes(settings, engine, redis),
             *console.routes(pages=pages, engine=engine, logs=logs, access=access),
-            *stream.routes(feeds=feeds, allows=access.allows),
+            Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
+            *api_routes(services, feeds=feeds, redis=redis, is_operator=operator_by(access), rates=rates),
         ],
     )
     app.router.redirect_slashes = False
     return app
+
+
+def operator_by(access: Access) -> Callable[[Request], bool]:
+    """Whether a request carries the console's key, or its cookie; that changes things only from our pages."""
+
+    def is_operator(request: Request) -> bool:
+        by_key = "authorization" in request.headers
+        is_safe = request.method in ("GET", "HEAD") or by_key or is_same_origin(request)
+        return is_safe and access.allows(request)
+
+    return is_operator
 
 
 class Errors:

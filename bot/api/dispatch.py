@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from bot.api import reading as incoming
@@ -60,37 +59,25 @@ class Result:
 
 
 class Dispatcher:
-    """Carries out operations. `endpoint` makes the ASGI application of one address."""
+    """Carries out operations."""
 
     def __init__(self, services: Services, gate: Gate, limiter: Limiter) -> None:
         self._services = services
         self._gate = gate
         self._limiter = limiter
 
-    def endpoint(self, operations: Mapping[str, Operation], streams: Mapping[str, ASGIApp]) -> ASGIApp:
-        """What answers at one address: operations by method; those that stream have their own."""
+    def admission(self, operation: Operation) -> Callable[[Request], None]:
+        """What raises `RefusalError` unless a caller may read what streams. Such requests are not counted."""
 
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            request = Request(scope, receive)
-            method = "GET" if request.method == "HEAD" else request.method
-            operation = operations.get(method)
-            if operation is not None and operation.streams:
-                await streams[operation.id](scope, receive, send)
-                return
-            response = await self._answer(request, operation, sorted(operations))
-            await response(scope, receive, send)
+        def admit(request: Request) -> None:
+            principal = self._gate.identify(request)
+            with reading(self._services.lifecycle.engine) as tx:
+                locate(Call(self._services, principal, tx, request.path_params), operation)
 
-        return answer
+        return admit
 
-    def admit(self, request: Request, operation: Operation) -> Call:
-        """Whether a caller may read what streams. Raises `RefusalError`. Such requests are not counted."""
-        principal = self._gate.identify(request)
-        with reading(self._services.lifecycle.engine) as tx:
-            call = Call(self._services, principal, tx, request.path_params)
-            locate(call, operation)
-            return call
-
-    async def _answer(self, request: Request, operation: Operation | None, methods: list[str]) -> Response:
+    async def answer(self, request: Request, operation: Operation | None, methods: list[str]) -> Response:
+        """Carry out one request; without an operation its method is none of those that are possible."""
         request_id = incoming.request_id_of(request)
         with bound_contextvars(request_id=request_id):
             try:

@@ -1,4 +1,4 @@
-"""What the API says no with: a stable code, a message that tells what to do, what is wrong with each field."""
+"""What the API says no with: a stable code, what to do, and what is wrong with which field."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
