@@ -9,7 +9,7 @@ from bot.api.app_views import Line
 from bot.api.auth import OF_APP, PERSONAL, mint
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Paging
-from bot.api.refusals import Code, RefusalError, not_found, unfit
+from bot.api.refusals import not_found, unfit
 from bot.domain.roles import APP_VERBS, Role, Verb
 from bot.store import people, tokens
 from bot.store.tokens import NewToken, Token
@@ -96,9 +96,7 @@ def _me(call: Call) -> Me:
 
 
 def _account(call: Call) -> int:
-    if call.principal.user_id is None:
-        message = "The instance's operator has no account. Make a token with `slipway token create`."
-        raise RefusalError(403, Code.FORBIDDEN, message)
+    assert call.principal.user_id is not None
     return call.principal.user_id
 
 

@@ -56,11 +56,11 @@ class Gate:
         presented = presented.strip()
         if match := _TOKEN.fullmatch(presented) if scheme.lower() == "bearer" else None:
             return self._holder_of(match[2], match[3], _address(request))
-        if presented:
-            self._check_pause(_address(request))
+        # Whoever has the key gets in: others behind the same proxy must not be able to keep the operator out.
         if self._is_operator(request):
             return operator("operator", "the instance's operator")
         if presented:
+            self._check_pause(_address(request))
             self._attempts.failed(_address(request))
             raise _unauthorized("This is not a token of this instance. Tokens begin with 'slp_' or 'sld_'.")
         raise _unauthorized(

@@ -4,7 +4,7 @@ import typer
 from redis.exceptions import RedisError
 
 from bot import program
-from bot.cli import apps, deployments, doctor, run
+from bot.cli import apps, deployments, doctor, run, tokens
 from bot.cli.demo import demo
 from bot.errors import ErrorCode, PlatformError
 from bot.store.engine import StoreError
@@ -16,7 +16,8 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(apps.application, name="app", help="Apps: what is deployed.")
-for command in (run.up, run.web, run.worker, run.sweep, run.edge, run.migrate, demo, doctor.doctor):
+application.add_typer(tokens.application, name="token", help="Tokens: who may use the API.")
+for command in (run.up, run.web, run.worker, run.sweep, run.edge, run.migrate, demo, doctor.doctor, tokens.openapi):
     application.command()(command)
 for command in deployments.COMMANDS:
     application.command()(command)

@@ -86,8 +86,8 @@ class Verdict(StrEnum):
 
 
 def operator(key: str, name: str) -> Principal:
-    """Whoever holds the instance's own key."""
-    return Principal(key, name, frozenset(Verb))
+    """Whoever holds the instance's own key: nobody in particular, so without tokens of its own."""
+    return Principal(key, name, frozenset(Verb) - {Verb.ACCOUNT})
 
 
 def authorise(principal: Principal, verb: Verb, resource: Resource) -> Verdict:

@@ -135,7 +135,7 @@ def delete(tx: Tx, app: AppId, now: datetime) -> None:
 
     Rows stay, since what a number once meant is written in logs and at GitHub.
     """
-    gone = sa.func.concat("-deleted-", sa.cast(environments.c.id, sa.Text))
+    gone = sa.literal("-deleted-") + sa.cast(environments.c.id, sa.Text)
     unlit = {"hostname": gone, "active_release_id": None, "active_deployment_id": None}
     tx.execute(environments.update().where(environments.c.app_id == app).values(unlit))
     kept = (releases.c.app_id == app, releases.c.expired_at.is_(None))
