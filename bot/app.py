@@ -1,7 +1,7 @@
 """Composition root of the web process: what there is, its routes, its life, its error answers."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -15,7 +15,7 @@ from bot.answers import refusal
 from bot.api.feed import Feeds
 from bot.api.openapi import document
 from bot.api.operation import Services
-from bot.api.rates import Rates
+from bot.api.rates import DEFAULT_RATES, Limiter, Rates
 from bot.api.site import api_routes
 from bot.app_secrets import AppSecrets
 from bot.clock import Clock, utc_now
@@ -47,7 +47,7 @@ def create_app(
     settings: Settings,
     *,
     busy_seconds: float = BUSY_SECONDS,
-    rates: Rates | None = None,
+    rates: Rates = DEFAULT_RATES,
     clock: Clock = utc_now,
 ) -> Starlette:
     """The web process's application. Keys are made in the home where none are set."""
@@ -55,37 +55,50 @@ def create_app(
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
     queue, vault = Queue(redis), open_vault(settings)
     ledger = Ledger(engine, queue)
-    app_secrets = AppSecrets(engine, vault)
     logs = LogReader(settings.home, redis)
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain, clock=clock)
-    services = Services(settings, lifecycle, logs, vault, clock)
-    webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets)
+    api = api_routes(
+        Services(settings, lifecycle, logs, vault, clock),
+        feeds=feeds,
+        limiter=Limiter(redis, rates),
+        is_operator=operator_by(access),
+    )
+    webhook = Webhook(ledger, engine, webhook_secrets(settings), AppSecrets(engine, vault))
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        ledger.start()
-        yield
+    async def close() -> None:
         await feeds.close()
-        await ledger.stop()
         redis.close()
         engine.dispose()
 
     app = Starlette(
-        lifespan=lifespan,
+        lifespan=_lifespan(ledger, close),
         exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
         routes=[
             Route("/webhooks/github", webhook),
             *health.routes(settings, engine, redis),
             *console.routes(pages=pages, engine=engine, logs=logs, access=access),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
-            *api_routes(services, feeds=feeds, redis=redis, is_operator=operator_by(access), rates=rates),
+            *api,
         ],
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _lifespan(
+    ledger: Ledger, close: Callable[[], Awaitable[None]]
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        ledger.start()
+        yield
+        await ledger.stop()
+        await close()
+
+    return lifespan
 
 
 def operator_by(access: Access) -> Callable[[Request], bool]:

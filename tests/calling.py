@@ -31,7 +31,9 @@ PREFIX = "/api/v1"
 
 @cache
 def _validator(path: str, method: str, status: str) -> jsonschema_rs.Draft202012Validator:
-    where = document()["paths"][path][method]["responses"][status] if path else {"$ref": f"#/{status}"}
+    where: dict[str, Any] = (
+        document()["paths"][path][method]["responses"][status] if path else {"$ref": f"#/{status}"}
+    )
     if "$ref" in where:
         where = document()["components"]["responses"][status]
     schema = where["content"]["application/json"]["schema"]

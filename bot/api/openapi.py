@@ -8,7 +8,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from bot.api.envelope import ErrorAnswer, Meta, Model
 from bot.api.operation import Operation
-from bot.api.rates import Rates
+from bot.api.rates import DEFAULT_RATES
 from bot.api.reading import MAX_BODY
 from bot.api.routes import OPERATIONS, PREFIX, Address, addresses
 
@@ -64,7 +64,8 @@ stable; messages are for people.
 **Repeating.** Send `Idempotency-Key` with a POST: the same request again, within a day, is answered as the
 first time and does nothing twice.
 
-**Limits.** {Rates().per_token} requests a minute for a token, {Rates().per_tenant} for an organisation:
+**Limits.** {DEFAULT_RATES.per_token} requests a minute for a token, {DEFAULT_RATES.per_tenant} for an
+organisation:
 `X-RateLimit-Limit`, `-Remaining`, `-Reset`.
 """
 

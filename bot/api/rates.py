@@ -24,6 +24,9 @@ class Rates:
     per_tenant: int = 5000
 
 
+DEFAULT_RATES = Rates()
+
+
 @dataclass(frozen=True)
 class Allowance:
     """What a caller has left: of how many, how many, and until when (Unix seconds)."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import msgspec
-from redis import Redis
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from bot.api.auth import Gate
 from bot.api.dispatch import Dispatcher
 from bot.api.feed import Feeds
 from bot.api.operation import Services
-from bot.api.rates import Limiter, Rates
+from bot.api.rates import Limiter
 from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
 from bot.api.stream import Stream
 
@@ -25,13 +24,12 @@ def api_routes(
     services: Services,
     *,
     feeds: Feeds,
-    redis: Redis,
+    limiter: Limiter,
     is_operator: Callable[[Request], bool],
-    rates: Rates | None = None,
 ) -> list[BaseRoute]:
     """Every route below `/api/v1`. `is_operator` says whether a request carries the instance's own key."""
     gate = Gate(services.lifecycle.engine, is_operator=is_operator, clock=services.clock)
-    dispatcher = Dispatcher(services, gate, Limiter(redis, rates or Rates()))
+    dispatcher = Dispatcher(services, gate, limiter)
     streams = {one.id: Stream(feeds, dispatcher.admission(one)) for one in OPERATIONS if one.streams}
     return [
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),

@@ -17,7 +17,17 @@ application = typer.Typer(
 )
 application.add_typer(apps.application, name="app", help="Apps: what is deployed.")
 application.add_typer(tokens.application, name="token", help="Tokens: who may use the API.")
-for command in (run.up, run.web, run.worker, run.sweep, run.edge, run.migrate, demo, doctor.doctor, tokens.openapi):
+for command in (
+    run.up,
+    run.web,
+    run.worker,
+    run.sweep,
+    run.edge,
+    run.migrate,
+    demo,
+    doctor.doctor,
+    tokens.openapi,
+):
     application.command()(command)
 for command in deployments.COMMANDS:
     application.command()(command)

@@ -64,7 +64,9 @@ def create(
         sys.stdout.write(json.dumps(facts) + "\n")
         return
     sys.stdout.write(f"{minted.text}\n")
-    sys.stderr.write(f"For {member.email}, {member.role} of {tenant.slug}, for {days} days. Shown this once.\n")
+    sys.stderr.write(
+        f"For {member.email}, {member.role} of {tenant.slug}, for {days} days. Shown this once.\n"
+    )
 
 
 def openapi() -> None:

@@ -75,8 +75,10 @@ ROWS = {
     "removeMember": "configure",
 }
 # Of these a stranger has some of its own, where no organisation is named.
-OWN = {"listApps", "createApp", "listDeployments", "listDeliveries", "listOrgs", "listMembers"}
-OWN |= {"getMe", "listTokens", "createToken", "revokeToken", "addMember", "updateMember", "removeMember"}
+OWN = set(
+    "listApps createApp listDeployments listDeliveries listOrgs listMembers addMember updateMember "
+    "removeMember getMe listTokens createToken revokeToken".split()
+)
 # The operator belongs to no organisation: it must name one.
 NAMED = {"listMembers"}
 
