@@ -1,9 +1,10 @@
 """Composition root of the web process: what there is, its routes, its life, its error answers."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 
+from redis import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,7 +31,7 @@ from bot.log import logger
 from bot.logs import LogReader
 from bot.queue import Queue, connect
 from bot.settings import Settings
-from bot.store.engine import open_engine
+from bot.store.engine import Engine, open_engine
 from bot.vault import open_vault
 from bot.webhook import Webhook
 
@@ -67,14 +68,8 @@ def create_app(
         is_operator=operator_by(access),
     )
     webhook = Webhook(ledger, engine, webhook_secrets(settings), AppSecrets(engine, vault))
-
-    async def close() -> None:
-        await feeds.close()
-        redis.close()
-        engine.dispose()
-
     app = Starlette(
-        lifespan=_lifespan(ledger, close),
+        lifespan=_lifespan(ledger, feeds, redis, engine),
         exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
         routes=[
             Route("/webhooks/github", webhook),
@@ -89,14 +84,16 @@ def create_app(
 
 
 def _lifespan(
-    ledger: Ledger, close: Callable[[], Awaitable[None]]
+    ledger: Ledger, feeds: Feeds, redis: Redis, engine: Engine
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         ledger.start()
         yield
+        await feeds.close()
         await ledger.stop()
-        await close()
+        redis.close()
+        engine.dispose()
 
     return lifespan
 
