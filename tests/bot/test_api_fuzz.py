@@ -13,6 +13,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from bot.api.openapi import document
 from tests.bot.test_api_matrix import fill
 from tests.calling import Site, api_site
+from tests.valkey import Valkey
 
 _OURS: Any = checks
 _OF_DOCUMENT: Any = openapi_checks
@@ -38,7 +39,7 @@ def described() -> Any:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[Site]:
-    with api_site(tmp_path_factory.mktemp("home")) as site:
+    with Valkey() as valkey, api_site(tmp_path_factory.mktemp("home"), valkey.url) as site:
         fill(site)
         yield site
 
