@@ -192,7 +192,7 @@ OPERATIONS = (
         summary="Delete an archived app",
         verb=Verb.MANAGE,
         handle=_delete,
-        description="Its sites go down within two minutes, its releases and tokens end, its name comes free, for good.",
+        description="Its sites go down within two minutes; its releases and tokens end; its name comes free.",
         refusals={409: "It is not archived, or a deployment has not ended."},
     ),
 )
