@@ -1,9 +1,10 @@
 """Composition root of the web process: what there is, its routes, its life, its error answers."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 
+from redis import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,21 +13,28 @@ from starlette.routing import Route
 
 from bot import health
 from bot.answers import refusal
-from bot.api import schema, stream
+from bot.api import schema
 from bot.api.feed import Feeds
+from bot.api.openapi import document
+from bot.api.operation import Services
+from bot.api.rates import DEFAULT_RATES, Limiter, Rates
+from bot.api.site import api_routes
 from bot.app_secrets import AppSecrets
+from bot.clock import Clock, utc_now
 from bot.console import routes as console
-from bot.console.access import Access, console_key
+from bot.console.access import Access, console_key, is_same_origin
 from bot.console.desk import Desk
 from bot.console.pages import Pages
+from bot.console.reference import Reference
 from bot.github_app import MadeApp
 from bot.keys import webhook_secrets
 from bot.ledger import Ledger
+from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import LogReader
 from bot.queue import Queue, connect
 from bot.settings import Settings
-from bot.store.engine import open_engine
+from bot.store.engine import Engine, open_engine
 from bot.vault import open_vault
 from bot.webhook import Webhook
 
@@ -39,21 +47,52 @@ REDIS_SECONDS = 0.7
 _FOR_MACHINES = ("/api/", "/webhooks/", "/health", "/ready")
 
 
-def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Starlette:
+def create_app(
+    settings: Settings,
+    *,
+    busy_seconds: float = BUSY_SECONDS,
+    rates: Rates = DEFAULT_RATES,
+    clock: Clock = utc_now,
+) -> Starlette:
     """The web process's application. Keys are made in the home where none are set."""
     engine = open_engine(settings.database, busy_seconds=busy_seconds)
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
     queue, vault = Queue(redis), open_vault(settings)
     ledger = Ledger(engine, queue)
-    app_secrets = AppSecrets(engine, vault)
     logs = LogReader(settings.home, redis)
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
     made_app = MadeApp(settings, engine, vault)
-    webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets, made_app=made_app)
+    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain, clock=clock)
+    api = api_routes(
+        Services(settings, lifecycle, logs, vault, clock),
+        feeds=feeds,
+        limiter=Limiter(redis, rates),
+        is_operator=operator_by(access),
+    )
     desk = Desk(settings, engine, queue, vault)
+    app_secrets = AppSecrets(engine, vault)
+    webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets, made_app=made_app)
+    app = Starlette(
+        lifespan=_lifespan(ledger, feeds, redis, engine),
+        exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
+        routes=[
+            Route("/webhooks/github", webhook),
+            *health.routes(settings, engine, redis),
+            *schema.routes(settings.url),
+            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk),
+            Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
+            *api,
+        ],
+    )
+    app.router.redirect_slashes = False
+    return app
 
+
+def _lifespan(
+    ledger: Ledger, feeds: Feeds, redis: Redis, engine: Engine
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         ledger.start()
@@ -63,19 +102,18 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
         redis.close()
         engine.dispose()
 
-    app = Starlette(
-        lifespan=lifespan,
-        exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
-        routes=[
-            Route("/webhooks/github", webhook),
-            *health.routes(settings, engine, redis),
-            *schema.routes(settings.url),
-            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk),
-            *stream.routes(feeds=feeds, allows=access.allows),
-        ],
-    )
-    app.router.redirect_slashes = False
-    return app
+    return lifespan
+
+
+def operator_by(access: Access) -> Callable[[Request], bool]:
+    """Whether a request carries the console's key, or its cookie; that changes things only from our pages."""
+
+    def is_operator(request: Request) -> bool:
+        by_key = "authorization" in request.headers
+        is_safe = request.method in ("GET", "HEAD") or by_key or is_same_origin(request)
+        return is_safe and access.allows(request)
+
+    return is_operator
 
 
 class Errors:

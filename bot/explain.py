@@ -3,7 +3,7 @@
 from typing import Any
 
 from bot.domain.deployment import Deployment
-from bot.domain.ids import DeploymentId, reference
+from bot.domain.ids import DeploymentId, TenantId, reference
 from bot.store import apps, deliveries, deployments, environments
 from bot.store.deliveries import DECIDED, FAILED, GITHUB, Delivery, StoredDecision
 from bot.store.engine import Tx
@@ -15,21 +15,21 @@ _FOUND = {
 }
 
 
-def explain(tx: Tx, guid: str) -> list[str]:
+def explain(tx: Tx, guid: str, tenant: TenantId | None = None) -> list[str]:
     """How a delivery was received and verified, what was decided and why, and what came of it.
 
     Empty when no delivery has that GUID. A GUID that came through several webhooks is told of once
-    per webhook.
+    per webhook. With a tenant, nothing is told of other tenants' apps.
     """
-    return [line for delivery in deliveries.by_guid(tx, guid) for line in _delivery(tx, delivery)]
+    return [line for delivery in deliveries.by_guid(tx, guid) for line in _delivery(tx, delivery, tenant)]
 
 
 def explain_one(tx: Tx, delivery: Delivery) -> list[str]:
     """The same about one delivery."""
-    return _delivery(tx, delivery)
+    return _delivery(tx, delivery, None)
 
 
-def _delivery(tx: Tx, delivery: Delivery) -> list[str]:
+def _delivery(tx: Tx, delivery: Delivery, tenant: TenantId | None) -> list[str]:
     at = f"{delivery.received_at:%Y-%m-%d %H:%M:%S} UTC"
     origin = f"from {delivery.source} at {at}, through webhook {delivery.hook_id}"
     body = f"{len(delivery.body)} bytes" if delivery.body else "whose body is not kept any more"
@@ -43,7 +43,8 @@ def _delivery(tx: Tx, delivery: Delivery) -> list[str]:
     if delivery.state != DECIDED:
         return [*lines, _waiting(delivery)]
     for decision in deliveries.decisions_of(tx, delivery.id):
-        lines += _decision(tx, decision)
+        if tenant is None or _is_of(tx, decision, tenant):
+            lines += _decision(tx, decision)
     return lines
 
 
@@ -60,6 +61,10 @@ def _waiting(delivery: Delivery) -> str:
     when = f"{delivery.retry_at:%Y-%m-%d %H:%M:%S} UTC"
     count = "once" if delivery.attempts == 1 else f"{delivery.attempts} times"
     return f"Not decided yet: tried {count}, next at {when}. The last error was: {delivery.note}."
+
+
+def _is_of(tx: Tx, decision: StoredDecision, tenant: TenantId) -> bool:
+    return decision.app_id is not None and apps.get(tx, decision.app_id).tenant_id == tenant
 
 
 def _decision(tx: Tx, decision: StoredDecision) -> list[str]:

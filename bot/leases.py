@@ -10,7 +10,7 @@ for a process that saw nobody renew it for `LEASE` of that process's own steady 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from bot import holder as holders
 from bot.change import Change
 from bot.clock import Clock, utc_now
-from bot.domain.deployment import Blame, Deployment, Failure, Kind, Phase, State
+from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State
 from bot.domain.environment import Environment
 from bot.domain.ids import EnvironmentId, ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
@@ -111,6 +111,14 @@ class Leases:
             deployments.start_step(
                 tx, claim.deployment.id, claim.deployment.attempt, phase, now=self._clock()
             )
+
+    def identify(self, claim: Claim, commit: Commit) -> Claim:
+        """Remember which commit the head of the branch is. Raises `PlatformError` when the claim was lost."""
+        with self._lifecycle.change() as change:
+            self._hold(change.tx, claim)
+            known = deployments.change(change.tx, claim.deployment.id, change.now, **asdict(commit))
+            change.changed[known.id] = known.version
+        return replace(claim, deployment=known)
 
     def switch(self, claim: Claim, release: ReleaseId) -> int:
         """Point the environment at a release: the number of the switch, which orders it at the edge.

@@ -13,7 +13,7 @@ from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger
-from bot.domain.environment import Environment, EnvironmentKind, hostname_of
+from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
 from bot.domain.ids import DeliveryId, DeploymentId, reference
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
@@ -73,7 +73,7 @@ class Lifecycle:
         An automatic order for the commit that the environment's newest deployment is about gets that
         one, unless it failed or was cancelled.
         """
-        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        environment = self._environment(change, order)
         newest = deployments.newest_of_branch(change.tx, environment.id)
         if order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
             return Requested(newest, is_new=False)
@@ -97,7 +97,7 @@ class Lifecycle:
         It supersedes nothing. When the newest deployment of the environment is about the commit
         already, that one is the answer.
         """
-        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        environment = self._environment(change, order)
         newest = deployments.newest_of_branch(change.tx, environment.id)
         if newest is not None and newest.sha == order.commit.sha:
             return newest
@@ -105,7 +105,7 @@ class Lifecycle:
 
     def overtaken(self, change: Change, order: Order, newer: Deployment) -> Deployment:
         """Leave a deployment that a newer commit took the place of before it was asked for."""
-        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        environment = self._environment(change, order)
         reason = f"superseded by {reference(newer.id)}"
         return self._leave(
             change, order, environment, state=State.SUPERSEDED, reason=reason, superseded_by=newer.id
@@ -202,9 +202,23 @@ class Lifecycle:
         with writing(self.engine) as tx:
             deployments.set_announced(tx, deployment, version)
 
-    def _environment(self, tx: Tx, app: App, name: str, branch: str | None) -> Environment:
+    def environment(self, change: Change, app: App, name: str, branch: str | None = None) -> Environment:
+        """The app's environment of that name, as it is; made at first use."""
+        found = environments.by_name(change.tx, app.id, name)
+        if found is not None:
+            return found
+        follows = app.production_branch if name == PRODUCTION else branch
         hostname = hostname_of(app.slug, name, self._domain)
-        return environments.ensure(tx, app, name, hostname=hostname, branch=branch)
+        return environments.ensure(change.tx, app, name, hostname=hostname, branch=follows)
+
+    def _environment(self, change: Change, order: Order) -> Environment:
+        if not order.trigger.is_automatic:
+            # Bringing another branch there by hand does not make the environment follow it.
+            return self.environment(change, order.app, order.environment, order.branch)
+        hostname = hostname_of(order.app.slug, order.environment, self._domain)
+        return environments.ensure(
+            change.tx, order.app, order.environment, hostname=hostname, branch=order.branch
+        )
 
     def _supersede(self, change: Change, environment: Environment, newest: Deployment) -> None:
         reason = f"superseded by {reference(newest.id)}"

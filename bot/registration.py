@@ -1,44 +1,100 @@
-"""Makes apps: checks what was given, and finds a slug and a hostname that are free."""
+"""Registers apps: what of a wish is given, what is guessed, and what can't be."""
 
 import dataclasses
+import secrets
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from bot.domain.app import App, is_inside, is_repository, is_slug, slug_of
 from bot.domain.environment import PRODUCTION, hostname_of
+from bot.domain.ids import ProjectId, TenantId
 from bot.errors import ErrorCode, UserError
 from bot.intake.events import is_branch
+from bot.settings import Settings
 from bot.store import apps, environments
 from bot.store.apps import NewApp
 from bot.store.engine import Tx
+from bot.vault import Vault
 
-_INSIDE = "a path below the repository's top, without '..'"
+INSIDE = "a path below the repository's top, without '..'"
 
 
-def register(tx: Tx, new: NewApp, now: datetime, *, preview_domain: str) -> App:
-    """Store an app; an empty slug is made from its root directory or its repository.
+@dataclass(frozen=True)
+class Wish:
+    """An app as somebody wants it. Without a slug it is named after its folder or repository."""
 
-    Raises `UserError` INVALID_VALUE, which names the field.
-    """
-    check("repository", new.repository, is_repository(new.repository), "OWNER/NAME, such as acme/shop")
-    check("production-branch", new.production_branch, is_branch(new.production_branch), "a branch's name")
-    check("root-directory", new.root_directory, is_inside(new.root_directory), _INSIDE)
-    output = new.output_directory or ""
-    check("output-directory", output, is_inside(output), _INSIDE)
-    root = "/".join(PurePosixPath(new.root_directory).parts)
-    slug = new.slug or _free_slug(tx, slug_of(root.rpartition("/")[2] or new.repository.partition("/")[2]))
-    check("slug", slug, is_slug(slug), "lowercase letters, digits and single hyphens, at most 40")
-    check("slug", slug, apps.by_slug(tx, slug) is None, "a slug that no other app has")
-    hostname = hostname_of(slug, PRODUCTION, preview_domain)
-    free = not environments.has_hostname(tx, hostname)
-    check("slug", slug, free, f"a slug whose hostname {hostname} is not in use")
-    return apps.insert(tx, dataclasses.replace(new, slug=slug, root_directory=root), now)
+    repository: str
+    clone_url: str | None = None
+    root_directory: str = ""
+    build_command: str | None = None
+    output_directory: str | None = None
+    production_branch: str = "main"
+    slug: str | None = None
+    own_secret: bool = False
+
+
+@dataclass(frozen=True)
+class Registered:
+    """An app that was registered, and its own webhook secret where it has one: nobody can read it later."""
+
+    app: App
+    secret: str | None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Registers apps of one instance."""
+
+    settings: Settings
+    vault: Vault
+
+    def register(
+        self, tx: Tx, wish: Wish, now: datetime, scope: tuple[TenantId, ProjectId] | None = None
+    ) -> Registered:
+        """Store an app. Raises `UserError` INVALID_VALUE."""
+        _check_wish(wish)
+        secret = secrets.token_hex(32) if wish.own_secret else None
+        new = NewApp(
+            slug=wish.slug or "",
+            repository=wish.repository,
+            clone_url=self._clone_url(wish),
+            production_branch=wish.production_branch,
+            root_directory="/".join(PurePosixPath(wish.root_directory).parts),
+            build_command=wish.build_command,
+            output_directory=wish.output_directory,
+            webhook_secret=self.vault.seal(secret.encode()) if secret else None,
+        )
+        return Registered(apps.insert(tx, self._named(tx, new), now, scope), secret)
+
+    def _clone_url(self, wish: Wish) -> str:
+        if wish.clone_url is None:
+            return f"{self.settings.github_url.rstrip('/')}/{wish.repository}.git"
+        return Path(wish.clone_url).as_uri() if Path(wish.clone_url).is_absolute() else wish.clone_url
+
+    def _named(self, tx: Tx, new: NewApp) -> NewApp:
+        folder = new.root_directory.rpartition("/")[2] or new.repository.partition("/")[2]
+        slug = new.slug or _free_slug(tx, slug_of(folder))
+        check("slug", slug, is_slug(slug), "lowercase letters, digits and single hyphens, at most 40")
+        check("slug", slug, apps.by_slug(tx, slug) is None, "a slug that no other app has")
+        hostname = hostname_of(slug, PRODUCTION, self.settings.preview_domain)
+        free = not environments.has_hostname(tx, hostname)
+        check("slug", slug, free, f"a slug whose hostname {hostname} is not in use")
+        return dataclasses.replace(new, slug=slug)
 
 
 def check(field: str, value: str, ok: bool, expected: str) -> None:
-    """Raise `UserError` INVALID_VALUE unless it is ok."""
+    """Raise `UserError` INVALID_VALUE unless a value is what it must be."""
     if not ok:
         raise UserError(ErrorCode.INVALID_VALUE, field=field, value=value, expected=expected)
+
+
+def _check_wish(wish: Wish) -> None:
+    check("repository", wish.repository, is_repository(wish.repository), "OWNER/NAME, such as acme/shop")
+    check("production-branch", wish.production_branch, is_branch(wish.production_branch), "a branch's name")
+    check("root-directory", wish.root_directory, is_inside(wish.root_directory), INSIDE)
+    output = wish.output_directory or ""
+    check("output-directory", output, is_inside(output), INSIDE)
 
 
 def _free_slug(tx: Tx, wanted: str) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from bot.clock import Clock, utc_now
-from bot.domain.deployment import Deployment
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment
 from bot.domain.ids import DeploymentId, EnvironmentId, reference
 from bot.github import feedback
 from bot.github.client import GitHub
@@ -68,6 +68,10 @@ def announce(tools: Announcing, deployment_id: DeploymentId) -> None:
     with reading(tools.lifecycle.engine) as tx:
         deployment = deployments.find(tx, deployment_id)
     if deployment is None or deployment.announced >= deployment.version:
+        return
+    if deployment.sha == UNKNOWN_COMMIT:
+        # GitHub has nothing yet to say it of; with the commit a new version comes.
+        tools.lifecycle.announced(deployment_id, deployment.version)
         return
     try:
         with _turn(tools, deployment.environment_id) as turn:

@@ -22,10 +22,9 @@ from bot.github.errors import GitHubError, RejectedError
 from bot.github_app import Secrets, Shown
 from bot.log import logger
 from bot.queue import Queue
-from bot.registration import register
+from bot.registration import Registry, Wish
 from bot.settings import Settings
 from bot.store import apps, deliveries, errands, gaps
-from bot.store.apps import NewApp
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import Vault
@@ -148,13 +147,18 @@ class Errands:
         return {"slug": app.slug, **meant.facts()}
 
     def _register(self, listed: Listed, meant: Suggestion, seen: Glance) -> App:
-        new = NewApp("", listed.full_name, listed.clone_url, listed.default_branch, meant.root)
+        wish = Wish(
+            repository=listed.full_name,
+            clone_url=listed.clone_url,
+            root_directory=meant.root,
+            production_branch=listed.default_branch,
+        )
         commit = Commit(seen.sha, seen.message)
         with writing(self.engine) as tx:
             for one in apps.of_repository(tx, listed.id, listed.full_name):
                 if one.root_directory == meant.root:
                     return one
-            app = register(tx, new, self.clock(), preview_domain=self.settings.preview_domain)
+            app = Registry(self.settings, self.vault).register(tx, wish, self.clock()).app
             apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
             app = apps.get(tx, app.id)
             added = self._first_push(tx, app, commit)

@@ -11,7 +11,7 @@ from typing import Any
 from bot import troubles
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Kind, Phase
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Kind, Phase
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.release import Release
@@ -126,6 +126,7 @@ class Pipeline:
             with reading(self._engine) as tx:
                 return releases.get(tx, claim.deployment.release_id)
         with self._step(context, claim, Phase.CHECKOUT):
+            context, claim = self._know_commit(context, claim)
             self._yield_to_newer(context, claim)
             source = checkout.run(context, self._tools.mirrors)
         with self._step(context, claim, Phase.PLAN):
@@ -202,6 +203,17 @@ class Pipeline:
             return None
         context.log.say("plan", f"Same content as release {same.name}: nothing to build.")
         return same
+
+    def _know_commit(self, context: Context, claim: Claim) -> tuple[Context, Claim]:
+        """Ask git for the head of the branch, where a deployment was asked for without a commit."""
+        deployment = claim.deployment
+        if deployment.sha != UNKNOWN_COMMIT or deployment.branch is None:
+            return context, claim
+        head = checkout.newest_head(context, self._tools.mirrors, deployment.branch)
+        context.log.say("checkout", f"{deployment.branch} is at {head}.")
+        commit = Commit(head, self._tools.mirrors.message(context.app, head))
+        known = self._leases.identify(claim, commit)
+        return replace(context, deployment=known.deployment), known
 
     def _yield_to_newer(self, context: Context, claim: Claim) -> None:
         """Let the branch's newest commit win; the event may be old by the time its work starts."""

@@ -1,19 +1,19 @@
-"""`GET /api/v1/deployments/{reference}/stream`: a deployment's log and state as Server-Sent Events."""
+"""`GET /api/v1/deployments/{deployment}/stream`: a deployment's log and state as Server-Sent Events."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from bot.api.envelope import failure
 from bot.api.feed import Feed, Feeds, batch_of
 from bot.api.frames import OPENING, done_frame, log_frame, status_frame
+from bot.api.reading import request_id_of
+from bot.api.refusals import RefusalError, not_found
 from bot.api.ring import Chunk
 from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId, parse_reference
@@ -30,23 +30,21 @@ _HEADERS = [
 ]
 
 
-def routes(*, feeds: Feeds, allows: Callable[[HTTPConnection], bool]) -> list[BaseRoute]:
-    """The stream's route. `allows` says whether a caller may see the console's things."""
-    return [Route("/api/v1/deployments/{reference}/stream", Stream(feeds, allows))]
-
-
 class Stream:
-    """The endpoint, without a response object: that would more than double what a viewer costs."""
+    """The endpoint, without a response object: that would more than double what a viewer costs.
 
-    def __init__(self, feeds: Feeds, allows: Callable[[HTTPConnection], bool]) -> None:
+    `admit` raises `RefusalError` unless the caller of a request may see its deployment. It blocks.
+    """
+
+    def __init__(self, feeds: Feeds, admit: Callable[[Request], object]) -> None:
         self._feeds = feeds
-        self._allows = allows
+        self._admit = admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one viewer until the log ends or the viewer leaves."""
         request = Request(scope)
         found = await self._find(request)
-        if isinstance(found, JSONResponse):
+        if isinstance(found, Response):
             await found(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -74,14 +72,20 @@ class Stream:
         if not viewer.is_gone:
             await send(_body(b"", more=False))
 
-    async def _find(self, request: Request) -> Deployment | JSONResponse:
-        if request.method != "GET":
-            return _refuse(405, "method-not-allowed", "The stream can only be read.")
-        if not self._allows(request):
-            return _refuse(401, "unauthorized", "Sign in at the console, or send its key as a bearer token.")
-        named = parse_reference(request.path_params["reference"])
-        found = await run_in_threadpool(self._deployment, named) if named is not None else None
-        return found or _refuse(404, "not-found", "There is no such deployment.")
+    async def _find(self, request: Request) -> Deployment | Response:
+        try:
+            return await run_in_threadpool(self._admitted, request)
+        except RefusalError as refusal:
+            return failure(refusal, request_id=request_id_of(request))
+
+    def _admitted(self, request: Request) -> Deployment:
+        self._admit(request)
+        word = request.path_params["deployment"]
+        named = parse_reference(word)
+        found = self._deployment(named) if named is not None else None
+        if found is None:
+            raise not_found("deployment", word)
+        return found
 
     def _deployment(self, named: DeploymentId) -> Deployment | None:
         with reading(self._feeds.engine) as tx:
@@ -149,10 +153,3 @@ def _last_seen(request: Request) -> int:
         if text and text.isascii() and text.isdigit() and len(text) <= 15:
             return int(text)
     return 0
-
-
-def _refuse(status: int, code: str, message: str) -> JSONResponse:
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    meta = {"requestId": uuid4().hex, "timestamp": moment}
-    error = {"code": code, "message": message}
-    return JSONResponse({"success": False, "error": error, "meta": meta}, status)

@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import secrets
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,10 +15,9 @@ from bot.domain.app import App
 from bot.domain.environment import PRODUCTION
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.listing import Listed, find, from_json
-from bot.registration import register
+from bot.registration import Registry, Wish
 from bot.settings import Settings
 from bot.store import apps, deployments, environments, errands, releases
-from bot.store.apps import NewApp
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import open_vault
 
@@ -53,20 +50,21 @@ def create(
 ) -> None:
     """Register an app. Its production branch goes live with the first push, or in minutes without one."""
     instance = open_instance()
-    secret = secrets.token_hex(32) if own_secret else None
     listed = _listed(instance.engine, repository) if clone_url is None else None
-    new = NewApp(
-        slug=slug or "",
+    wish = Wish(
         repository=listed.full_name if listed else repository,
-        clone_url=listed.clone_url if listed else _clone_url(instance.settings, repository, clone_url),
-        production_branch=production_branch or (listed.default_branch if listed else "main"),
+        clone_url=listed.clone_url if listed else clone_url,
         root_directory=root_directory,
         build_command=build_command,
         output_directory=output_directory,
-        webhook_secret=open_vault(instance.settings).seal(secret.encode()) if secret else None,
+        production_branch=production_branch or (listed.default_branch if listed else "main"),
+        slug=slug,
+        own_secret=own_secret,
     )
+    registry = Registry(instance.settings, open_vault(instance.settings))
     with writing(instance.engine) as tx:
-        app = register(tx, new, utc_now(), preview_domain=instance.settings.preview_domain)
+        registered = registry.register(tx, wish, utc_now())
+        app, secret = registered.app, registered.secret
         if listed is not None:
             apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
             app = apps.get(tx, app.id)
@@ -151,14 +149,8 @@ def _listed(engine: Engine, repository: str) -> Listed | None:
     return find(from_json(last.result), name=repository) if last else None
 
 
-def _clone_url(settings: Settings, repository: str, given: str | None) -> str:
-    if given is None:
-        return f"{settings.github_url.rstrip('/')}/{repository}.git"
-    return Path(given).as_uri() if Path(given).is_absolute() else given
-
-
 def _facts(app: App) -> dict[str, Any]:
-    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at")
+    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at", "archived_at")
     return {name: value for name, value in dataclasses.asdict(app).items() if name not in hidden}
 
 

@@ -4,7 +4,7 @@ import typer
 from redis.exceptions import RedisError
 
 from bot import program
-from bot.cli import apps, config, deployments, doctor, github, run
+from bot.cli import apps, config, deployments, doctor, github, run, tokens
 from bot.cli.demo import demo
 from bot.errors import ErrorCode, PlatformError
 from bot.store.engine import StoreError
@@ -18,7 +18,18 @@ application = typer.Typer(
 application.add_typer(apps.application, name="app", help="Apps: what is deployed.")
 application.add_typer(config.application, name="config", help="slipway.toml: check it, show what counts.")
 application.add_typer(github.application, name="github", help="The GitHub App, and what it may see.")
-for command in (run.up, run.web, run.worker, run.sweep, run.edge, run.migrate, demo, doctor.doctor):
+application.add_typer(tokens.application, name="token", help="Tokens: who may use the API.")
+for command in (
+    run.up,
+    run.web,
+    run.worker,
+    run.sweep,
+    run.edge,
+    run.migrate,
+    demo,
+    doctor.doctor,
+    tokens.openapi,
+):
     application.command()(command)
 for command in deployments.COMMANDS:
     application.command()(command)

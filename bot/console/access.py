@@ -3,10 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections import OrderedDict
-from collections.abc import Callable
 from datetime import timedelta
-from time import monotonic
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
@@ -17,9 +14,6 @@ from bot.keys import kept_secret
 from bot.settings import Settings
 
 LIFETIME = timedelta(days=7)
-FREE_ATTEMPTS = 5
-LONGEST_PAUSE = 900.0
-_MAX_ADDRESSES = 1000
 # ASCII without blanks and backslashes: browsers read '/\evil' and '/<tab>/evil' as another host.
 _LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 
@@ -114,28 +108,3 @@ class Access:
 
     def _signature(self, end: str) -> str:
         return hmac.digest(self._key, f"console until {end}".encode(), hashlib.sha256).hex()
-
-
-class Attempts:
-    """Failed attempts by address; after some, each further one doubles the pause before the next."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        self._clock = clock
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def pause(self, address: str) -> float:
-        """Seconds until the address may try again; 0 when it may now."""
-        _count, until = self._failures.get(address, (0, 0.0))
-        return max(0.0, until - self._clock())
-
-    def failed(self, address: str) -> None:
-        """Remember a failed attempt."""
-        count = self._failures.pop(address, (0, 0.0))[0] + 1
-        pause = min(2.0 ** min(count - FREE_ATTEMPTS, 20), LONGEST_PAUSE) if count >= FREE_ATTEMPTS else 0.0
-        self._failures[address] = (count, self._clock() + pause)
-        if len(self._failures) > _MAX_ADDRESSES:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, address: str) -> None:
-        """Forget the failures of an address."""
-        self._failures.pop(address, None)

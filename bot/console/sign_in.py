@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from bot.console.access import Access, Attempts, is_same_origin, local_path
+from bot.attempts import Attempts
+from bot.console.access import Access, is_same_origin, local_path
 from bot.console.forms import read_form
 from bot.console.pages import Pages
 

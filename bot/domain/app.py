@@ -33,6 +33,7 @@ class App:
     output_directory: str | None
     enabled: bool
     created_at: datetime
+    archived_at: datetime | None = None
 
 
 def is_slug(text: str) -> bool:

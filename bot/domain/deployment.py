@@ -59,6 +59,10 @@ NEXT: dict[State, frozenset[State]] = {
 """Every allowed move. `bot.lifecycle` alone applies them."""
 
 
+UNKNOWN_COMMIT = Sha("0" * 40)
+"""Stands for the head of a branch until the executor has asked git for it."""
+
+
 class Phase(StrEnum):
     """The step that a running deployment is in."""
 

@@ -10,9 +10,10 @@ from sqlalchemy import RowMapping
 from bot.domain.app import App
 from bot.domain.ids import AppId, ProjectId, TenantId
 from bot.store.engine import Tx
-from bot.store.schema import apps, projects, tenants
+from bot.store.schema import apps, environments, projects, releases, tenants, tokens
 
 _FIELDS = [apps.c[field.name] for field in fields(App)]
+_THERE = apps.c.deleted_at.is_(None)
 DEFAULT = "default"
 """Slug of the tenant and the project that an instance starts with."""
 
@@ -49,17 +50,17 @@ def ensure_default_scope(tx: Tx, now: datetime) -> tuple[TenantId, ProjectId]:
     return TenantId(tenant), ProjectId(project)
 
 
-def insert(tx: Tx, new: NewApp, now: datetime) -> App:
-    """Store an app in the default project."""
-    tenant, project = ensure_default_scope(tx, now)
+def insert(tx: Tx, new: NewApp, now: datetime, scope: tuple[TenantId, ProjectId] | None = None) -> App:
+    """Store an app in a project; in the default one, when none is given."""
+    tenant, project = scope or ensure_default_scope(tx, now)
     values = {field.name: getattr(new, field.name) for field in fields(new)}
-    scope = {"tenant_id": tenant, "project_id": project, "created_at": now}
-    row = tx.execute(apps.insert().values(**values, **scope).returning(*_FIELDS)).mappings().one()
+    place = {"tenant_id": tenant, "project_id": project, "created_at": now}
+    row = tx.execute(apps.insert().values(**values, **place).returning(*_FIELDS)).mappings().one()
     return _app(row)
 
 
 def get(tx: Tx, app: AppId) -> App:
-    """One app by its id."""
+    """One app by its id, also when it was deleted."""
     return _app(tx.execute(sa.select(*_FIELDS).where(apps.c.id == app)).mappings().one())
 
 
@@ -69,9 +70,16 @@ def by_slug(tx: Tx, slug: str) -> App | None:
     return _app(row) if row else None
 
 
+def find(tx: Tx, app: AppId) -> App | None:
+    """One app by its id, unless it was deleted."""
+    row = tx.execute(sa.select(*_FIELDS).where(apps.c.id == app, _THERE)).mappings().one_or_none()
+    return _app(row) if row else None
+
+
 def all_apps(tx: Tx) -> list[App]:
     """Every app, by slug."""
-    return [_app(row) for row in tx.execute(sa.select(*_FIELDS).order_by(apps.c.slug)).mappings()]
+    query = sa.select(*_FIELDS).where(_THERE).order_by(apps.c.slug)
+    return [_app(row) for row in tx.execute(query).mappings()]
 
 
 def of_repository(tx: Tx, repository_id: int, full_name: str) -> list[App]:
@@ -81,7 +89,7 @@ def of_repository(tx: Tx, repository_id: int, full_name: str) -> list[App]:
     """
     named = sa.and_(apps.c.repository_id.is_(None), sa.func.lower(apps.c.repository) == full_name.lower())
     matches = sa.or_(apps.c.repository_id == repository_id, named)
-    rows = tx.execute(sa.select(*_FIELDS).where(matches).order_by(apps.c.id)).mappings()
+    rows = tx.execute(sa.select(*_FIELDS).where(matches, _THERE).order_by(apps.c.id)).mappings()
     return [_app(row) for row in rows]
 
 
@@ -118,6 +126,30 @@ def keep_policy(tx: Tx, app: AppId, value: dict[str, Any]) -> None:
 def set_enabled(tx: Tx, app: AppId, *, enabled: bool) -> None:
     """Switch an app's automatic deploys on or off."""
     tx.execute(apps.update().where(apps.c.id == app).values(enabled=enabled))
+
+
+def change(tx: Tx, app: AppId, changes: dict[str, Any]) -> App:
+    """Change an app's columns by name."""
+    if changes:
+        tx.execute(apps.update().where(apps.c.id == app).values(changes))
+    return get(tx, app)
+
+
+def delete(tx: Tx, app: AppId, now: datetime) -> None:
+    """Take an app away: its slug and hostnames come free, its tokens end, its releases expire.
+
+    Rows stay, since what a number once meant is written in logs and at GitHub.
+    """
+    gone = sa.literal("-deleted-") + sa.cast(environments.c.id, sa.Text)
+    unlit = {"hostname": gone, "active_release_id": None, "active_deployment_id": None}
+    tx.execute(environments.update().where(environments.c.app_id == app).values(unlit))
+    kept = (releases.c.app_id == app, releases.c.expired_at.is_(None))
+    tx.execute(releases.update().where(*kept).values(expired_at=now))
+    valid = (tokens.c.app_id == app, tokens.c.revoked_at.is_(None))
+    tx.execute(tokens.update().where(*valid).values(revoked_at=now))
+    # No slug looks like that.
+    ended = {"slug": f"-deleted-{app}", "enabled": False, "webhook_secret": None, "deleted_at": now}
+    tx.execute(apps.update().where(apps.c.id == app).values(ended))
 
 
 def _app(row: RowMapping) -> App:

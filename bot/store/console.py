@@ -89,6 +89,7 @@ def places(tx: Tx, app: AppId | None = None) -> list[Place]:
         .outerjoin(environments, environments.c.app_id == apps.c.id)
         .outerjoin(releases, releases.c.id == environments.c.active_release_id)
         .outerjoin(deployments, deployments.c.id == environments.c.active_deployment_id)
+        .where(apps.c.deleted_at.is_(None))
         .order_by(apps.c.slug, environments.c.name != PRODUCTION, environments.c.id)
     )
     if app is not None:
@@ -131,6 +132,7 @@ def newest(tx: Tx, limit: int, app: AppId | None = None) -> list[Listed]:
         .select_from(deployments)
         .join(apps, apps.c.id == deployments.c.app_id)
         .join(environments, environments.c.id == deployments.c.environment_id)
+        .where(apps.c.deleted_at.is_(None))
         .order_by(deployments.c.id.desc())
         .limit(limit)
     )

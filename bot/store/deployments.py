@@ -11,7 +11,7 @@ from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phas
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.store.due import is_due
 from bot.store.engine import Tx
-from bot.store.schema import announcements, deployment_events, deployment_steps, deployments, releases
+from bot.store.schema import announcements, apps, deployment_events, deployment_steps, deployments, releases
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
 _UNFINISHED = [state for state in State if not state.is_final]
@@ -59,6 +59,7 @@ class Step:
 def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
     """Store a deployment and its first event."""
     values = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "commit"}
+    values["tenant_id"] = sa.select(apps.c.tenant_id).where(apps.c.id == new.app_id).scalar_subquery()
     row = (
         tx.execute(
             deployments.insert().values(**values, **asdict(new.commit), created_at=now).returning(*_FIELDS)
@@ -292,7 +293,11 @@ def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:
 
 
 def _deployment(row: RowMapping) -> Deployment:
-    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    return deployment_of({str(name): value for name, value in row.items()})
+
+
+def deployment_of(values: dict[str, Any]) -> Deployment:
+    """A deployment from the values of its columns."""
     values["kind"] = Kind(values["kind"])
     values["trigger"] = Trigger(values["trigger"])
     values["state"] = State(values["state"])

@@ -1,75 +1,17 @@
-"""The tables. A moment is stored as microseconds since 1970 so that both databases compare it alike."""
-
-from datetime import UTC, datetime
-from typing import Any
+"""The tables."""
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Conventional names, so that a migration can name each constraint on both databases.
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-# SQLite numbers rows by itself only in a column that is INTEGER to the letter.
-Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+from bot.store.access_schema import members, replays, tokens, users
+from bot.store.columns import Id, Moment, metadata, moment_to_number
+from bot.store.columns import flag as _flag
+from bot.store.columns import key as _key
+from bot.store.columns import moment as _moment
+from bot.store.columns import number as _number
+from bot.store.columns import text as _text
+from bot.store.columns import to as _to
 
-
-def moment_to_number(moment: datetime) -> int:
-    """An aware datetime as it is stored: microseconds since 1970."""
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware datetime in UTC, stored as microseconds since 1970."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Turn a datetime into what is stored."""
-        return None if value is None else moment_to_number(value)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Turn what is stored into a datetime."""
-        return (
-            None
-            if value is None
-            else datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
-        )
-
-
-def _key() -> sa.Column[int]:
-    return sa.Column("id", Id, primary_key=True, autoincrement=True)
-
-
-def _to(table: str, *, nullable: bool = False, index: bool = False) -> sa.Column[int]:
-    name = {"deliveries": "delivery_id"}.get(table, f"{table.removesuffix('s')}_id")
-    return sa.Column(name, Id, sa.ForeignKey(f"{table}.id"), nullable=nullable, index=index)
-
-
-def _text(name: str, *, default: str | None = None, nullable: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=nullable, server_default=default)
-
-
-def _number(name: str, default: int = 0) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
-
-
-def _flag(name: str) -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
-
-
-def _moment(name: str, *, nullable: bool = True) -> sa.Column[datetime]:
-    return sa.Column(name, Moment, nullable=nullable)
-
+__all__ = ["Moment", "members", "metadata", "moment_to_number", "replays", "tokens", "users"]
 
 tenants = sa.Table(
     "tenants",
@@ -111,6 +53,9 @@ apps = sa.Table(
     _text("output_directory", nullable=True),
     sa.Column("webhook_secret", sa.LargeBinary, nullable=True),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    _moment("archived_at"),
+    # The row stays for what points at it: numbers of apps and deployments are never given again.
+    _moment("deleted_at"),
     # The last policy that was read from the default branch, for when the repository can't be reached.
     sa.Column("policy", sa.JSON, nullable=True),
     _moment("created_at", nullable=False),
@@ -177,6 +122,8 @@ deployments = sa.Table(
     "deployments",
     metadata,
     _key(),
+    # The app's, so that a tenant's newest are found without a look at the others'.
+    _to("tenants"),
     _to("apps", index=True),
     _to("environments"),
     _text("kind"),
@@ -207,6 +154,7 @@ deployments = sa.Table(
     _moment("finished_at"),
     sa.Index("ix_deployments_environment_id_state", "environment_id", "state"),
     sa.Index("ix_deployments_state", "state"),
+    sa.Index("ix_deployments_tenant_id_id", "tenant_id", "id"),
     sa.Index(
         "ix_deployments_unannounced",
         "id",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.app import App
-from bot.domain.deployment import Phase
+from bot.domain.deployment import UNKNOWN_COMMIT, Phase
 from bot.domain.ids import Sha
 from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.copying import remove_folder
@@ -64,7 +64,7 @@ def newest_head(context: Context, mirrors: Mirrors, branch: str) -> Sha:
     try:
         head = mirrors.newest_head(context.app, branch, stopped=context.stopped)
         mirrors.fetch_commit(context.app, head, stopped=context.stopped)
-        if head != context.deployment.sha:
+        if context.deployment.sha not in (head, UNKNOWN_COMMIT):
             # Gone, perhaps, after a force push: then the head takes its place.
             with suppress(UserError):
                 mirrors.fetch_commit(context.app, context.deployment.sha, stopped=context.stopped)

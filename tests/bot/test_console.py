@@ -10,12 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from bot.attempts import FREE_ATTEMPTS, LONGEST_PAUSE, Attempts
 from bot.console import routes
 from bot.console.access import (
-    FREE_ATTEMPTS,
-    LONGEST_PAUSE,
     Access,
-    Attempts,
     console_key,
     local_path,
     sign_in_link,

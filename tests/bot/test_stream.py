@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
 
 from bot.api import stream
 from bot.api.feed import Feeds
+from bot.api.refusals import RefusalError
 from bot.domain.deployment import Phase, State
 from bot.logs import DeploymentLog, Line, LogReader, stream_key
 from bot.queue import connect
@@ -40,11 +43,13 @@ class Site:
         await self.feeds.close()
 
     def serve(self):
-        def allows(connection: Any) -> bool:
-            return connection.headers.get("authorization") == "Bearer key"
+        def admit(request: Request) -> None:
+            if request.headers.get("authorization") != "Bearer key":
+                raise RefusalError(401, "unauthorized", "Send the key.")
 
-        app = Starlette(routes=stream.routes(feeds=self.feeds, allows=allows), lifespan=self.lifespan)
-        return serving(app)
+        endpoint = stream.Stream(self.feeds, admit)
+        path = "/api/v1/deployments/{deployment}/stream"
+        return serving(Starlette(routes=[Route(path, endpoint)], lifespan=self.lifespan))
 
     @property
     def path(self) -> str:

@@ -50,6 +50,21 @@ def upgrade() -> None:
     )
     op.create_index("ix_errands_kind_id", "errands", ["kind", "id"], unique=False)
     op.create_table(
+        "replays",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("caller", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_replays")),
+        sa.UniqueConstraint("caller", "key", name=op.f("uq_replays_caller_key")),
+    )
+    op.create_index(op.f("ix_replays_created_at"), "replays", ["created_at"], unique=False)
+    op.create_table(
         "singletons",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), server_default="", nullable=False),
@@ -70,6 +85,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tenants")),
         sa.UniqueConstraint("slug", name=op.f("uq_tenants_slug")),
     )
+    op.create_table(
+        "users",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("email", name=op.f("uq_users_email")),
+    )
+    op.create_table(
+        "members",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_members_tenant_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_members_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_members")),
+        sa.UniqueConstraint("tenant_id", "user_id", name=op.f("uq_members_tenant_id_user_id")),
+    )
+    op.create_index(op.f("ix_members_user_id"), "members", ["user_id"], unique=False)
     op.create_table(
         "projects",
         sa.Column(
@@ -101,6 +142,8 @@ def upgrade() -> None:
         sa.Column("output_directory", sa.Text(), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("archived_at", Moment(), nullable=True),
+        sa.Column("deleted_at", Moment(), nullable=True),
         sa.Column("policy", sa.JSON(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_apps_project_id")),
@@ -157,10 +200,37 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_environments_lease_until"), "environments", ["lease_until"], unique=False)
     op.create_table(
+        "tokens",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("handle", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("scopes", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=True),
+        sa.Column("last_used_at", Moment(), nullable=True),
+        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_tokens_app_id")),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_tokens_tenant_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_tokens_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("handle", name=op.f("uq_tokens_handle")),
+    )
+    op.create_index(op.f("ix_tokens_app_id"), "tokens", ["app_id"], unique=False)
+    op.create_index(op.f("ix_tokens_tenant_id"), "tokens", ["tenant_id"], unique=False)
+    op.create_index(op.f("ix_tokens_user_id"), "tokens", ["user_id"], unique=False)
+    op.create_table(
         "deployments",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
         ),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -192,6 +262,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_deployments_environment_id")
         ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_deployments_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
     )
     op.create_index(op.f("ix_deployments_app_id"), "deployments", ["app_id"], unique=False)
@@ -201,6 +272,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_deployments_release_id"), "deployments", ["release_id"], unique=False)
     op.create_index("ix_deployments_state", "deployments", ["state"], unique=False)
+    op.create_index("ix_deployments_tenant_id_id", "deployments", ["tenant_id", "id"], unique=False)
     op.create_index(
         "ix_deployments_unannounced",
         "deployments",
@@ -303,12 +375,17 @@ def downgrade() -> None:
         sqlite_where=sa.text("announced < version"),
         postgresql_where=sa.text("announced < version"),
     )
+    op.drop_index("ix_deployments_tenant_id_id", table_name="deployments")
     op.drop_index("ix_deployments_state", table_name="deployments")
     op.drop_index(op.f("ix_deployments_release_id"), table_name="deployments")
     op.drop_index("ix_deployments_environment_id_state", table_name="deployments")
     op.drop_index(op.f("ix_deployments_delivery_id"), table_name="deployments")
     op.drop_index(op.f("ix_deployments_app_id"), table_name="deployments")
     op.drop_table("deployments")
+    op.drop_index(op.f("ix_tokens_user_id"), table_name="tokens")
+    op.drop_index(op.f("ix_tokens_tenant_id"), table_name="tokens")
+    op.drop_index(op.f("ix_tokens_app_id"), table_name="tokens")
+    op.drop_table("tokens")
     op.drop_index(op.f("ix_environments_lease_until"), table_name="environments")
     op.drop_table("environments")
     op.drop_index(op.f("ix_decisions_app_id"), table_name="decisions")
@@ -319,8 +396,13 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_apps_project_id"), table_name="apps")
     op.drop_table("apps")
     op.drop_table("projects")
+    op.drop_index(op.f("ix_members_user_id"), table_name="members")
+    op.drop_table("members")
+    op.drop_table("users")
     op.drop_table("tenants")
     op.drop_table("singletons")
+    op.drop_index(op.f("ix_replays_created_at"), table_name="replays")
+    op.drop_table("replays")
     op.drop_index("ix_errands_kind_id", table_name="errands")
     op.drop_table("errands")
     op.drop_index("ix_deliveries_state_id", table_name="deliveries")

@@ -1,0 +1,155 @@
+"""What apps look like in requests and answers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from bot.api.envelope import Model
+from bot.api.operation import Call, Searching
+from bot.domain.app import App, is_inside, is_repository, is_slug
+from bot.domain.environment import PRODUCTION, hostname_of
+from bot.intake.events import is_branch
+from bot.registration import INSIDE
+from bot.store.places import Live
+
+_REMOTE = r"^(https://[^\s@/]+/\S+|ssh://\S+|git@[\w.-]+:\S+)$"
+_NOTHING = "Nothing is live yet. The first deployment that succeeds makes the address work."
+
+
+def _repository(value: str) -> str:
+    if not is_repository(value):
+        raise ValueError("Write OWNER/NAME, such as acme/shop.")
+    return value
+
+
+def _branch(value: str) -> str:
+    if not is_branch(value):
+        raise ValueError("This is not the name of a branch.")
+    return value
+
+
+def _inside(value: str) -> str:
+    if not is_inside(value):
+        raise ValueError(f"It must be {INSIDE}.")
+    return value
+
+
+def _slug(value: str) -> str:
+    if not is_slug(value):
+        raise ValueError("Use lowercase letters, digits and single hyphens, at most 40.")
+    return value
+
+
+Line = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Repository = Annotated[str, AfterValidator(_repository), Field(max_length=200, examples=["acme/shop"])]
+Branch = Annotated[str, AfterValidator(_branch), Field(max_length=250, examples=["main"])]
+Directory = Annotated[Line, AfterValidator(_inside), Field(max_length=1024, examples=["web"])]
+Slug = Annotated[str, AfterValidator(_slug), Field(max_length=40, examples=["shop"])]
+Command = Annotated[Line, Field(min_length=1, examples=["npm run build"])]
+CloneUrl = Annotated[
+    str, Field(max_length=1000, pattern=_REMOTE, examples=["https://github.com/acme/shop.git"])
+]
+
+
+class LiveRelease(Model):
+    """What is live in an app's production."""
+
+    release: str = Field(examples=["amber-otter-42"])
+    number: int = Field(examples=[42])
+    commit: str = Field(examples=["5c1f0a3e9d7b2c4e6f8a0b1d3c5e7f9a1b3c5d7e"])
+    since: datetime | None = Field(examples=["2026-01-31T12:00:00Z"])
+
+
+class AppView(Model):
+    """An app."""
+
+    id: int = Field(examples=[7])
+    slug: str = Field(examples=["shop"])
+    """Its name in addresses; ids and slugs both work in paths."""
+    repository: str = Field(examples=["acme/shop"])
+    clone_url: str = Field(examples=["https://github.com/acme/shop.git"])
+    production_branch: str = Field(examples=["main"])
+    root_directory: str = Field(examples=[""])
+    build_command: str | None = Field(examples=["npm run build"])
+    """Null: slipway.toml says it, or it is detected."""
+    output_directory: str | None = Field(examples=["dist"])
+    enabled: bool = Field(examples=[True])
+    """Whether pushes deploy."""
+    status: Literal["active", "disabled", "archived"] = Field(examples=["active"])
+    url: str = Field(examples=["https://shop.example.org"])
+    """Where production is, once something is live."""
+    live: LiveRelease | None
+    notice: str | None = Field(examples=[None])
+    """What to know about its present state."""
+    created_at: datetime = Field(examples=["2026-01-31T11:00:00Z"])
+    archived_at: datetime | None = Field(examples=[None])
+
+
+class CreatedApp(AppView):
+    """A new app."""
+
+    webhook_secret: str | None = Field(examples=[None])
+    """The secret of its own webhook, when one was asked for; shown this once."""
+
+
+class CreateApp(Model):
+    """What is needed for an app. What is left out is guessed, detected, or read from slipway.toml."""
+
+    repository: Repository
+    clone_url: CloneUrl | None = None
+    """Any git URL without a password in it; default: the repository on GitHub."""
+    slug: Slug | None = None
+    production_branch: Branch = "main"
+    root_directory: Directory = ""
+    build_command: Command | None = None
+    output_directory: Directory | None = None
+    own_secret: bool = Field(default=False, examples=[False])
+    """Make a webhook secret for this app alone."""
+
+
+class UpdateApp(Model):
+    """What of an app can be changed; what is left out stays. Null means: read or detect it."""
+
+    production_branch: Branch = "main"
+    root_directory: Directory = ""
+    build_command: Command | None = None
+    output_directory: Directory | None = None
+    enabled: bool = Field(default=True, examples=[True])
+    """False: pushes pass without a deployment; what is live stays live."""
+
+
+class AppQuery(Searching):
+    """Which apps."""
+
+    status: Literal["active", "disabled", "archived", "all"] | None = Field(default=None, examples=["active"])
+    """Default: those that are not archived."""
+    sort: Literal["slug", "-slug", "createdAt", "-createdAt"] = Field(default="slug", examples=["slug"])
+
+
+def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
+    """The fields of an app, as models take them."""
+    settings = call.services.settings
+    hostname = (
+        live.environment.hostname if live else hostname_of(app.slug, PRODUCTION, settings.preview_domain)
+    )
+    status = "archived" if app.archived_at else "active" if app.enabled else "disabled"
+    return {
+        **{name: getattr(app, name) for name in _COPIED},
+        "status": status,
+        "url": settings.site_url(hostname),
+        "live": _live(live),
+        "notice": None if live and live.release else _NOTHING,
+    }
+
+
+_COPIED = (
+    "id slug repository clone_url production_branch root_directory build_command output_directory enabled "
+    "created_at archived_at"
+).split()
+
+
+def _live(live: Live | None) -> LiveRelease | None:
+    if live is None or live.release is None or live.release_number is None or live.sha is None:
+        return None
+    return LiveRelease(release=live.release, number=live.release_number, commit=live.sha, since=live.since)

@@ -1,0 +1,198 @@
+"""Apps: what is deployed."""
+
+from typing import Any
+
+from bot.api.app_views import AppQuery, AppView, CreateApp, CreatedApp, UpdateApp, view
+from bot.api.operation import About, Call, Operation, Page
+from bot.api.refusals import Code, conflict, unfit
+from bot.domain.app import App
+from bot.domain.environment import PRODUCTION
+from bot.domain.ids import ProjectId, TenantId
+from bot.domain.roles import Verb
+from bot.registration import Registry, Wish
+from bot.store import apps, deployments, environments, pages, people, places
+from bot.store.pages import AppFilter
+from bot.store.places import Live
+
+TAG = "Apps"
+
+
+def _shown(call: Call, app: App) -> AppView:
+    return AppView(**view(call, app, _production(call, [app]).get(app.id)))
+
+
+def _production(call: Call, found: list[App]) -> dict[int, Live]:
+    rows = places.live_in(call.tx, [app.id for app in found])
+    return {one.environment.app_id: one for one in rows if one.environment.name == PRODUCTION}
+
+
+def _list(call: Call) -> Page:
+    asked = call.asked(AppQuery)
+    wanted = AppFilter(
+        tenant_id=call.tenant.id if call.tenant else None,
+        project_id=call.project.id if call.project else None,
+        archived={"archived": True, "all": None}.get(asked.status or "", False),
+        enabled={"active": True, "disabled": False}.get(asked.status or ""),
+        search=asked.search,
+    )
+    found = pages.apps_page(call.tx, wanted, asked.part(asked.sort.replace("createdAt", "appCreatedAt")))
+    live = _production(call, found.rows)
+    return Page([AppView(**view(call, app, live.get(app.id))) for app in found.rows], found.total)
+
+
+def _create(call: Call) -> CreatedApp:
+    given, services = call.given(CreateApp), call.services
+    registry = Registry(services.settings, services.vault)
+    wish = Wish(**given.model_dump())
+    made = registry.register(call.tx, wish, call.writing.now, _home(call))
+    return CreatedApp(**view(call, made.app, None), webhook_secret=made.secret)
+
+
+def _home(call: Call) -> tuple[TenantId, ProjectId] | None:
+    """Where a new app belongs; the default tenant's first project for the operator."""
+    if call.tenant is None:
+        return None
+    project = call.project or people.projects_of(call.tx, call.tenant.id)[0]
+    return call.tenant.id, project.id
+
+
+def _read(call: Call) -> AppView:
+    return _shown(call, call.of_app)
+
+
+def _update(call: Call) -> AppView:
+    app, given = call.of_app, call.given(UpdateApp)
+    changes = given.model_dump(include=given.model_fields_set)
+    if app.archived_at is not None and changes.get("enabled"):
+        raise conflict(Code.APP_ARCHIVED, f"{app.slug} is archived. Bring it back first: POST .../unarchive.")
+    return _shown(call, apps.change(call.tx, app.id, changes))
+
+
+def _archive(call: Call) -> AppView:
+    app = call.of_app
+    changes: dict[str, Any] = {"enabled": False}
+    if app.archived_at is None:
+        changes["archived_at"] = call.writing.now
+    return _shown(call, apps.change(call.tx, app.id, changes))
+
+
+def _unarchive(call: Call) -> AppView:
+    app = call.of_app
+    changes = {"archived_at": None, "enabled": True} if app.archived_at is not None else {}
+    return _shown(call, apps.change(call.tx, app.id, changes))
+
+
+def _delete(call: Call) -> None:
+    app = call.of_app
+    if app.archived_at is None:
+        message = f"Archive {app.slug} first (POST .../archive). Deleting it takes its sites down for good."
+        raise conflict(Code.CONFLICT, message)
+    for environment in environments.of_apps(call.tx, [app.id]):
+        if open_there := deployments.unfinished(call.tx, environment.id):
+            message = f"DEP-{open_there[0].id} has not ended in {environment.name}. Cancel it, then delete."
+            raise conflict(Code.STILL_BUSY, message)
+    apps.delete(call.tx, app.id, call.writing.now)
+
+
+def refuse_archived(app: App) -> None:
+    """Raise `RefusalError` when nothing may be brought live of an app."""
+    if app.archived_at is not None:
+        raise conflict(Code.APP_ARCHIVED, f"{app.slug} is archived. Bring it back first: POST .../unarchive.")
+
+
+def known_environment(call: Call, name: str) -> None:
+    """Raise `RefusalError` unless an app has, or may have, an environment of that name."""
+    app = call.of_app
+    policy = apps.policy(call.tx, app.id) or {}
+    known = {PRODUCTION, *(one.name for one in environments.of_apps(call.tx, [app.id]))}
+    known |= set(policy.get("environments", {}))
+    if name not in known:
+        listed = ", ".join(sorted(known)[:20])
+        raise unfit("environment", f"{app.slug} has no environment '{name}', but: {listed}.")
+
+
+def _about_app(**more: Any) -> Operation:
+    return Operation(tag=TAG, about=About.APP, **more)
+
+
+OPERATIONS = (
+    Operation(
+        id="listApps",
+        method="GET",
+        path="/apps",
+        summary="List apps",
+        tag=TAG,
+        about=About.TENANT,
+        verb=Verb.READ,
+        handle=_list,
+        answer=AppView,
+        lists=True,
+        query=AppQuery,
+    ),
+    Operation(
+        id="createApp",
+        method="POST",
+        path="/apps",
+        summary="Create an app",
+        tag=TAG,
+        about=About.TENANT,
+        verb=Verb.CONFIGURE,
+        handle=_create,
+        answer=CreatedApp,
+        body=CreateApp,
+        status=201,
+        description="Stores what is to be deployed. **Nothing is live until the first deployment succeeds**: "
+        "push to the production branch, or ask for a deployment.",
+        refusals={422: "The slug or its hostname is taken."},
+    ),
+    _about_app(
+        id="getApp",
+        method="GET",
+        path="/apps/{app}",
+        summary="Read an app",
+        verb=Verb.READ,
+        handle=_read,
+        answer=AppView,
+    ),
+    _about_app(
+        id="updateApp",
+        method="PATCH",
+        path="/apps/{app}",
+        summary="Change an app",
+        verb=Verb.CONFIGURE,
+        handle=_update,
+        answer=AppView,
+        body=UpdateApp,
+        description="Takes effect with the next deployment. `enabled` switches automatic deploys.",
+        refusals={409: "It is archived."},
+    ),
+    _about_app(
+        id="archiveApp",
+        method="POST",
+        path="/apps/{app}/archive",
+        summary="Archive an app",
+        verb=Verb.CONFIGURE,
+        handle=_archive,
+        answer=AppView,
+        description="Nothing deploys any more, and lists leave it out. What is live stays live.",
+    ),
+    _about_app(
+        id="unarchiveApp",
+        method="POST",
+        path="/apps/{app}/unarchive",
+        summary="Bring an archived app back",
+        verb=Verb.CONFIGURE,
+        handle=_unarchive,
+        answer=AppView,
+    ),
+    _about_app(
+        id="deleteApp",
+        method="DELETE",
+        path="/apps/{app}",
+        summary="Delete an archived app",
+        verb=Verb.MANAGE,
+        handle=_delete,
+        description="Its sites go down within two minutes; its releases and tokens end; its name comes free.",
+        refusals={409: "It is not archived, or a deployment has not ended."},
+    ),
+)

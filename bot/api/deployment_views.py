@@ -1,0 +1,157 @@
+"""What deployments look like in answers."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bot import render
+from bot.api.envelope import Model
+from bot.api.operation import Call
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Kind, State, Trigger
+from bot.domain.ids import Sha, reference
+from bot.store import pages
+from bot.store.pages import Shown
+
+
+class CommitView(Model):
+    """A commit. Its id is null while the head of the branch has not been looked up."""
+
+    sha: str | None = Field(examples=["5c1f0a3e9d7b2c4e6f8a0b1d3c5e7f9a1b3c5d7e"])
+    message: str = Field(examples=["Show the price"])
+    author: str = Field(examples=["mona"])
+
+
+class DeploymentView(Model):
+    """One attempt to bring one commit, or one release, into one environment."""
+
+    id: int = Field(examples=[12])
+    reference: str = Field(examples=["DEP-12"])
+    app: str = Field(examples=["shop"])
+    environment: str = Field(examples=["production"])
+    status: State = Field(examples=["succeeded"])
+    phase: str | None = Field(examples=["verify"])
+    kind: Kind = Field(examples=["build"])
+    """`rollback` brings a release that exists; nothing is built."""
+    trigger: Trigger = Field(examples=["push"])
+    branch: str | None = Field(examples=["main"])
+    commit: CommitView
+    reason: str = Field(examples=["amber-otter-42 is live"])
+    """Why it is in this state, in one sentence."""
+    requested_by: str = Field(examples=["mona"])
+    release: str | None = Field(examples=["amber-otter-42"])
+    release_number: int | None = Field(examples=[42])
+    superseded_by: str | None = Field(examples=[None])
+    attempt: int = Field(examples=[1])
+    error: str | None = Field(examples=[None])
+    """What went wrong, in one sentence; more at `/failure`."""
+    url: str = Field(examples=["https://shop.example.org"])
+    """Where the environment is."""
+    page: str = Field(examples=["https://deploys.example.org/deployments/DEP-12"])
+    """Its page in the console."""
+    created_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
+    started_at: datetime | None = Field(examples=["2026-01-31T12:00:01Z"])
+    finished_at: datetime | None = Field(examples=["2026-01-31T12:00:09Z"])
+
+
+class StepView(Model):
+    """One step of one attempt."""
+
+    name: str = Field(examples=["build"])
+    attempt: int = Field(examples=[1])
+    status: str = Field(examples=["succeeded"])
+    command: str | None = Field(examples=["npm run build"])
+    exit_code: int | None = Field(examples=[0])
+    success: bool | None = Field(examples=[True])
+    """Null while it runs."""
+    started_at: datetime = Field(examples=["2026-01-31T12:00:02Z"])
+    finished_at: datetime | None = Field(examples=["2026-01-31T12:00:08Z"])
+
+
+class EventView(Model):
+    """One change of state."""
+
+    status: State = Field(examples=["queued"])
+    reason: str = Field(examples=["pushed to main"])
+    at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
+
+
+class LineView(Model):
+    """One line of a log."""
+
+    n: int = Field(examples=[17])
+    at: str = Field(examples=["2026-01-31T12:00:00.123Z"])
+    step: str = Field(examples=["build"])
+    stream: str = Field(examples=["stdout"])
+    text: str = Field(examples=["42 modules transformed."])
+
+
+class FailureView(Model):
+    """Why a deployment failed, and what to try."""
+
+    reference: str = Field(examples=["DEP-12"])
+    phase: str | None = Field(examples=["build"])
+    code: str = Field(examples=["build-failed"])
+    blame: Literal["user", "platform"] = Field(examples=["user"])
+    """`user`: the repository or its settings; `platform`: Slipway or its machine."""
+    message: str = Field(examples=["The build command failed."])
+    advice: str = Field(examples=["Run it on your machine."])
+    command: str | None = Field(examples=["npm run build"])
+    exit_code: int | None = Field(examples=[1])
+    lines: list[LineView]
+    """The last lines of the step that failed; without Redis and archive, none."""
+
+
+class DeploymentDetail(DeploymentView):
+    """A deployment with its steps and its history."""
+
+    steps: list[StepView]
+    events: list[EventView]
+
+
+class LogView(Model):
+    """A part of a log."""
+
+    lines: list[LineView]
+    next: int = Field(examples=[17])
+    """The `after` of the next request."""
+    is_complete: bool = Field(examples=[False])
+    """Whether nothing follows any more."""
+
+
+def view(call: Call, shown: Shown) -> dict[str, Any]:
+    """The fields of a deployment, as models take them."""
+    one, settings = shown.deployment, call.services.settings
+    return {
+        **{name: getattr(one, name) for name in _COPIED},
+        "reference": reference(one.id),
+        "app": shown.app,
+        "environment": shown.environment,
+        "status": one.state,
+        "commit": CommitView(sha=_known(one.sha), message=one.message, author=one.author),
+        "release": shown.release,
+        "release_number": shown.release_number,
+        "superseded_by": reference(one.superseded_by) if one.superseded_by else None,
+        "error": sentence(one.failure) if one.failure else None,
+        "url": settings.site_url(shown.hostname),
+        "page": f"{settings.url}/deployments/{reference(one.id)}",
+    }
+
+
+_COPIED = "id phase kind trigger branch reason requested_by attempt created_at started_at finished_at".split()
+
+
+def _known(sha: Sha) -> str | None:
+    return None if sha == UNKNOWN_COMMIT else sha
+
+
+def sentence(failure: Failure) -> str:
+    """What went wrong, in one sentence."""
+    return render.sentence_or(failure.code, failure.facts, f"The deployment failed: {failure.code}.")
+
+
+def shown_again(call: Call, deployment: Deployment) -> DeploymentView:
+    """A deployment as it stands now."""
+    shown = pages.shown(call.tx, deployment.id)
+    assert shown is not None
+    return DeploymentView(**view(call, shown))

@@ -1,0 +1,215 @@
+"""Deployments: asking for them, watching them, stopping them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bot import render
+from bot.api.deployment_views import (
+    DeploymentDetail,
+    DeploymentView,
+    EventView,
+    FailureView,
+    LineView,
+    LogView,
+    StepView,
+    sentence,
+    view,
+)
+from bot.api.envelope import Model
+from bot.api.operation import About, Call, Operation, Page, Searching
+from bot.api.refusals import not_found, unfit
+from bot.domain.deployment import Deployment, State
+from bot.domain.ids import reference
+from bot.domain.roles import Verb
+from bot.logs.line import OURS
+from bot.store import deployments, pages
+from bot.store.pages import DeploymentFilter
+
+TAG = "Deployments"
+_STATES = ",".join(State)
+_DECISIVE = 20
+_TAIL = 400
+
+
+class DeploymentQuery(Searching):
+    """Which deployments."""
+
+    environment: Annotated[str, Field(max_length=100, examples=["production"])] | None = None
+    status: Annotated[str, Field(pattern=r"^[a-z]+(,[a-z]+)*$", examples=["failed,cancelled"])] | None = None
+    """One or several, with commas between: held, queued, running, cancelling, succeeded, failed, cancelled,
+    superseded, skipped, rejected."""
+    branch: Annotated[str, Field(max_length=250, examples=["main"])] | None = None
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{4,64}$", examples=["5c1f0a3"])] | None = None
+    """Its id, or how it begins."""
+    sort: Literal["createdAt", "-createdAt"] = Field(default="-createdAt", examples=["-createdAt"])
+
+
+class LogQuery(Model):
+    """Which part of a log."""
+
+    after: int = Field(default=0, ge=0, le=10**12, examples=[0])
+    """Only lines behind this number."""
+    limit: int = Field(default=500, ge=1, le=2000, examples=[500])
+
+
+def _list(call: Call) -> Page:
+    asked = call.asked(DeploymentQuery)
+    states = [word for word in (asked.status or "").split(",") if word]
+    if unknown := [word for word in states if word not in list(State)]:
+        raise unfit("status", f"'{unknown[0]}' is no status; choose of {_STATES}.")
+    wanted = DeploymentFilter(
+        tenant_id=call.tenant.id if call.tenant else None,
+        project_id=call.project.id if call.project else None,
+        app_id=call.app.id if call.app else None,
+        environment=asked.environment,
+        states=[State(word) for word in states],
+        branch=asked.branch,
+        sha=asked.commit,
+        search=asked.search,
+    )
+    found = pages.deployments_page(call.tx, wanted, asked.part(asked.sort))
+    return Page([DeploymentView(**view(call, one)) for one in found.rows], found.total)
+
+
+def _read(call: Call) -> DeploymentDetail:
+    one = call.of_deployment.deployment
+    steps = [
+        StepView(
+            name=step.name,
+            attempt=step.attempt,
+            status=step.state,
+            command=step.command,
+            exit_code=step.exit_code,
+            success=None if step.finished_at is None else step.state == "succeeded",
+            started_at=step.started_at,
+            finished_at=step.finished_at,
+        )
+        for step in deployments.steps(call.tx, one.id)
+    ]
+    events = [EventView(status=event.state, reason=event.reason, at=event.at) for event in _events(call, one)]
+    return DeploymentDetail(**view(call, call.of_deployment), steps=steps, events=events)
+
+
+def _events(call: Call, one: Deployment) -> list[deployments.Event]:
+    return deployments.events(call.tx, one.id)
+
+
+def _failure(call: Call) -> FailureView:
+    one = call.of_deployment.deployment
+    if one.failure is None:
+        raise not_found("failure of", reference(one.id))
+    text = render.message_or(one.failure.code, one.failure.facts, sentence(one.failure))
+    said, _, advice = text.partition("\n")
+    steps = [step for step in deployments.steps(call.tx, one.id) if step.state == "failed"]
+    failed = steps[-1] if steps else None
+    return FailureView(
+        reference=reference(one.id),
+        phase=failed.name if failed else one.phase,
+        code=one.failure.code,
+        blame=one.failure.blame.value,
+        message=said.strip(),
+        advice=advice.strip(),
+        command=failed.command if failed else None,
+        exit_code=failed.exit_code if failed else None,
+        lines=_decisive(call, one, failed.name if failed else None),
+    )
+
+
+def _decisive(call: Call, one: Deployment, step: str | None) -> list[LineView]:
+    tail = call.services.logs.tail(one.id, _TAIL)
+    lines = [line for line in tail if line.stream != OURS and step in (None, line.step)]
+    return [LineView(**vars(line)) for line in lines[-_DECISIVE:]]
+
+
+def _logs(call: Call) -> LogView:
+    asked, logs, one = call.asked(LogQuery), call.services.logs, call.of_deployment.deployment
+    # Asked first: what is complete now can't lack a line that is read afterwards.
+    complete = logs.is_complete(one.id)
+    lines = logs.page(one.id, asked.after, asked.limit)
+    return LogView(
+        lines=[LineView(**vars(line)) for line in lines],
+        next=lines[-1].n if lines else asked.after,
+        is_complete=complete and len(lines) < asked.limit,
+    )
+
+
+def _nothing(_call: Call) -> None:
+    """What streams is answered elsewhere."""
+
+
+def _about(**more: Any) -> Operation:
+    return Operation(tag=TAG, about=About.DEPLOYMENT, **more)
+
+
+OPERATIONS = (
+    Operation(
+        id="listDeployments",
+        method="GET",
+        path="/deployments",
+        summary="List deployments of all apps",
+        tag=TAG,
+        about=About.TENANT,
+        verb=Verb.READ,
+        handle=_list,
+        answer=DeploymentView,
+        lists=True,
+        query=DeploymentQuery,
+        refusals={422: "A status is none."},
+    ),
+    Operation(
+        id="listAppDeployments",
+        method="GET",
+        path="/apps/{app}/deployments",
+        summary="List an app's deployments",
+        tag=TAG,
+        about=About.APP,
+        verb=Verb.READ,
+        handle=_list,
+        answer=DeploymentView,
+        lists=True,
+        query=DeploymentQuery,
+        refusals={422: "A status is none."},
+    ),
+    _about(
+        id="getDeployment",
+        method="GET",
+        path="/deployments/{deployment}",
+        summary="Read a deployment",
+        verb=Verb.READ,
+        handle=_read,
+        answer=DeploymentDetail,
+    ),
+    _about(
+        id="getFailure",
+        method="GET",
+        path="/deployments/{deployment}/failure",
+        summary="Read why it failed",
+        verb=Verb.READ,
+        handle=_failure,
+        answer=FailureView,
+        description="404 when the deployment did not fail.",
+    ),
+    _about(
+        id="getLogs",
+        method="GET",
+        path="/deployments/{deployment}/logs",
+        summary="Read a part of its log",
+        verb=Verb.READ,
+        handle=_logs,
+        answer=LogView,
+        query=LogQuery,
+    ),
+    _about(
+        id="streamDeployment",
+        method="GET",
+        path="/deployments/{deployment}/stream",
+        summary="Follow its log and state",
+        verb=Verb.READ,
+        handle=_nothing,
+        streams=True,
+        description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (a line, whose "
+        "number is the event's id), `status`, and at the end `done`. To go on after a break send "
+        "`Last-Event-ID`, or `?after=`.",
+    ),
+)

@@ -1,0 +1,109 @@
+"""Reads what a request brings: its body within a limit, its parameters, its id; and checks each field."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from bot.api.envelope import Model
+from bot.api.refusals import Code, FieldProblem, RefusalError, invalid
+
+MAX_BODY = 1024 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_WORD = re.compile(r"[^\x00-\x20\x7f]{1,200}")
+
+
+class NoParameters(Model):
+    """For operations that take none."""
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the caller gave, when it can be one; else a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+async def body_of(request: Request) -> bytes:
+    """The whole body. Raises `RefusalError` 413."""
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and (len(declared) > 15 or int(declared) > MAX_BODY):
+        raise _too_large()
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise _too_large()
+    return bytes(body)
+
+
+def parameters(request: Request, kind: type[Model] | None) -> Model:
+    """The query's parameters. Raises `RefusalError` 400."""
+    given: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in given:
+            raise invalid(FieldProblem(name, "It is given more than once.", "repeated"))
+        given[name] = value
+    wanted = kind or NoParameters
+    if "filter" in wanted.model_fields and "filter" in given:
+        given = {**_filter(given["filter"]), **given}
+    try:
+        return wanted.model_validate(given)
+    except ValidationError as error:
+        raise invalid(*_problems(error)) from error
+
+
+def content(request: Request, body: bytes, kind: type[Model]) -> Model:
+    """The body as a model; an empty one counts as `{}`. Raises `RefusalError` 400 or 415."""
+    kind_of_body = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and kind_of_body != "application/json":
+        raise RefusalError(415, Code.NOT_JSON, "Send JSON, with 'Content-Type: application/json'.")
+    try:
+        return kind.model_validate_json(body or b"{}", strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise RefusalError(400, Code.INVALID_JSON, f"The body is not JSON: {first['msg']}.") from error
+        raise invalid(*_problems(error)) from error
+
+
+def idempotency_key(request: Request) -> str | None:
+    """What the caller calls this request, so that it can be sent again. Raises `RefusalError` 400."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        message = "Use 1 to 200 visible ASCII characters, such as a UUID."
+        raise invalid(FieldProblem("Idempotency-Key", message, "pattern"))
+    return key
+
+
+def is_word(text: str) -> bool:
+    """Whether a part of a path can name anything."""
+    return _WORD.fullmatch(text) is not None
+
+
+def _filter(text: str) -> dict[str, Any]:
+    try:
+        # As texts, like parameters of their own.
+        given = msgspec.json.decode(text, type=dict[str, str | int | float | bool], strict=False)
+    except (msgspec.DecodeError, RecursionError) as error:
+        message = 'Give a JSON object of plain values, such as {"branch":"main"}.'
+        raise invalid(FieldProblem("filter", message, "json")) from error
+    return {name: str(value) for name, value in given.items() if name != "filter"}
+
+
+def _problems(error: ValidationError) -> list[FieldProblem]:
+    return [
+        FieldProblem(
+            ".".join(str(part) for part in one["loc"]) or "body",
+            one["msg"].removeprefix("Value error, "),
+            one["type"].replace("_", "-"),
+        )
+        for one in error.errors(include_url=False, include_input=False)[:50]
+    ]
+
+
+def _too_large() -> RefusalError:
+    return RefusalError(413, Code.TOO_LARGE, f"A body may have {MAX_BODY} bytes. Send less.")

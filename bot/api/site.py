@@ -1,0 +1,44 @@
+"""The API as a part of the web process: its routes, its document, its streams."""
+
+from collections.abc import Callable
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from bot.api import openapi
+from bot.api.auth import Gate
+from bot.api.dispatch import Dispatcher
+from bot.api.feed import Feeds
+from bot.api.operation import Services
+from bot.api.rates import Limiter
+from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
+from bot.api.stream import Stream
+
+_SHARED = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+
+
+def api_routes(
+    services: Services,
+    *,
+    feeds: Feeds,
+    limiter: Limiter,
+    is_operator: Callable[[Request], bool],
+) -> list[BaseRoute]:
+    """Every route below `/api/v1`. `is_operator` says whether a request carries the instance's own key."""
+    gate = Gate(services.lifecycle.engine, is_operator=is_operator, clock=services.clock)
+    dispatcher = Dispatcher(services, gate, limiter)
+    streams = {one.id: Stream(feeds, dispatcher.admission(one)) for one in OPERATIONS if one.streams}
+    return [
+        Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
+        *routes(dispatcher, streams),
+        Route("/api/v1/{rest:path}", unknown, methods=None),
+    ]
+
+
+async def _document(_request: Request) -> Response:
+    # Made at the first request: few processes are ever asked for it.
+    text = await run_in_threadpool(lambda: msgspec.json.encode(openapi.document()))
+    return Response(text, media_type="application/json", headers=_SHARED)

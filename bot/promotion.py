@@ -1,0 +1,36 @@
+"""Brings a release that exists onwards into an environment; nothing is built."""
+
+from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger
+from bot.domain.environment import Environment
+from bot.domain.ids import reference
+from bot.domain.release import Release
+from bot.lifecycle import Change
+from bot.store import deployments
+from bot.store.deployments import NewDeployment
+
+
+def promote(change: Change, environment: Environment, release: Release, *, by: str) -> Deployment:
+    """Ask for a release in an environment; automatic deploys go on there as before.
+
+    What waits to show another release makes way; a build that runs or waits is not touched.
+    """
+    new = NewDeployment(
+        app_id=environment.app_id,
+        environment_id=environment.id,
+        kind=Kind.ROLLBACK,
+        trigger=Trigger.MANUAL,
+        state=State.QUEUED,
+        commit=Commit(release.sha, message=f"promotion of {release.name}"),
+        branch=environment.branch,
+        reason=f"{release.name} promoted by {by}",
+        requested_by=by,
+        release_id=release.id,
+    )
+    deployment = deployments.insert(change.tx, new, change.now)
+    change.changed[deployment.id] = deployment.version
+    for other in deployments.unfinished(change.tx, environment.id):
+        if other.kind is Kind.ROLLBACK and other.state.is_waiting and other.id != deployment.id:
+            reason = f"superseded by {reference(deployment.id)}"
+            change.move(other, State.SUPERSEDED, reason, superseded_by=deployment.id)
+    change.permit(environment)
+    return deployment

@@ -1,0 +1,60 @@
+"""The tables of who may do what, and of requests that may be repeated."""
+
+import sqlalchemy as sa
+
+from bot.store.columns import Moment, key, metadata, moment, text, to
+
+users = sa.Table(
+    "users",
+    metadata,
+    key(),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    text("name", default=""),
+    moment("created_at", nullable=False),
+)
+
+members = sa.Table(
+    "members",
+    metadata,
+    key(),
+    to("tenants"),
+    to("users", index=True),
+    text("role"),
+    moment("created_at", nullable=False),
+    sa.UniqueConstraint("tenant_id", "user_id"),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    key(),
+    to("tenants", index=True),
+    # A personal token has a user, a deploy token an app.
+    to("users", nullable=True, index=True),
+    to("apps", nullable=True, index=True),
+    text("name"),
+    # The part of a token that is no secret: by it the row is found.
+    sa.Column("handle", sa.Text, nullable=False, unique=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    # Verbs; none means all that the holder's role has.
+    sa.Column("scopes", sa.JSON(none_as_null=True), nullable=True),
+    text("created_by"),
+    moment("created_at", nullable=False),
+    moment("expires_at"),
+    moment("last_used_at"),
+    moment("revoked_at"),
+)
+
+replays = sa.Table(
+    "replays",
+    metadata,
+    key(),
+    text("caller"),
+    text("key"),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    # Sealed: an answer may hold a secret that is shown once.
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Moment, nullable=False, index=True),
+    sa.UniqueConstraint("caller", "key"),
+)
