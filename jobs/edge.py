@@ -156,7 +156,7 @@ class Edge:
         while not stop.wait(0.1):
             now = time.monotonic()
             if now - pruned >= PRUNE_SECONDS:
-                self._sites.prune(utc_now())
+                self._prune()
                 pruned = now
             if not self._rules.alive:
                 logger.error("edge.rules_ended")
@@ -169,6 +169,13 @@ class Edge:
                 started = time.monotonic()
                 if not stop.is_set():
                     self._caddy.start()
+
+    def _prune(self) -> None:
+        try:
+            self._sites.prune(utc_now())
+        except OSError as error:
+            # What serves the sites goes on where nothing can be written.
+            logger.warning("edge.not_pruned", error=str(error))
 
     def restart_rules(self) -> None:
         """Put a new rules server in the old one's place; no request fails."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -35,6 +35,7 @@ def open_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
     engine = sa.create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _drop_read_only)
     return engine
 
 
@@ -76,6 +77,16 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
         limit,
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _drop_read_only(context: ExceptionContext) -> None:
+    """Open files anew after they could not be written.
+
+    Where a file can't be opened for writing SQLite opens it for reading, and that connection would stay
+    so when the file system is writable again (https://www.sqlite.org/c3ref/open.html).
+    """
+    if str(getattr(context.original_exception, "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
+        context.is_disconnect = True
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -90,3 +90,18 @@ def test_senseless_settings_are_one_sentence(tmp_path: Path):
     _, said = process.communicate(timeout=10)
     assert (process.returncode, b"Traceback" in said) == (2, False)
     assert b"SLIPWAY_EDGE_TLS_CERTIFICATE" in said
+
+
+def test_a_folder_that_can_not_be_pruned_ends_nothing(tmp_path: Path):
+    hosts = tmp_path / "edge" / "hosts"
+    hosts.mkdir(parents=True)
+    (hosts / "shop.localhost").touch()
+    with edge_process(tmp_path) as (process, port, caddy):
+        assert process.stderr is not None
+        said = b""
+        while b"not_pruned" not in said:
+            said = process.stderr.readline()
+            assert said, "the edge ended"
+        assert process.poll() is None
+        assert caddy.is_running()
+        assert answers(port)
