@@ -35,7 +35,7 @@ from bot.logs import LogReader
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store.engine import Engine, open_engine
-from bot.vault import open_vault
+from bot.vault import Vault, open_vault
 from bot.webhook import Webhook
 
 BUSY_SECONDS = 4.0
@@ -63,7 +63,6 @@ def create_app(
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
-    made_app = MadeApp(settings, engine, vault)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain, clock=clock)
     api = api_routes(
         Services(settings, lifecycle, logs, vault, clock),
@@ -72,13 +71,11 @@ def create_app(
         is_operator=operator_by(access),
     )
     desk = Desk(settings, engine, queue, vault)
-    app_secrets = AppSecrets(engine, vault)
-    webhook = Webhook(ledger, engine, webhook_secrets(settings), app_secrets, made_app=made_app)
     app = Starlette(
         lifespan=_lifespan(ledger, feeds, redis, engine),
         exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
         routes=[
-            Route("/webhooks/github", webhook),
+            Route("/webhooks/github", _webhook(settings, engine, ledger, vault)),
             *health.routes(settings, engine, redis),
             *schema.routes(settings.url),
             *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk),
@@ -88,6 +85,11 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _webhook(settings: Settings, engine: Engine, ledger: Ledger, vault: Vault) -> Webhook:
+    made_app = MadeApp(settings, engine, vault)
+    return Webhook(ledger, engine, webhook_secrets(settings), AppSecrets(engine, vault), made_app=made_app)
 
 
 def _lifespan(
