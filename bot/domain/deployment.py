@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId, Sha
+from bot.domain.pull import PullNumber
 
 
 class State(StrEnum):
@@ -90,6 +91,14 @@ class Trigger(StrEnum):
         return self is not Trigger.MANUAL
 
 
+class Hold(StrEnum):
+    """What a held deployment waits for."""
+
+    PINNED = "pinned"
+    APPROVAL = "approval"
+    CHECKS = "checks"
+
+
 class Blame(StrEnum):
     """Whose fault a failure is: it decides colour, retry and alert."""
 
@@ -124,7 +133,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One attempt, as stored. `version` grows with each change that people should see."""
+    """One attempt, as stored. `version` grows with each change that people should see.
+
+    `pull` is the pull request whose head `sha` is; `hold` is None unless the state is `held`.
+    """
 
     id: DeploymentId
     app_id: AppId
@@ -151,6 +163,8 @@ class Deployment:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    pull: PullNumber | None = None
+    hold: Hold | None = None
 
 
 def check_move(old: State, new: State) -> None:

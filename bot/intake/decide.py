@@ -9,8 +9,10 @@ from typing import assert_never
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.environment import PRODUCTION
+from bot.domain.pull import PullNumber
 from bot.intake.events import Event, PushEvent, Unusable, Unused
 from bot.intake.paths import touches
+from bot.intake.pull_events import PullEvent
 from bot.intake.recipe import Policy
 
 MAX_MESSAGE = 4000
@@ -41,10 +43,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """An environment, and the branch that is brought there."""
+    """An environment, and the branch or the pull request that is brought there."""
 
     name: str
     branch: str
+    pull: PullNumber | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def decide(event: Event, app: App, facts: Facts) -> Decision:
     match event:
         case PushEvent():
             return _push(event, app, facts)
+        case PullEvent():
+            return Ignore(Reason.EVENT_UNUSED, f"Nothing is done about {event.pull.name} yet.")
         case Unused() | Unusable():
             return decide_alone(event)
         case _:
@@ -100,7 +105,7 @@ def decide(event: Event, app: App, facts: Facts) -> Decision:
 def decide_alone(event: Event) -> Ignore:
     """What an event means that concerns no app."""
     match event:
-        case PushEvent():
+        case PushEvent() | PullEvent():
             name = event.repository.full_name
             return Ignore(Reason.UNKNOWN_REPOSITORY, f"No app is made from {name}.")
         case Unused():

@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
+from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
+from bot.domain.pull import PullNumber
 from bot.store.engine import Tx
 from bot.store.schema import announcements, deployment_events, deployment_steps, deployments
 
@@ -31,6 +32,8 @@ class NewDeployment:
     requested_by: str
     delivery_id: DeliveryId | None = None
     release_id: ReleaseId | None = None
+    pull: PullNumber | None = None
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ def _deployment(row: RowMapping) -> Deployment:
     values["trigger"] = Trigger(values["trigger"])
     values["state"] = State(values["state"])
     values["phase"] = Phase(values["phase"]) if values["phase"] else None
+    values["hold"] = Hold(values["hold"]) if values["hold"] else None
     values["failure"] = _failure(values["failure"]) if values["failure"] else None
     return Deployment(**values)
 

@@ -1,75 +1,16 @@
-"""The tables. A moment is stored as microseconds since 1970 so that both databases compare it alike."""
-
-from datetime import UTC, datetime
-from typing import Any
+"""The tables."""
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Conventional names, so that a migration can name each constraint on both databases.
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-# SQLite numbers rows by itself only in a column that is INTEGER to the letter.
-Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+from bot.store.columns import Id, Moment, metadata, moment_to_number
+from bot.store.columns import flag as _flag
+from bot.store.columns import key as _key
+from bot.store.columns import moment as _moment
+from bot.store.columns import number as _number
+from bot.store.columns import text as _text
+from bot.store.columns import to as _to
 
-
-def moment_to_number(moment: datetime) -> int:
-    """An aware datetime as it is stored: microseconds since 1970."""
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware datetime in UTC, stored as microseconds since 1970."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Turn a datetime into what is stored."""
-        return None if value is None else moment_to_number(value)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Turn what is stored into a datetime."""
-        return (
-            None
-            if value is None
-            else datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
-        )
-
-
-def _key() -> sa.Column[int]:
-    return sa.Column("id", Id, primary_key=True, autoincrement=True)
-
-
-def _to(table: str, *, nullable: bool = False, index: bool = False) -> sa.Column[int]:
-    name = {"deliveries": "delivery_id"}.get(table, f"{table.removesuffix('s')}_id")
-    return sa.Column(name, Id, sa.ForeignKey(f"{table}.id"), nullable=nullable, index=index)
-
-
-def _text(name: str, *, default: str | None = None, nullable: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=nullable, server_default=default)
-
-
-def _number(name: str, default: int = 0) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
-
-
-def _flag(name: str) -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
-
-
-def _moment(name: str, *, nullable: bool = True) -> sa.Column[datetime]:
-    return sa.Column(name, Moment, nullable=nullable)
-
+__all__ = ["Moment", "metadata", "moment_to_number"]
 
 tenants = sa.Table(
     "tenants",
@@ -130,10 +71,43 @@ environments = sa.Table(
     _number("activation"),
     _flag("pinned"),
     _text("pin_reason", nullable=True),
+    # Of a preview: its pull request, when its present life began, when it was last used, and when and
+    # why it was taken down.
+    sa.Column("pull", sa.BigInteger, nullable=True),
+    _moment("born_at"),
+    _moment("used_at"),
+    _moment("archived_at"),
+    _text("archive_reason", nullable=True),
     _text("lease_holder", nullable=True),
     _number("lease_token"),
     sa.Column("lease_until", Moment, nullable=True, index=True),
     sa.UniqueConstraint("app_id", "name"),
+)
+
+pull_requests = sa.Table(
+    "pull_requests",
+    metadata,
+    _key(),
+    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    _text("state"),
+    _flag("merged"),
+    _flag("draft"),
+    _text("title", default=""),
+    _text("author", default=""),
+    _flag("by_bot"),
+    sa.Column("labels", sa.JSON, nullable=False),
+    _text("head_sha"),
+    _text("head_branch", default=""),
+    sa.Column("head_repository_id", sa.BigInteger, nullable=True),
+    _text("head_repository", nullable=True),
+    _text("base_branch"),
+    _text("base_sha", nullable=True),
+    # GitHub's own date, and whether these facts were told with a reopening.
+    _moment("updated_at", nullable=False),
+    _flag("reopened"),
+    _moment("seen_at", nullable=False),
+    sa.UniqueConstraint("repository_id", "number"),
 )
 
 deliveries = sa.Table(
@@ -184,9 +158,12 @@ deployments = sa.Table(
     _text("phase", nullable=True),
     _text("sha"),
     _text("branch", nullable=True),
+    sa.Column("pull", sa.BigInteger, nullable=True),
     _text("message", default=""),
     _text("author", default=""),
     _text("reason", default=""),
+    # What a held deployment waits for.
+    _text("hold", nullable=True),
     _text("requested_by", default=""),
     _to("deliveries", nullable=True),
     sa.Column("release_id", Id, nullable=True),
@@ -202,6 +179,7 @@ deployments = sa.Table(
     _moment("finished_at"),
     sa.Index("ix_deployments_environment_id_state", "environment_id", "state"),
     sa.Index("ix_deployments_state", "state"),
+    sa.Index("ix_deployments_release_id", "release_id"),
     sa.Index(
         "ix_deployments_unannounced",
         "id",

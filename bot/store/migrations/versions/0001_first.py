@@ -33,6 +33,32 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_guid", "deliveries", ["guid"], unique=False)
     op.create_index("ix_deliveries_state_id", "deliveries", ["state", "id"], unique=False)
     op.create_table(
+        "pull_requests",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("merged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("draft", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("title", sa.Text(), server_default="", nullable=False),
+        sa.Column("author", sa.Text(), server_default="", nullable=False),
+        sa.Column("by_bot", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("head_sha", sa.Text(), nullable=False),
+        sa.Column("head_branch", sa.Text(), server_default="", nullable=False),
+        sa.Column("head_repository_id", sa.BigInteger(), nullable=True),
+        sa.Column("head_repository", sa.Text(), nullable=True),
+        sa.Column("base_branch", sa.Text(), nullable=False),
+        sa.Column("base_sha", sa.Text(), nullable=True),
+        sa.Column("updated_at", Moment(), nullable=False),
+        sa.Column("reopened", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("seen_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pull_requests")),
+        sa.UniqueConstraint("repository_id", "number", name=op.f("uq_pull_requests_repository_id_number")),
+    )
+    op.create_table(
         "singletons",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), server_default="", nullable=False),
@@ -130,6 +156,11 @@ def upgrade() -> None:
         sa.Column("activation", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("pinned", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("pin_reason", sa.Text(), nullable=True),
+        sa.Column("pull", sa.BigInteger(), nullable=True),
+        sa.Column("born_at", Moment(), nullable=True),
+        sa.Column("used_at", Moment(), nullable=True),
+        sa.Column("archived_at", Moment(), nullable=True),
+        sa.Column("archive_reason", sa.Text(), nullable=True),
         sa.Column("lease_holder", sa.Text(), nullable=True),
         sa.Column("lease_token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", Moment(), nullable=True),
@@ -152,9 +183,11 @@ def upgrade() -> None:
         sa.Column("phase", sa.Text(), nullable=True),
         sa.Column("sha", sa.Text(), nullable=False),
         sa.Column("branch", sa.Text(), nullable=True),
+        sa.Column("pull", sa.BigInteger(), nullable=True),
         sa.Column("message", sa.Text(), server_default="", nullable=False),
         sa.Column("author", sa.Text(), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("hold", sa.Text(), nullable=True),
         sa.Column("requested_by", sa.Text(), server_default="", nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("release_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -179,6 +212,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_deployments_environment_id_state", "deployments", ["environment_id", "state"], unique=False
     )
+    op.create_index("ix_deployments_release_id", "deployments", ["release_id"], unique=False)
     op.create_index("ix_deployments_state", "deployments", ["state"], unique=False)
     op.create_index(
         "ix_deployments_unannounced",
@@ -281,6 +315,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("announced < version"),
     )
     op.drop_index("ix_deployments_state", table_name="deployments")
+    op.drop_index("ix_deployments_release_id", table_name="deployments")
     op.drop_index("ix_deployments_environment_id_state", table_name="deployments")
     op.drop_index(op.f("ix_deployments_app_id"), table_name="deployments")
     op.drop_table("deployments")
@@ -296,6 +331,7 @@ def downgrade() -> None:
     op.drop_table("projects")
     op.drop_table("tenants")
     op.drop_table("singletons")
+    op.drop_table("pull_requests")
     op.drop_index("ix_deliveries_state_id", table_name="deliveries")
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")

@@ -1,0 +1,77 @@
+"""Kinds of columns. A moment is stored as microseconds since 1970 so that both databases compare it alike."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Conventional names, so that a migration can name each constraint on both databases.
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers rows by itself only in a column that is INTEGER to the letter.
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def moment_to_number(moment: datetime) -> int:
+    """An aware datetime as it is stored: microseconds since 1970."""
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime in UTC, stored as microseconds since 1970."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Turn a datetime into what is stored."""
+        return None if value is None else moment_to_number(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Turn what is stored into a datetime."""
+        return (
+            None
+            if value is None
+            else datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+        )
+
+
+def key() -> sa.Column[int]:
+    """A row's number, given by the database."""
+    return sa.Column("id", Id, primary_key=True, autoincrement=True)
+
+
+def to(table: str, *, nullable: bool = False, index: bool = False) -> sa.Column[int]:
+    """A reference to another table."""
+    name = {"deliveries": "delivery_id"}.get(table, f"{table.removesuffix('s')}_id")
+    return sa.Column(name, Id, sa.ForeignKey(f"{table}.id"), nullable=nullable, index=index)
+
+
+def text(name: str, *, default: str | None = None, nullable: bool = False) -> sa.Column[str]:
+    """A text; empty by default only where that is said."""
+    return sa.Column(name, sa.Text, nullable=nullable, server_default=default)
+
+
+def number(name: str, default: int = 0) -> sa.Column[int]:
+    """A whole number."""
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=str(default))
+
+
+def flag(name: str) -> sa.Column[bool]:
+    """Yes or no, at first no."""
+    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
+
+
+def moment(name: str, *, nullable: bool = True) -> sa.Column[datetime]:
+    """A point in time."""
+    return sa.Column(name, Moment, nullable=nullable)
