@@ -24,7 +24,8 @@ from bot.intake.decide import (
 )
 from bot.intake.events import Event, PushEvent, parse, repository_of
 from bot.intake.paths import RECIPE_FILE
-from bot.intake.recipe import Policy, policy_from_json, policy_part, policy_to_json
+from bot.intake.recipe import policy_from_json, policy_part, policy_to_json
+from bot.intake.recipe_file import Policy
 from bot.lifecycle import Change, Lifecycle, Order
 from bot.log import logger
 from bot.store import apps, deliveries

@@ -1,6 +1,5 @@
 """What an event means for one app, and why: the rules. Pure."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,15 +12,10 @@ from bot.domain.pull import PullNumber
 from bot.intake.events import Event, PushEvent, Unusable, Unused
 from bot.intake.paths import touches
 from bot.intake.pull_events import PullEvent
-from bot.intake.recipe import Policy
+from bot.intake.recipe_file import SKIP_MARKERS, Policy
 
 MAX_MESSAGE = 4000
 """Characters of a commit's message that are kept."""
-
-# The first five are GitHub's own (docs.github.com: "Skipping workflow runs").
-_SKIP_MARKER = re.compile(
-    r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip|skip cd|skip deploy|deploy skip)\]", re.IGNORECASE
-)
 
 
 class Reason(StrEnum):
@@ -127,7 +121,7 @@ def asks_for_changes(event: Event, app: App, policy: Policy) -> bool:
     if not isinstance(event, PushEvent) or event.branch is None or event.deleted or not app.enabled:
         return False
     has_rules = bool(policy.paths or app.root_directory)
-    return has_rules and bool(_targets(event.branch, app, policy)) and _marker(event) is None
+    return has_rules and bool(_targets(event.branch, app, policy)) and _marker(event, policy) is None
 
 
 def is_deployed(branch: str, app: App, policy: Policy) -> bool:
@@ -156,7 +150,7 @@ def _push(event: PushEvent, app: App, facts: Facts) -> Decision:
 def _commit(
     event: PushEvent, app: App, facts: Facts, *, targets: tuple[Target, ...], commit: Commit
 ) -> Decision:
-    marker = _marker(event)
+    marker = _marker(event, facts.policy)
     if marker is not None:
         return Skip(targets, commit, Reason.SKIP_MARKER, f"Skipped: the commit's message says {marker}.")
     changed = None if event.forced or event.created else facts.changed
@@ -197,11 +191,13 @@ def _deleted(branch: str, targets: Sequence[Target]) -> Ignore:
     return Ignore(Reason.BRANCH_DELETED, text)
 
 
-def _marker(event: PushEvent) -> str | None:
-    return skip_marker(event.head.message) if event.head else None
+def _marker(event: PushEvent, policy: Policy) -> str | None:
+    return skip_marker(event.head.message, policy.skip_markers) if event.head else None
 
 
-def skip_marker(message: str) -> str | None:
-    """The words of a commit's message that ask to skip it, such as `[skip ci]`."""
-    found = _SKIP_MARKER.search(message)
-    return found[0] if found else None
+def skip_marker(message: str, markers: Sequence[str] = SKIP_MARKERS) -> str | None:
+    """The words of a commit's message that ask to skip it, such as `[skip ci]`, as it writes them."""
+    low = message.lower()
+    places = [(at, at + len(marker)) for marker in markers if (at := low.find(marker.lower())) >= 0]
+    first = min(places, default=None)
+    return message[slice(*first)] if first else None

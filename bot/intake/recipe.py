@@ -1,105 +1,108 @@
-"""The repository's `slipway.toml`: a build part and a policy part. Pure.
+"""Reads the repository's `slipway.toml`: a build part and a policy part, for one of its apps. Pure.
 
 `[build]` and `[site]` are read from the commit that is built; `[policy]` from the default branch
-only, so that a branch can't change the rules it is held to.
+only, so that a branch can't change the rules it is held to. What stands in `[apps.<name>]` is said
+to one app alone and wins over the rest, key by key.
 """
 
 import re
 import tomllib
-from typing import Annotated, Any, NoReturn, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import inspect
 
-from bot.domain.app import is_inside
 from bot.errors import ErrorCode, UserError
 from bot.intake.events import is_branch
+from bot.intake.mistakes import Mistake, key_of, mistakes, shown
 from bot.intake.paths import RECIPE_FILE, pattern_problem
+from bot.intake.recipe_file import BuildPart, BuildRecipe, Policy, Recipe, SitePart, SlipwayFile
+from bot.intake.toml_places import Path, Place, Places, places
 
-Command = Annotated[str, Meta(min_length=1, max_length=4096)]
-Directory = Annotated[str, Meta(min_length=1, max_length=1024)]
-Name = Annotated[str, Meta(min_length=1, max_length=30)]
-
-_ENVIRONMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?")
-# Names that Slipway gives itself: production, previews, and releases by the digits of their id.
-_RESERVED = re.compile(r"production|preview.*|pr-[0-9]+|[0-9a-f]{12}")
-_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>key in )?\$(?P<path>.*)`)?", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-_LINE = re.compile(r"at line (\d+)")
+_KIND = inspect.type_info(SlipwayFile)
+_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_SYNTAX = "TOML (https://toml.io)"
+_POLICY = "policy"
+_APPS = "apps"
 
 
-class BuildPart(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[build]`: commands run by `sh -c` in the app's root directory; `output` is relative to it."""
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a file: its values as TOML has them, where they stand, what is wrong with them."""
 
-    command: Command | None = None
-    install: Command | None = None
-    output: Directory | None = None
+    values: dict[str, Any]
+    mistakes: tuple[Mistake, ...]
+    places: Places = field(default_factory=Places)
 
-
-class SitePart(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[site]`: with `spa`, a path that is no file is answered with `index.html`."""
-
-    spa: bool = False
-
-
-class BuildRecipe(Struct, frozen=True):
-    """How the repository wants to be built."""
-
-    build: BuildPart = BuildPart()
-    site: SitePart = SitePart()
+    def place(self, mistake: Mistake) -> Place:
+        """Where a mistake stands."""
+        return self.places.of(mistake.path)
 
 
-class Policy(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[policy]`: branches by the environment that they are brought into, and what a push must touch."""
-
-    environments: dict[Name, Annotated[str, Meta(min_length=1)]] = {}
-    paths: tuple[Annotated[str, Meta(min_length=1, max_length=1024)], ...] = ()
-
-
-class Recipe(Struct, frozen=True):
-    """The whole of a `slipway.toml`."""
-
-    build: BuildRecipe = BuildRecipe()
-    policy: Policy = Policy()
-
-
-class _File(Struct, forbid_unknown_fields=True):
-    build: BuildPart = BuildPart()
-    site: SitePart = SitePart()
-    policy: Policy = Policy()
-
-
-class _PolicyOnly(Struct, forbid_unknown_fields=True):
-    build: Any = None
-    site: Any = None
-    policy: Policy = Policy()
+def read(text: bytes) -> Reading:
+    """Read a file and find every mistake in it, in the order of the file. Never raises."""
+    try:
+        source = text.decode("utf-8-sig")
+        values = tomllib.loads(source)
+    except UnicodeDecodeError as error:
+        return _unreadable("bytes that are not UTF-8", "text in UTF-8", _line_of(text, error.start))
+    except tomllib.TOMLDecodeError as error:
+        return _unreadable(*_syntax(str(error), text))
+    except RecursionError:
+        return _unreadable("values nested too deeply", _SYNTAX, Place(1, 1))
+    except ValueError as error:
+        return _unreadable(str(error).partition(";")[0], "a smaller number", Place(1, 1))
+    where = places(source)
+    found = [*mistakes(values, _KIND), *_more(values)]
+    found.sort(key=lambda one: (where.of(one.path).line, where.of(one.path).column))
+    return Reading(values, tuple(found), where)
 
 
-_Kind = TypeVar("_Kind", _File, _PolicyOnly)
+def parse(text: bytes, app: str | None = None, *, file: str = RECIPE_FILE) -> Recipe:
+    """What the file says to the app of that name.
+
+    Raises `UserError` RECIPE_INVALID for the first mistake that concerns the app, with its place.
+    """
+    reading = read(text)
+    _refuse([one for one in reading.mistakes if _concerns(one, app)], reading, file)
+    values = said_to(reading.values, app)
+    parts = BuildRecipe(
+        msgspec.convert(values.get("build", {}), BuildPart), msgspec.convert(values.get("site", {}), SitePart)
+    )
+    return Recipe(parts, msgspec.convert(values.get(_POLICY, {}), Policy))
 
 
-def parse(text: bytes) -> Recipe:
-    """Read the whole file. Raises `UserError` RECIPE_INVALID that tells the key, its line and the cure."""
-    source, found = _load(text)
-    file = _convert(found, _File, source)
-    _check_policy(file.policy, source)
-    output = file.build.output
-    if output is not None and not is_inside(output):
-        _refuse(source, "build.output", repr(output), "a directory below the app's root directory")
-    return Recipe(BuildRecipe(file.build, file.site), file.policy)
+def build_part(text: bytes, app: str | None = None, *, file: str = RECIPE_FILE) -> BuildRecipe:
+    """The build part, from the commit that is built. The policy must be right as well.
+
+    Raises as `parse` does.
+    """
+    return parse(text, app, file=file).build
 
 
-def build_part(text: bytes) -> BuildRecipe:
-    """The build part, from the commit that is built. The rest of the file must be right as well."""
-    return parse(text).build
+def policy_part(text: bytes, app: str | None = None, *, file: str = RECIPE_FILE) -> Policy:
+    """The policy part, from the default branch. A mistake in the build part does not matter here.
+
+    Raises as `parse` does.
+    """
+    reading = read(text)
+    _refuse([one for one in reading.mistakes if _concerns(one, app) and _is_policy(one.path)], reading, file)
+    return msgspec.convert(said_to(reading.values, app).get(_POLICY, {}), Policy)
 
 
-def policy_part(text: bytes) -> Policy:
-    """The policy part, from the default branch. A mistake in the build part does not matter here."""
-    source, found = _load(text)
-    policy = _convert(found, _PolicyOnly, source).policy
-    _check_policy(policy, source)
-    return policy
+def said_to(values: dict[str, Any], app: str | None) -> dict[str, Any]:
+    """What a file's values are for one app: its own win, table by table and key by key."""
+    common = {name: value for name, value in values.items() if name != _APPS}
+    own = _table(_table(values.get(_APPS)).get(app or ""))
+    return _merged(common, own)
+
+
+def origin(values: dict[str, Any], app: str | None, path: Path) -> Path | None:
+    """The path in the file that a value for the app comes from; None when the file does not say it."""
+    own: Path = (_APPS, app or "", *path)
+    return next((one for one in (own, path) if _has(values, one)), None)
 
 
 def policy_to_json(policy: Policy) -> dict[str, Any]:
@@ -117,82 +120,98 @@ def policy_from_json(value: dict[str, Any] | None) -> Policy | None:
         return None
 
 
-def _load(text: bytes) -> tuple[str, dict[str, Any]]:
-    try:
-        source = text.decode("utf-8-sig")
-        return source, tomllib.loads(source)
-    except UnicodeDecodeError:
-        _refuse("", "the file", "bytes that are not UTF-8", "a TOML file in UTF-8")
-    except tomllib.TOMLDecodeError as error:
-        line = int(match[1]) if (match := _LINE.search(str(error))) else 0
-        _refuse("", "the file", str(error), "TOML (https://toml.io)", line=line)
-    except RecursionError:
-        _refuse("", "the file", "values nested too deeply", "TOML (https://toml.io)")
-
-
-def _convert(found: dict[str, Any], kind: type[_Kind], source: str) -> _Kind:
-    try:
-        return msgspec.convert(found, kind)
-    except msgspec.ValidationError as error:
-        match = _MESSAGE.fullmatch(str(error))
-        assert match is not None
-        path = (match["path"] or "").removeprefix(".")
-        unknown = _UNKNOWN.fullmatch(match["what"])
-        if unknown:
-            key = f"{path}.{unknown['name']}".removeprefix(".")
-            _refuse(source, key, "a key that Slipway does not know", _known_keys(path))
-        expected, _, got = match["what"].removeprefix("Expected ").partition(", got ")
-        _refuse(source, path or "the file", got or "something else", expected)
-
-
-def _check_policy(policy: Policy, source: str) -> None:
-    for name, branch in policy.environments.items():
-        key = f"policy.environments.{name}"
-        if not _ENVIRONMENT.fullmatch(name) or "--" in name:
-            _refuse(
-                source, key, repr(name), "a name of at most 30 lowercase letters, digits and single hyphens"
-            )
-        if _RESERVED.fullmatch(name):
-            _refuse(source, key, repr(name), "another name, since Slipway uses this one itself")
-        if not is_branch(branch):
-            _refuse(source, key, repr(branch), 'the name of a branch, such as "develop"')
-    for number, pattern in enumerate(policy.paths):
-        problem = pattern_problem(pattern)
-        if problem:
-            _refuse(source, f"policy.paths[{number}]", repr(pattern), f"a glob such as 'src/**' ({problem})")
-
-
-def _known_keys(path: str) -> str:
-    structs = {"": _File, "build": BuildPart, "site": SitePart, "policy": Policy}
-    known = structs.get(path)
-    return "one of " + ", ".join(known.__struct_fields__) if known else "nothing there"
-
-
-def _refuse(source: str, key: str, found: str, expected: str, *, line: int = 0) -> NoReturn:
+def _refuse(found: list[Mistake], reading: Reading, file: str) -> None:
+    if not found:
+        return
+    first = found[0]
+    place = reading.place(first)
     raise UserError(
         ErrorCode.RECIPE_INVALID,
-        file=RECIPE_FILE,
-        key=key,
-        found=found,
-        expected=expected.replace("`", "'"),
-        line=line or _line_of(source, key),
+        file=file,
+        key=key_of(first.path),
+        found=first.found,
+        expected=first.expected.replace("`", "'"),
+        line=place.line,
+        column=place.column,
+        more=len(found) - 1,
     )
 
 
-def _line_of(source: str, key: str) -> int:
-    """Line of a key in the source, counted from 1; 0 when it can't be found."""
-    names = re.sub(r"\[.*?\]", "", key).split(".")
-    table: list[str] = []
-    for number, line in enumerate(source.splitlines(), 1):
-        if header := re.match(r"\s*\[+\s*([^\]]*?)\s*\]+", line):
-            table = [part.strip(" \t\"'") for part in header[1].split(".")]
-            if table == names:
-                return number
-            continue
-        name, equals, value = line.partition("=")
-        here = table + [part.strip(" \t\"'") for part in name.split(".")]
-        # A key inside of an inline table stands on the line of the table.
-        inline = names[: len(here)] == here and value.lstrip().startswith("{")
-        if equals and (here == names or inline):
-            return number
-    return 0
+def _concerns(mistake: Mistake, app: str | None) -> bool:
+    """Whether a mistake matters to one app: all but those in other apps' tables do."""
+    path = mistake.path
+    return app is None or len(path) < 3 or path[0] != _APPS or path[1] == app
+
+
+def _is_policy(path: Path) -> bool:
+    """Whether a mistake is in the policy, or hides what may be one."""
+    inner = path[2:] if len(path) > 2 and path[0] == _APPS else path
+    return not inner or inner[0] not in ("build", "site")
+
+
+def _more(values: dict[str, Any]) -> Iterator[Mistake]:
+    """What a schema can't say: which texts are branches and which are globs."""
+    apps = _table(values.get(_APPS))
+    yield from _policy(_table(values.get(_POLICY)), (_POLICY,))
+    for name, app in apps.items():
+        yield from _policy(_table(_table(app).get(_POLICY)), (_APPS, name, _POLICY))
+
+
+def _policy(policy: dict[str, Any], path: Path) -> Iterator[Mistake]:
+    for name, branch in _table(policy.get("environments")).items():
+        if isinstance(branch, str) and branch and not is_branch(branch):
+            where = (*path, "environments", name)
+            yield Mistake(where, shown(branch), 'the name of a branch, such as "develop"')
+    for at, patterns in (
+        ((*path, "paths"), policy.get("paths")),
+        ((*path, "previews", "base_branches"), _table(policy.get("previews")).get("base_branches")),
+    ):
+        for number, pattern in enumerate(cast("list[Any]", patterns) if isinstance(patterns, list) else []):
+            problem = pattern_problem(pattern) if isinstance(pattern, str) and pattern else None
+            if problem:
+                yield Mistake((*at, number), shown(pattern), f'a glob such as "src/**" ({problem})')
+
+
+def _syntax(message: str, text: bytes) -> tuple[str, str, Place]:
+    match = _POSITION.search(message)
+    if match is None:
+        return message, _SYNTAX, Place(1, 1)
+    if match["line"] is None:
+        return message[: match.start()], _SYNTAX, _line_of(text, len(text))
+    return message[: match.start()], _SYNTAX, Place(int(match["line"]), int(match["column"]))
+
+
+def _line_of(text: bytes, at: int) -> Place:
+    before = text[:at]
+    last = before.rpartition(b"\n")[2].decode(errors="replace")
+    return Place(before.count(b"\n") + 1, len(last) + 1)
+
+
+def _unreadable(found: str, expected: str, place: Place) -> Reading:
+    words = found[:1].lower() + found[1:]
+    told = f"not TOML: {words}" if expected == _SYNTAX else words
+    return Reading({}, (Mistake((), told, expected),), Places({(): place}))
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    both = dict(common)
+    for name, value in own.items():
+        before = both.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            both[name] = _merged(cast("dict[str, Any]", before), cast("dict[str, Any]", value))
+        else:
+            both[name] = value
+    return both
+
+
+def _has(values: dict[str, Any], path: Path) -> bool:
+    table: Any = values
+    for name in path:
+        if not isinstance(table, dict) or name not in table:
+            return False
+        table = cast("dict[Any, Any]", table)[name]
+    return True

@@ -10,7 +10,8 @@ from bot.domain.deployment import Phase
 from bot.domain.ids import Digest
 from bot.errors import ErrorCode, UserError
 from bot.intake.paths import RECIPE_FILE
-from bot.intake.recipe import BuildRecipe, build_part
+from bot.intake.recipe import build_part
+from bot.intake.recipe_file import BuildRecipe
 from jobs.detection import LIKELY_OUTPUTS, RULES, Confidence, Detected, detect
 from jobs.managers import ChosenManager, choose_manager
 from jobs.snapshot import NESTED, READ, Snapshot, parse_package

@@ -18,7 +18,7 @@ from bot.intake.decide import (
     decide_alone,
 )
 from bot.intake.events import parse
-from bot.intake.recipe import Policy
+from bot.intake.recipe_file import Policy
 from tests.bot.test_events import json_objects, json_values
 from tests.fakes import payloads
 from tests.fakes.contexts import make_app

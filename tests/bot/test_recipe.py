@@ -6,14 +6,13 @@ from hypothesis import strategies as st
 
 from bot.errors import ErrorCode, UserError
 from bot.intake.recipe import (
-    BuildPart,
-    Policy,
     build_part,
     parse,
     policy_from_json,
     policy_part,
     policy_to_json,
 )
+from bot.intake.recipe_file import BuildPart, Policy
 from tests.steady import steady
 
 WHOLE = b"""\
@@ -34,7 +33,7 @@ environments = {staging = "develop", qa = "release/next"}
 
 def test_the_whole_file_is_read():
     recipe = parse(WHOLE)
-    assert recipe.build.build == BuildPart("npm run build", "npm ci", "dist")
+    assert recipe.build.build == BuildPart(command="npm run build", install="npm ci", output="dist")
     assert recipe.build.site.spa
     assert recipe.policy == Policy({"staging": "develop", "qa": "release/next"}, ("src/**", "!docs/**"))
     assert build_part(WHOLE) == recipe.build
@@ -78,7 +77,10 @@ def test_a_mistake_is_told_with_its_key_and_line(text: str, key: str, line: int)
 def test_an_unknown_key_is_answered_with_the_known_ones():
     with pytest.raises(UserError) as caught:
         parse(b"[build]\nout = 'x'")
-    assert caught.value.facts["expected"] == "one of command, install, output"
+    assert caught.value.facts["expected"] == "output"
+    with pytest.raises(UserError) as caught:
+        parse(b"[build]\nzzz = 'x'")
+    assert caught.value.facts["expected"] == "one of root_directory, install, command, output"
 
 
 def test_a_mistake_in_the_build_part_does_not_hide_the_policy():
