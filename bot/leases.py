@@ -44,6 +44,10 @@ class Standing(Enum):
     LOST = auto()
 
 
+class UnwantedError(Exception):
+    """What a deployment was made for is gone: its environment was taken down meanwhile."""
+
+
 class Leases:
     """Claims, renewals, ends and reaping."""
 
@@ -102,10 +106,12 @@ class Leases:
         """Point the environment at a release: the number of the switch, which orders it at the edge.
 
         Raises `PlatformError` when the claim was lost: an executor that was taken for dead can't
-        undo what its successor did.
+        undo what its successor did. Raises `UnwantedError` when the environment was taken down.
         """
         with writing(self._engine) as tx:
             self._hold(tx, claim)
+            if environments.get(tx, claim.environment.id).archived_at is not None:
+                raise UnwantedError
             deployments.set_release(tx, claim.deployment.id, release)
             return environments.activate(tx, claim.environment.id, release, claim.deployment.id)
 

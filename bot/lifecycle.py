@@ -12,37 +12,16 @@ from typing import Any
 
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger, check_move
+from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger, check_move
 from bot.domain.environment import Environment, EnvironmentKind, hostname_of
-from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId, reference
+from bot.domain.ids import DeploymentId, EnvironmentId, reference
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
+from bot.orders import Order, Requested, new_deployment
 from bot.queue import Queue
-from bot.store import deployments, environments, releases
+from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
-
-
-@dataclass(frozen=True)
-class Order:
-    """A wish to bring a commit into an environment."""
-
-    app: App
-    environment: str
-    branch: str | None
-    commit: Commit
-    trigger: Trigger
-    reason: str
-    requested_by: str
-    delivery_id: DeliveryId | None = None
-
-
-@dataclass(frozen=True)
-class Requested:
-    """The deployment that answers an order; not new when one for the same commit is there already."""
-
-    deployment: Deployment
-    is_new: bool
 
 
 @dataclass
@@ -65,6 +44,20 @@ class Change:
         )
         self.changed[moved.id] = moved.version
         return moved
+
+    def touch(self, deployment: DeploymentId) -> None:
+        """Let GitHub be told anew of a deployment, whose surroundings have changed."""
+        touched = deployments.change(self.tx, deployment, self.now)
+        self.changed[touched.id] = touched.version
+
+    def use(self, environment: Environment) -> None:
+        """Remember that a preview is used; one that was taken down, or is new, begins a life."""
+        if environment.kind is not EnvironmentKind.PREVIEW:
+            return
+        if environment.born_at is None or environment.archived_at is not None:
+            environments.revive(self.tx, environment.id, self.now)
+        else:
+            environments.use(self.tx, environment.id, self.now)
 
     def permit(self, environment: Environment) -> None:
         """Issue a permit for an environment that has work."""
@@ -95,20 +88,27 @@ class Lifecycle:
         """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.
 
         An automatic order for the commit that the environment's newest deployment is about gets that
-        one, unless it failed or was cancelled.
+        one, unless it failed or was cancelled. A preview that was taken down begins another life.
+
+        Raises `UserError` PULL_CLOSED for the preview of a pull request that is not open.
         """
-        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        environment = self._environment(change.tx, order)
+        self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
-        if order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
+        there = environment.archived_at is None or order.hold is not None
+        if there and order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
             return Requested(newest, is_new=False)
         pinned = environment.pinned and order.trigger.is_automatic
-        state = State.HELD if pinned else State.QUEUED
-        reason = environment.pin_reason or "pinned" if pinned else order.reason
-        new = _new(order, environment, state, reason)
+        hold = order.hold or (Hold.PINNED if pinned else None)
+        state = State.HELD if hold else State.QUEUED
+        if hold is None:
+            change.use(environment)
+        reason = environment.pin_reason or "pinned" if hold is Hold.PINNED else order.reason
+        new = new_deployment(order, environment, state, reason, hold)
         deployment = deployments.insert(change.tx, new, change.now)
         change.changed[deployment.id] = deployment.version
         self._supersede(change, environment, deployment)
-        if not pinned:
+        if hold is None:
             change.permit(environment)
         return Requested(deployment, is_new=True)
 
@@ -118,7 +118,7 @@ class Lifecycle:
         It supersedes nothing. When the newest deployment of the environment is about the commit
         already, that one is the answer.
         """
-        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        environment = self._environment(change.tx, order)
         newest = deployments.newest_of_branch(change.tx, environment.id)
         if newest is not None and newest.sha == order.commit.sha:
             return newest
@@ -126,7 +126,7 @@ class Lifecycle:
 
     def overtaken(self, change: Change, order: Order, newer: Deployment) -> Deployment:
         """Leave a deployment that a newer commit took the place of before it was asked for."""
-        environment = self._environment(change.tx, order.app, order.environment, order.branch)
+        environment = self._environment(change.tx, order)
         reason = f"superseded by {reference(newer.id)}"
         return self._leave(
             change, order, environment, state=State.SUPERSEDED, reason=reason, superseded_by=newer.id
@@ -142,7 +142,7 @@ class Lifecycle:
         reason: str,
         **more: Any,
     ) -> Deployment:
-        new = _new(order, environment, state, reason)
+        new = new_deployment(order, environment, state, reason)
         inserted = deployments.insert(change.tx, new, change.now)
         left = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now, **more)
         change.changed[left.id] = left.version
@@ -187,9 +187,23 @@ class Lifecycle:
         """Unpin an environment: automatic deploys go on, beginning with the one that waits."""
         environments.pin(change.tx, environment.id, None)
         for deployment in deployments.unfinished(change.tx, environment.id):
-            if deployment.state is State.HELD:
-                change.move(deployment, State.QUEUED, "the environment was resumed")
+            if deployment.state is State.HELD and deployment.hold in (None, Hold.PINNED):
+                change.move(deployment, State.QUEUED, "the environment was resumed", hold=None)
                 change.permit(environment)
+
+    def let_go(self, change: Change, deployment: Deployment, reason: str) -> Deployment:
+        """Let a held deployment go on, for a reason; one that is not held is returned as it is.
+
+        Raises `UserError` PULL_CLOSED when it is of a pull request that is not open.
+        """
+        if deployment.state is not State.HELD:
+            return deployment
+        environment = environments.get(change.tx, deployment.environment_id)
+        self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
+        change.use(environment)
+        moved = change.move(deployment, State.QUEUED, reason, hold=None)
+        change.permit(environment)
+        return moved
 
     def cancel(self, change: Change, deployment: Deployment, by: str) -> Deployment:
         """Cancel: at once while it waits, else the executing process is asked to stop.
@@ -208,9 +222,18 @@ class Lifecycle:
         with writing(self.engine) as tx:
             deployments.set_announced(tx, deployment, version)
 
-    def _environment(self, tx: Tx, app: App, name: str, branch: str | None) -> Environment:
+    def _environment(self, tx: Tx, order: Order) -> Environment:
+        app, name = order.app, order.environment
         hostname = hostname_of(app.slug, name, self._domain)
-        return environments.ensure(tx, app, name, hostname=hostname, branch=branch)
+        return environments.ensure(tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull)
+
+    def _refuse_closed(self, tx: Tx, app: App, environment: Environment) -> None:
+        if environment.pull is None or app.repository_id is None:
+            return
+        pull = pulls.find(tx, app.repository_id, environment.pull)
+        if pull is not None and not pull.is_open:
+            how = "merged" if pull.merged else "closed"
+            raise UserError(ErrorCode.PULL_CLOSED, number=pull.number, how=how)
 
     def _supersede(self, change: Change, environment: Environment, newest: Deployment) -> None:
         reason = f"superseded by {reference(newest.id)}"
@@ -229,7 +252,7 @@ class Lifecycle:
             reason = f"superseded by {reference(rollback.id)}"
             change.move(other, State.SUPERSEDED, reason, superseded_by=rollback.id)
         elif other.state is State.QUEUED:
-            change.move(other, State.HELD, rollback.reason)
+            change.move(other, State.HELD, rollback.reason, hold=Hold.PINNED)
         elif other.state is State.RUNNING:
             # Whoever rolls back has an emergency: it does not wait for a build.
             self._replace_running(
@@ -251,21 +274,6 @@ class Lifecycle:
         if before is None:
             raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
         return kept[before]
-
-
-def _new(order: Order, environment: Environment, state: State, reason: str) -> NewDeployment:
-    return NewDeployment(
-        app_id=order.app.id,
-        environment_id=environment.id,
-        kind=Kind.BUILD,
-        trigger=order.trigger,
-        state=state,
-        commit=order.commit,
-        branch=order.branch,
-        reason=reason,
-        requested_by=order.requested_by,
-        delivery_id=order.delivery_id,
-    )
 
 
 def _answers(newest: Deployment, commit: Commit) -> bool:

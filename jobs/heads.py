@@ -16,3 +16,13 @@ def overtaking(mirrors: Mirrors, app: App, sha: Sha, head: Commit) -> Commit | N
     if head.sha == sha or skip_marker(head.message) or mirrors.contains(app, sha, head.sha):
         return None
     return head
+
+
+def head_of_pull(told: Sha, branch: Sha | None, ref: Sha | None) -> Sha:
+    """A pull request's head: what an event told, unless git shows another.
+
+    `branch` is where its branch is, when that is in the same repository, and `ref` where GitHub's ref for
+    it is. Either may be late or gone; the branch is what people push to.
+    """
+    found = [one for one in (branch, ref) if one is not None]
+    return told if not found or told in found else found[0]

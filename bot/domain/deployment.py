@@ -82,6 +82,7 @@ class Trigger(StrEnum):
     """What asked for a deployment. Automatic ones wait while their environment is pinned."""
 
     PUSH = "push"
+    PULL = "pull"
     RECONCILE = "reconcile"
     MANUAL = "manual"
 
