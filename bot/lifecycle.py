@@ -104,7 +104,7 @@ class Lifecycle:
         if hold is None:
             change.use(environment)
         reason = environment.pin_reason or "pinned" if hold is Hold.PINNED else order.reason
-        new = new_deployment(order, environment, state, reason, hold)
+        new = new_deployment(order, environment, state, reason, hold=hold)
         deployment = deployments.insert(change.tx, new, change.now)
         change.changed[deployment.id] = deployment.version
         self._supersede(change, environment, deployment)

@@ -38,7 +38,7 @@ class Requested:
 
 
 def new_deployment(
-    order: Order, environment: Environment, state: State, reason: str, hold: Hold | None = None
+    order: Order, environment: Environment, state: State, reason: str, *, hold: Hold | None = None
 ) -> NewDeployment:
     """What is stored for an order."""
     return NewDeployment(

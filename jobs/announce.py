@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import Deployment
+from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, EnvironmentId, reference
 from bot.github import feedback
 from bot.github.client import GitHub
@@ -209,7 +210,14 @@ def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
         is_latest=is_latest,
         has_status=deployments.newest_of_commit(tx, environment.id, deployment.sha) in (None, deployment.id),
         outlived=_outlived(tx, deployment) if last and last.id == deployment.id else (),
+        gone=_gone(environment),
     )
+
+
+def _gone(environment: Environment) -> str:
+    if environment.archived_at is None:
+        return ""
+    return one_line(f"Taken down: {environment.archive_reason}", MAX_STATUS)
 
 
 def _is_before(one: datetime | None, other: datetime | None) -> bool:

@@ -1,7 +1,7 @@
 """The steps in order, each logged, timed and checked for a wish to stop."""
 
 import errno
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,18 +10,19 @@ from typing import Any
 
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Kind, Phase
-from bot.domain.ids import DeploymentId, reference
+from bot.domain.deployment import Commit, Deployment, Kind, Phase
+from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError, SlipwayError
-from bot.leases import Claim, Leases
+from bot.leases import Claim, Leases, UnwantedError
 from bot.lifecycle import Lifecycle, Order
 from bot.logs import DeploymentLog
 from bot.render import message_or
 from bot.settings import Settings
-from bot.store import apps, deployments, releases
+from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
+from jobs.addresses import Addresses, is_unlisted
 from jobs.artifacts.store import ArtifactStore
 from jobs.copying import remove_folder
 from jobs.git import Mirrors
@@ -51,6 +52,7 @@ class Tools:
     sandbox: Sandbox
     artifacts: ArtifactStore
     sites: Sites
+    addresses: Addresses
     open_log: Callable[[App, DeploymentId], DeploymentLog]
 
 
@@ -119,9 +121,13 @@ class Pipeline:
             self._yield_to_newer(context, claim)
             source = checkout.run(context, self._tools.mirrors)
         with self._step(context, claim, Phase.PLAN):
-            planned = plan.run(context, source)
+            planned = plan.run(context, source, self._mentions(context))
             same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
+
+    def _mentions(self, context: Context) -> Callable[[Sequence[str]], bool]:
+        sha = context.deployment.sha
+        return lambda words: self._tools.mirrors.mentions(context.app, sha, words)
 
     def _build(self, context: Context, claim: Claim, source: Source, planned: Plan) -> Release:
         with self._step(context, claim, Phase.BUILD):
@@ -148,10 +154,28 @@ class Pipeline:
         with self._step(context, claim, Phase.RELEASE):
             ready = release_step.prepare(context, release, self._tools.artifacts)
             context.check()
-            activation = self._leases.switch(claim, release.id)
-            release_step.activate(context, ready, activation, self._tools.sites)
+            activation = self._switch(claim, release)
+            addresses = self._tools.addresses
+            lasting = addresses.of_release(claim.environment, release.id)
+            unlisted = is_unlisted(claim.environment)
+            sites = self._tools.sites
+            release_step.activate(context, ready, activation, sites, lasting=lasting, unlisted=unlisted)
+            # Taken down between the switch in the store and that at the edge: nobody else takes it off now.
+            addresses.take_down(claim.environment)
+            self._refuse_archived(claim)
         with self._step(context, claim, Phase.VERIFY):
             verify.run(context, release.id)
+
+    def _switch(self, claim: Claim, release: Release) -> int:
+        try:
+            return self._leases.switch(claim, release.id)
+        except UnwantedError as gone:
+            raise StoppedError from gone
+
+    def _refuse_archived(self, claim: Claim) -> None:
+        with reading(self._engine) as tx:
+            if environments.get(tx, claim.environment.id).archived_at is not None:
+                raise StoppedError
 
     def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
         with writing(self._engine) as tx:
@@ -167,10 +191,10 @@ class Pipeline:
     def _yield_to_newer(self, context: Context, claim: Claim) -> None:
         """Let the branch's newest commit win; the event may be old by the time its work starts."""
         deployment = claim.deployment
-        if not deployment.trigger.is_automatic or deployment.branch is None:
+        if not deployment.trigger.is_automatic:
             return
-        head = checkout.newest_head(context, self._tools.mirrors, deployment.branch)
-        if head == deployment.sha:
+        head = self._head(context)
+        if head is None or head == deployment.sha:
             return
         newest = Commit(head, self._tools.mirrors.message(context.app, head))
         if overtaking(self._tools.mirrors, context.app, deployment.sha, newest) is None:
@@ -181,18 +205,30 @@ class Pipeline:
             branch=deployment.branch,
             commit=newest,
             trigger=deployment.trigger,
-            reason=f"{deployment.branch} moved on to {head[:7]}",
+            reason=f"{_place(deployment)} moved on to {head[:7]}",
             requested_by=deployment.requested_by,
             delivery_id=deployment.delivery_id,
+            pull=deployment.pull,
         )
         with self._lifecycle.change() as change:
+            if environments.get(change.tx, claim.environment.id).archived_at is not None:
+                raise StoppedError
             newer = self._lifecycle.request(change, order).deployment
         if newer.id == deployment.id:
             raise PlatformError(ErrorCode.UNEXPECTED, error="a deployment can't overtake itself")
-        context.log.say(
-            "checkout", f"{deployment.branch} is at {head[:7]} by now: {reference(newer.id)} goes on."
-        )
+        said = f"{_place(deployment)} is at {head[:7]} by now: {reference(newer.id)} goes on."
+        context.log.say("checkout", said)
         raise OvertakenError(newer.id)
+
+    def _head(self, context: Context) -> Sha | None:
+        """Where the deployment's branch, or its pull request, is now."""
+        deployment, app = context.deployment, context.app
+        if deployment.pull is None:
+            branch = deployment.branch
+            return checkout.newest_head(context, self._tools.mirrors, branch) if branch is not None else None
+        with reading(self._engine) as tx:
+            known = pulls.find(tx, app.repository_id, deployment.pull) if app.repository_id else None
+        return checkout.newest_pull_head(context, self._tools.mirrors, known) if known is not None else None
 
     @contextmanager
     def _step(self, context: Context, claim: Claim, phase: Phase) -> Generator[None]:
@@ -216,6 +252,10 @@ class Pipeline:
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
             deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
+
+
+def _place(deployment: Deployment) -> str:
+    return f"#{deployment.pull}" if deployment.pull is not None else str(deployment.branch)
 
 
 @contextmanager

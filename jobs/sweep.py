@@ -69,6 +69,7 @@ class Sweep:
             Chore("deliveries", every, self._decide),
             Chore("permits", every, self._permit),
             Chore("announcements", every, workshop.tell_owed),
+            Chore("previews", every, workshop.housekeeping.tidy_previews),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
         ]

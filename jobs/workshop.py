@@ -9,6 +9,7 @@ from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.ids import DeliveryId, DeploymentId
+from bot.domain.pull import PullNumber, PullRequest
 from bot.errors import UserError
 from bot.github import client
 from bot.github.client import GitHub
@@ -24,6 +25,7 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from jobs import announce, recovery
+from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
 from jobs.git.mirrors import Mirrors
@@ -96,6 +98,23 @@ class GitSignIn:
 
 
 @dataclass(frozen=True)
+class PullSource:
+    """Asks GitHub for pull requests, where there are credentials to ask with."""
+
+    hub: GitHub
+
+    def __call__(self, app: App, number: PullNumber) -> PullRequest | None:
+        """A pull request as GitHub has it now; None when it does not say."""
+        if not self.hub.is_set:
+            return None
+        try:
+            return self.hub.pull_request(app, number)
+        except GitHubError as error:
+            logger.warning("GitHub was not asked for a pull request", number=number, why=str(error))
+            return None
+
+
+@dataclass(frozen=True)
 class LogOpener:
     """Opens deployments' logs, with every secret of this instance to be kept out of them."""
 
@@ -107,6 +126,27 @@ class LogOpener:
         secrets = [*known_secrets(self.settings), *passwords_of(app)]
         limit = self.settings.log_bytes
         return DeploymentLog(self.settings.home, deployment, self.redis, secrets, max_bytes=limit)
+
+
+@dataclass(frozen=True)
+class _Keeping:
+    settings: Settings
+    lifecycle: Lifecycle
+    tools: Tools
+    artifacts: DiskStore
+    redis: Redis
+
+    def furnish(self) -> Housekeeping:
+        return Housekeeping(
+            settings=self.settings,
+            engine=self.lifecycle.engine,
+            artifacts=self.artifacts,
+            sites=self.tools.sites,
+            addresses=self.tools.addresses,
+            lifecycle=self.lifecycle,
+            sandbox=self.tools.sandbox,
+            redis=self.redis,
+        )
 
 
 def furnish(settings: Settings) -> Workshop:
@@ -123,7 +163,9 @@ def furnish(settings: Settings) -> Workshop:
     sandbox = choose.choose(settings)
     # A log never waits for Redis: its lines are in the spool already.
     opener = LogOpener(settings, connect(settings.redis, retries=0))
-    tools = Tools(mirrors, sandbox, artifacts, sites, opener.open)
+    addresses = Addresses(engine, sites, settings.preview_domain)
+    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
+    keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
         settings=settings,
@@ -131,11 +173,11 @@ def furnish(settings: Settings) -> Workshop:
         queue=queue,
         leases=leases,
         deploy=Deploy(leases=leases, pipeline=pipeline),
-        housekeeping=Housekeeping(
-            settings=settings, engine=engine, artifacts=artifacts, sites=sites, sandbox=sandbox, redis=redis
-        ),
+        housekeeping=keeping.furnish(),
         clock=utc_now,
-        decide=Intake(lifecycle=lifecycle, mirrors=mirrors),
+        decide=Intake(
+            lifecycle=lifecycle, mirrors=mirrors, ask=PullSource(hub), taken_down=addresses.take_down
+        ),
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,

@@ -13,18 +13,22 @@ import msgspec
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.ids import Sha
-from bot.github.errors import NotFoundError, RetryLaterError
+from bot.domain.pull import PullNumber, PullRequest
+from bot.github.errors import NotFoundError, RetryLaterError, UnreachableError
 from bot.github.pacing import Pacing
 from bot.github.session import Answer, Call, Grant, Session
 from bot.github.states import DeploymentState, StatusState
 from bot.github.wire import Patience
+from bot.intake.pull_events import UnusableError, read_pull
 from bot.settings import Settings
 
 T = TypeVar("T")
 _NAP = 1.0
 """Longest wait, in seconds, that is slept inside a call; a longer one goes back to the caller."""
-_FEEDBACK = (("deployments", "write"), ("statuses", "write"))
-_READ = (("contents", "read"),)
+Permissions = tuple[tuple[str, str], ...]
+_FEEDBACK: Permissions = (("deployments", "write"), ("statuses", "write"))
+_READ: Permissions = (("contents", "read"),)
+_PULLS: Permissions = (("pull_requests", "read"),)
 
 
 @dataclass(frozen=True)
@@ -126,12 +130,20 @@ class GitHub:
         path = f"app/hook/deliveries/{delivery}/attempts"
         self.session.as_app(Call("POST", path, repeatable=True))
 
-    def send(self, app: App, call: Call) -> Answer:
+    def pull_request(self, app: App, number: PullNumber) -> PullRequest:
+        """A pull request of the app's repository, as it is now. Raises `GitHubError`."""
+        answer = self.send(app, Call("GET", f"repos/{quote(app.repository)}/pulls/{number}"), _PULLS)
+        try:
+            return read_pull(answer.content)
+        except (msgspec.MsgspecError, UnusableError) as error:
+            raise UnreachableError(f"GitHub's pull request could not be read: {error}") from None
+
+    def send(self, app: App, call: Call, permissions: Permissions = _FEEDBACK) -> Answer:
         """Send a request about an app's repository, as whoever may. Raises `GitHubError`."""
         if not self.session.has_app:
             return self.session.with_token(call)
         return self._on_installation(
-            app, lambda number: self.session.as_installation(_grant(app, number, _FEEDBACK), call)
+            app, lambda number: self.session.as_installation(_grant(app, number, permissions), call)
         )
 
     def key(self, app: App) -> str:
@@ -236,7 +248,7 @@ def connect(
     return GitHub(Session(settings, pacing, patience=patience, clock=clock), settings)
 
 
-def _grant(app: App, installation: int, permissions: tuple[tuple[str, str], ...]) -> Grant:
+def _grant(app: App, installation: int, permissions: Permissions) -> Grant:
     return Grant(installation, app.repository, app.repository_id, permissions)
 
 

@@ -115,9 +115,13 @@ def read_event(body: bytes, action: PullAction) -> PullEvent:
     )
 
 
-def read_pull(content: bytes, repository_id: int) -> PullRequest:
+def read_pull(content: bytes) -> PullRequest:
     """Read a pull request as GitHub's API gives it. Raises `UnusableError` and msgspec's errors."""
-    return _pull(msgspec.json.decode(content, type=_Pull), repository_id, reopened=False)
+    found = msgspec.json.decode(content, type=_Pull)
+    repository = fields.number(found.base.repo, "id")
+    if repository is None:
+        raise UnusableError("`base.repo.id` is missing")
+    return _pull(found, repository, reopened=False)
 
 
 def _pull(found: _Pull, repository_id: int, *, reopened: bool) -> PullRequest:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -15,7 +16,7 @@ from bot.intake.recipe_file import BuildRecipe
 from jobs.detection import LIKELY_OUTPUTS, RULES, Confidence, Detected, detect
 from jobs.managers import ChosenManager, choose_manager
 from jobs.snapshot import NESTED, READ, Snapshot, parse_package
-from jobs.steps.context import Context, Plan, Source
+from jobs.steps.context import PLACE_VARIABLES, Context, Plan, Source
 from jobs.tools import versions_of
 
 MAX_BYTES = 1024 * 1024
@@ -23,6 +24,10 @@ MAX_BYTES = 1024 * 1024
 PLAIN = "plain files"
 KEY_FORMAT = 1
 """Raised when the same recipe would give another result than before."""
+
+
+Mentions = Callable[[Sequence[str]], bool]
+"""Whether a text file of the commit has one of some words in it."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,11 @@ class _Recipe:
     tools: dict[str, str]
 
 
-def run(context: Context, source: Source) -> Plan:
+def run(context: Context, source: Source, mentions: Mentions) -> Plan:
     """Choose the recipe, say where each part of it comes from, and make the key.
+
+    A build whose files and commands name none of `PLACE_VARIABLES` is not told them: so its result is
+    the same wherever it is made, and a preview's can go live in production.
 
     Raises `UserError` RECIPE_INVALID, NOTHING_DETECTED or TOOL_MISSING.
     """
@@ -57,6 +65,7 @@ def run(context: Context, source: Source) -> Plan:
     recipe = _effective(context, part, _snapshot(source.root), file[0] if file else RECIPE_FILE)
     _explain(context, recipe)
     output, *alternatives = recipe.outputs.value
+    tells_place = _tells_place(recipe, mentions)
     return Plan(
         framework=recipe.framework,
         evidence=recipe.evidence,
@@ -66,8 +75,9 @@ def run(context: Context, source: Source) -> Plan:
         output=output,
         lock_files=(recipe.manager.lock,) if recipe.manager and recipe.manager.lock else (),
         spa=recipe.spa,
-        key=_key(context, source, recipe),
+        key=_key(context, source, recipe, tells_place=tells_place),
         alternatives=tuple(alternatives),
+        tells_place=tells_place,
     )
 
 
@@ -176,12 +186,15 @@ def _tools(detected: Detected, manager: ChosenManager | None, build: _Choice) ->
     return versions_of(needed, why)
 
 
-def _key(context: Context, source: Source, recipe: _Recipe) -> Digest:
-    """Digest of all that decides the release's content.
+def _tells_place(recipe: _Recipe, mentions: Mentions) -> bool:
+    """Whether the build asks where its result goes; files published as they are can't."""
+    commands = " ".join((*recipe.install.value, *recipe.build.value))
+    said = any(name in commands for name in PLACE_VARIABLES)
+    return bool(recipe.build.value) and (said or mentions(PLACE_VARIABLES))
 
-    A build sees the environment's name and address, so what it makes in one environment is not used
-    in another; files that are published as they are don't depend on it.
-    """
+
+def _key(context: Context, source: Source, recipe: _Recipe, *, tells_place: bool) -> Digest:
+    """Digest of all that decides the release's content."""
     parts: dict[str, object] = {
         "format": KEY_FORMAT,
         "tree": source.digest,
@@ -191,7 +204,8 @@ def _key(context: Context, source: Source, recipe: _Recipe) -> Digest:
         "spa": recipe.spa,
         "tools": recipe.tools,
     }
-    if recipe.build.value:
+    if tells_place:
+        parts["branch"] = context.deployment.branch
         parts["environment"] = context.environment.name
         parts["url"] = context.settings.site_url(context.environment.hostname)
     return Digest(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())

@@ -30,7 +30,13 @@ from starlette.routing import Route
 from tests.fakes.github_routes import Asked, Reply, Routes
 from tests.fakes.github_state import Attempt, Installation, Refusal, Repository, Token, World
 
-PERMISSIONS = {"metadata": "read", "contents": "read", "statuses": "write", "deployments": "write"}
+PERMISSIONS = {
+    "metadata": "read",
+    "contents": "read",
+    "pull_requests": "read",
+    "statuses": "write",
+    "deployments": "write",
+}
 HOOK_ID = "77"
 STATIC_TOKEN = "github_pat_" + "x" * 82
 

@@ -63,6 +63,7 @@ class Routes:
             ("GET", rf"{repository}/deployments", self.list_deployments),
             ("POST", rf"{repository}/deployments", self.deployment),
             ("POST", rf"{repository}/deployments/(\d+)/statuses", self.deployment_status),
+            ("GET", rf"{repository}/pulls/(\d+)", self.pull),
             ("GET", rf"{repository}/collaborators/([^/]+)/permission", self.permission),
         ]
 
@@ -153,6 +154,12 @@ class Routes:
         if state == "success" and body.get("auto_inactive", True):
             self._retire_others(repository, found)
         return Reply(201, {"id": self.world.number(), "state": state})
+
+    def pull(self, asked: Asked, name: str, number: str) -> Reply:
+        repository = self._signed(asked, name, {"pull_requests": "read"})
+        if int(number) not in repository.pulls:
+            raise Refusal(404, "Not Found", expected=True)
+        return Reply(200, repository.pulls[int(number)])
 
     def permission(self, asked: Asked, name: str, user: str) -> Reply:
         repository = self._signed(asked, name, {"metadata": "read"})
