@@ -202,7 +202,8 @@ def _end_cancelled(change: Change, deployment: Deployment, reason: str) -> Deplo
         return change.move(deployment, State.SUCCEEDED, "it was live before it could be stopped")
     if deployment.superseded_by is not None:
         return change.move(deployment, State.SUPERSEDED, deployment.reason)
-    return change.move(deployment, State.CANCELLED, reason)
+    wish = deployment.reason if deployment.state is State.CANCELLING else reason
+    return change.move(deployment, State.CANCELLED, wish)
 
 
 def _requeue(change: Change, deployment: Deployment, reason: str, *, losses: int) -> Deployment:

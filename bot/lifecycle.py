@@ -96,7 +96,7 @@ class Lifecycle:
         self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
         there = environment.archived_at is None or order.hold is not None
-        if there and order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
+        if there and order.trigger.is_automatic and newest is not None and _answers(newest, order):
             return Requested(newest, is_new=False)
         pinned = environment.pinned and order.trigger.is_automatic
         hold = order.hold or (Hold.PINNED if pinned else None)
@@ -120,7 +120,7 @@ class Lifecycle:
         """
         environment = self._environment(change.tx, order)
         newest = deployments.newest_of_branch(change.tx, environment.id)
-        if newest is not None and newest.sha == order.commit.sha:
+        if newest is not None and newest.sha == order.commit.sha and not _says_otherwise(newest, sentence):
             return newest
         return self._leave(change, order, environment, state=State.SKIPPED, reason=sentence)
 
@@ -276,6 +276,14 @@ class Lifecycle:
         return kept[before]
 
 
-def _answers(newest: Deployment, commit: Commit) -> bool:
+def _says_otherwise(newest: Deployment, sentence: str) -> bool:
+    return newest.state is State.SKIPPED and newest.reason != sentence
+
+
+def _answers(newest: Deployment, order: Order) -> bool:
     unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
-    return newest.sha == commit.sha and newest.state not in unwanted
+    if newest.sha != order.commit.sha or newest.state in unwanted:
+        return False
+    # What a pull request's label, title or base kept back before may be wanted now.
+    kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
+    return order.pull is None or order.hold is not None or not kept_back
