@@ -209,8 +209,8 @@ class Life(RuleBasedStateMachine):
 
 
 Life.TestCase.settings = settings(
-    max_examples=10,
-    stateful_step_count=18,
+    max_examples=6,
+    stateful_step_count=15,
     deadline=None,
     derandomize=True,
     database=None,
