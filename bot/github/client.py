@@ -29,6 +29,8 @@ Permissions = tuple[tuple[str, str], ...]
 _FEEDBACK: Permissions = (("deployments", "write"), ("statuses", "write"))
 _READ: Permissions = (("contents", "read"),)
 _PULLS: Permissions = (("pull_requests", "read"),)
+COMMENTS: Permissions = (("pull_requests", "write"),)
+"""What writing and reading comments on pull requests takes."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,14 @@ class _Id(msgspec.Struct):
     id: int
 
 
+class _AppName(msgspec.Struct):
+    slug: str
+
+
+class _User(msgspec.Struct):
+    login: str
+
+
 class _Deployment(msgspec.Struct):
     id: int
     payload: Any = None
@@ -91,6 +101,7 @@ class GitHub:
     session: Session
     settings: Settings
     _installations: dict[str, int] = field(default_factory=dict[str, int])
+    _own_name: list[str] = field(default_factory=list[str])
 
     @property
     def is_set(self) -> bool:
@@ -145,6 +156,16 @@ class GitHub:
         return self._on_installation(
             app, lambda number: self.session.as_installation(_grant(app, number, permissions), call)
         )
+
+    def own_name(self) -> str:
+        """The name under which GitHub shows what we write: the App's bot, or the token's user."""
+        if not self._own_name:
+            if self.session.has_app:
+                name = self.session.as_app(Call("GET", "app")).read(_AppName).slug + "[bot]"
+            else:
+                name = self.session.with_token(Call("GET", "user")).read(_User).login
+            self._own_name.append(name)
+        return self._own_name[0]
 
     def key(self, app: App) -> str:
         """Under which name an app's writes are paced."""
@@ -227,6 +248,11 @@ class Repository:
         self._write(f"deployments/{deployment}/statuses", body, share)
 
     def _write(self, path: str, body: Mapping[str, Any], share: float) -> Answer:
+        self.wait_for_turn(share)
+        return self.github.send(self.app, Call("POST", f"repos/{quote(self.app.repository)}/{path}", body))
+
+    def wait_for_turn(self, share: float = 1.0) -> None:
+        """Take a place among the writes of this minute and hour. Raises `RetryLaterError`."""
         pacing, key = self.github.session.pacing, self.github.key(self.app)
         wait = pacing.acquire(key, share=share)
         if 0 < wait <= _NAP:
@@ -234,7 +260,6 @@ class Repository:
             wait = pacing.acquire(key, share=share)
         if wait > 0:
             raise RetryLaterError(wait, "the writes to GitHub are paced")
-        return self.github.send(self.app, Call("POST", f"repos/{quote(self.app.repository)}/{path}", body))
 
 
 def connect(

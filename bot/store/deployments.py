@@ -106,6 +106,13 @@ def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
     return [_deployment(row) for row in tx.execute(query).mappings()]
 
 
+def newest(tx: Tx, environment: EnvironmentId) -> Deployment | None:
+    """The deployment of an environment that was asked for last."""
+    query = sa.select(*_FIELDS).where(deployments.c.environment_id == environment)
+    row = tx.execute(query.order_by(deployments.c.id.desc()).limit(1)).mappings().one_or_none()
+    return _deployment(row) if row else None
+
+
 def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The newest deployment that is about a commit and that none took the place of."""
     where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)

@@ -246,6 +246,17 @@ announcements = sa.Table(
     _text("note", default=""),
 )
 
+comments = sa.Table(
+    "comments",
+    metadata,
+    _key(),
+    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("github_comment_id", sa.BigInteger, nullable=True),
+    sa.Column("shown", sa.JSON, nullable=True),
+    sa.UniqueConstraint("repository_id", "number"),
+)
+
 singletons = sa.Table(
     "singletons",
     metadata,

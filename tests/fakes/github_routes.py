@@ -1,43 +1,16 @@
 """The routes of the fake GitHub: each checks its request as GitHub would, then changes the world."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.fakes.github_asked import Asked, Reply
+from tests.fakes.github_comments import CommentRoutes
 from tests.fakes.github_state import Attempt, Refusal, Repository, World, choice, text, url
 
 STATUS_STATES = {"error", "failure", "pending", "success"}
 DEPLOYMENT_STATES = {"error", "failure", "inactive", "in_progress", "queued", "pending", "success"}
-
-
-@dataclass
-class Asked:
-    """A request, taken apart."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    authorization: str
-    raw: bytes
-
-    @property
-    def body(self) -> dict[str, Any]:
-        try:
-            value = json.loads(self.raw or b"{}")
-        except ValueError:
-            raise Refusal(400, "Problems parsing JSON") from None
-        if not isinstance(value, dict):
-            raise Refusal(400, "Body should be a JSON object")
-        return value  # pyright: ignore[reportUnknownVariableType]
-
-
-@dataclass
-class Reply:
-    status: int
-    body: Any = None
-    headers: dict[str, str] | None = None
 
 
 @dataclass
@@ -65,6 +38,7 @@ class Routes:
             ("POST", rf"{repository}/deployments/(\d+)/statuses", self.deployment_status),
             ("GET", rf"{repository}/pulls/(\d+)", self.pull),
             ("GET", rf"{repository}/collaborators/([^/]+)/permission", self.permission),
+            *CommentRoutes(self.world, self._signed).table(),
         ]
 
     def installation(self, asked: Asked, name: str) -> Reply:

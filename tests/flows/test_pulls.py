@@ -19,6 +19,7 @@ from bot.store.apps import NewApp
 from bot.store.engine import reading, writing
 from tests.fakes import payloads
 from tests.fakes.github import STATIC_TOKEN, FakeGitHub
+from tests.fakes.github_comments import USER, Comment
 from tests.fakes.repository import Repository
 from tests.running import Slipway
 from tests.waiting import wait_until
@@ -61,6 +62,15 @@ class Project:
     @property
     def name(self) -> str:
         return f"acme/{self.slug}"
+
+    def second_app(self, name: str) -> str:
+        """Another app, from a folder of the same repository; its name."""
+        slug = f"{self.slug}-{name}"
+        with writing(self.slipway.engine) as tx:
+            apps.insert(
+                tx, NewApp(slug, self.name, self.repository.url, "main", root_directory=name), utc_now()
+            )
+        return slug
 
     def change(self, text: str, branch: str = "feature", *, number: int = 1, message: str = "Change") -> Sha:
         """A commit on a pull request's branch, as git shows it."""
@@ -155,6 +165,18 @@ class Project:
 
         return wait_until(shown, 20, f"{state} on {sha}: {self.house.github.said()}") or ""
 
+    def comment(self, words: str, number: int = 1) -> Comment:
+        """The one comment, once it has the words."""
+
+        def shown() -> Comment | None:
+            (comment, *more) = self.house.github.comments_on(self.name, number) or [None]
+            assert more == []
+            return comment if comment is not None and words in comment.body else None
+
+        found = wait_until(shown, 20, f"a comment with {words}: {self.house.github.said()}")
+        assert found is not None
+        return found
+
     def on_github(self) -> list[tuple[str, str, str | None]]:
         return self.house.github.deployment_states(self.name)
 
@@ -197,6 +219,9 @@ def test_a_pull_request_has_a_preview_until_it_is_merged_and_production_builds_n
     assert project.told(first, "success").startswith("Deployed to preview/pr-1")
     place = f"{project.slug}/preview"
     wait_until(lambda: (place, first[:7], "success") in project.on_github(), 20, "a deployment on GitHub")
+    told = project.comment("Deployed to the preview")
+    assert f"[{environment.hostname}:{slipway.settings.edge_port}](http://{environment.hostname}" in told.body
+    assert len(told.bodies) <= 3
 
     second = project.change("two")
     project.tell("synchronize", second)
@@ -211,6 +236,7 @@ def test_a_pull_request_has_a_preview_until_it_is_merged_and_production_builds_n
     project.gone()
     wait_until(lambda: slipway.get(lasting).status_code == 404, 10, "the end of the release's own address")
     wait_until(lambda: (place, second[:7], "inactive") in project.on_github(), 20, "the second retired")
+    assert project.comment("was merged").id == told.id
     made = slipway.deploy(project.slug, merged, before=project.main)
     assert made.state is State.SUCCEEDED
     assert made.release_id == project.of(second)[0].release_id
@@ -409,3 +435,36 @@ def test_what_was_killed_half_way_is_put_right_by_the_sweep(house: House):
     (hosts / hostname / f"{9_999_999_999 - project.environment().activation}.{shown.release_id}.p").touch()
     served: Callable[[], bool] = lambda: house.slipway.get(hostname).status_code == 404  # noqa: E731
     wait_until(served, 10, "the sweep")
+
+
+def test_one_comment_tells_of_every_app_and_comes_back_when_somebody_deletes_it(house: House):
+    project = house.project(files={"docs/index.html": "docs"})
+    docs = project.second_app("docs")
+    first = project.change("one")
+    project.tell("opened", first)
+    told = project.comment(f"**{project.slug}**".replace("-", "\\-"))
+    assert docs.replace("-", "\\-") in project.comment("Not deployed").body
+    house.github.delete_comments(project.name)
+    house.github.write_comment(project.name, 1, "<!-- slipway:pr -->\nNo, I am it", author="mallory")
+    second = project.change("two")
+    project.tell("synchronize", second)
+    project.told(second, "success")
+
+    def ours() -> list[Comment]:
+        found = [one for one in house.github.comments_on(project.name, 1) if one.author == USER]
+        return found if found and second[:7] in found[-1].body and "Deployed" in found[-1].body else []
+
+    (again,) = wait_until(ours, 20, "the comment made again") or []
+    assert again.id != told.id
+
+
+@pytest.mark.parametrize(("mode", "status"), [("status-only", "success"), ("off", None)])
+def test_a_policy_may_want_no_comment_or_not_a_word(house: House, mode: str, status: str | None):
+    project = house.project(f'previews = {{ comment = "{mode}" }}')
+    sha = project.change("one")
+    project.tell("opened", sha)
+    project.live(sha)
+    wait_until(lambda: project.newest().announced == project.newest().version, 20, "that it is announced")
+    found = project.status(sha)
+    assert (found[0] if found else None) == status
+    assert house.github.comments_on(project.name, 1) == []

@@ -11,6 +11,18 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "comments",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("github_comment_id", sa.BigInteger(), nullable=True),
+        sa.Column("shown", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comments")),
+        sa.UniqueConstraint("repository_id", "number", name=op.f("uq_comments_repository_id_number")),
+    )
+    op.create_table(
         "deliveries",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -335,4 +347,5 @@ def downgrade() -> None:
     op.drop_index("ix_deliveries_state_id", table_name="deliveries")
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")
+    op.drop_table("comments")
     # ### end Alembic commands ###
