@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from bot import health
 from bot.answers import refusal
-from bot.api import stream
+from bot.api import schema, stream
 from bot.api.feed import Feeds
 from bot.app_secrets import AppSecrets
 from bot.console import routes as console
@@ -64,6 +64,7 @@ def create_app(settings: Settings, *, busy_seconds: float = BUSY_SECONDS) -> Sta
         routes=[
             Route("/webhooks/github", webhook),
             *health.routes(settings, engine, redis),
+            *schema.routes(settings.url),
             *console.routes(pages=pages, engine=engine, logs=logs, access=access),
             *stream.routes(feeds=feeds, allows=access.allows),
         ],

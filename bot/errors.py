@@ -38,10 +38,12 @@ class ErrorCode(StrEnum):
     ENCRYPTION_KEY_LOST = "encryption-key-lost"
     LEASE_LOST = "lease-lost"
     QUEUE_SILENT = "queue-silent"
+    RELEASE_DAMAGED = "release-damaged"
     SANDBOX_FAILED = "sandbox-failed"
     START_REFUSED = "start-refused"
     STORE_REFUSED = "store-refused"
     UNEXPECTED = "unexpected"
+    WORKER_AWAY = "worker-away"
     WORKER_LOST = "worker-lost"
 
 

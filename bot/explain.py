@@ -21,7 +21,8 @@ def explain(tx: Tx, guid: str) -> list[str]:
 def _delivery(tx: Tx, delivery: Delivery) -> list[str]:
     at = f"{delivery.received_at:%Y-%m-%d %H:%M:%S} UTC"
     origin = f"from {delivery.source} at {at}, through webhook {delivery.hook_id}"
-    received = f"Received: a '{delivery.event}' event {origin}, {len(delivery.body)} bytes."
+    body = f"{len(delivery.body)} bytes" if delivery.body else "whose body is not kept any more"
+    received = f"Received: a '{delivery.event}' event {origin}, {body}."
     lines = [received, _verified(tx, delivery)]
     if delivery.state == FAILED:
         tries = f"after {delivery.attempts} attempts"

@@ -12,12 +12,13 @@ from enum import Enum, auto
 from typing import Any
 
 from bot import holder as holders
+from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import Blame, Deployment, Failure, Kind, Phase, State
 from bot.domain.environment import Environment
 from bot.domain.ids import ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
-from bot.lifecycle import Change, Lifecycle
+from bot.lifecycle import Lifecycle
 from bot.store import deployments, environments
 from bot.store.engine import Tx, reading, writing
 
@@ -112,14 +113,25 @@ class Leases:
             self._hold(tx, claim)
             if environments.get(tx, claim.environment.id).archived_at is not None:
                 raise UnwantedError
-            deployments.set_release(tx, claim.deployment.id, release)
-            return environments.activate(tx, claim.environment.id, release, claim.deployment.id)
+            activation = environments.activate(tx, claim.environment.id, release, claim.deployment.id)
+            deployments.set_shown(tx, claim.deployment.id, release, activation)
+            return activation
+
+    def withdraw(self, claim: Claim) -> Environment | None:
+        """Take back the switch of work that failed: the environment, as it is to be shown from now on.
+
+        None when the work had not switched. Raises `PlatformError` when the claim was lost.
+        """
+        with self._lifecycle.change() as change:
+            self._hold(change.tx, claim)
+            withdrawn = change.withdraw(claim.deployment)
+            return environments.get(change.tx, claim.environment.id) if withdrawn else None
 
     def finish(self, claim: Claim, state: State, reason: str, **changes: Any) -> bool:
         """Give the deployment its last word and the lease back; False when the claim was lost.
 
         With the last word go `failure` or `superseded_by`, where there is one. `CANCELLED` is taken
-        as the wish it was: what was live already has succeeded, what a newer one asked for is superseded.
+        as the wish it was: what a newer one asked for is superseded.
         """
         with self._lifecycle.change() as change:
             if not environments.release_lease(change.tx, claim.environment.id, claim.token):
@@ -197,9 +209,6 @@ def _lose(change: Change, deployment: Deployment) -> Deployment:
 
 
 def _end_cancelled(change: Change, deployment: Deployment, reason: str) -> Deployment:
-    environment = environments.get(change.tx, deployment.environment_id)
-    if environment.active_deployment_id == deployment.id:
-        return change.move(deployment, State.SUCCEEDED, "it was live before it could be stopped")
     if deployment.superseded_by is not None:
         return change.move(deployment, State.SUPERSEDED, deployment.reason)
     wish = deployment.reason if deployment.state is State.CANCELLING else reason

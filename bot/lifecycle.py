@@ -6,15 +6,15 @@ queue is told only after it is committed. `bot.leases` decides who works on what
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
+from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger, check_move
+from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import Environment, EnvironmentKind, hostname_of
-from bot.domain.ids import DeploymentId, EnvironmentId, reference
+from bot.domain.ids import DeploymentId, reference
+from bot.domain.pull import PullRequest
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
 from bot.orders import Order, Requested, new_deployment
@@ -23,45 +23,7 @@ from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
 
-
-@dataclass
-class Change:
-    """One transaction on deployments, and whom to tell when it is committed."""
-
-    tx: Tx
-    now: datetime
-    permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
-    changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
-
-    def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
-        """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be."""
-        check_move(deployment.state, state)
-        if state.is_final:
-            deployments.end_open_steps(self.tx, deployment.id, self.now)
-            changes["finished_at"] = self.now
-        moved = deployments.change(
-            self.tx, deployment.id, self.now, event=reason, state=state, reason=reason, **changes
-        )
-        self.changed[moved.id] = moved.version
-        return moved
-
-    def touch(self, deployment: DeploymentId) -> None:
-        """Let GitHub be told anew of a deployment, whose surroundings have changed."""
-        touched = deployments.change(self.tx, deployment, self.now)
-        self.changed[touched.id] = touched.version
-
-    def use(self, environment: Environment) -> None:
-        """Remember that a preview is used; one that was taken down, or is new, begins a life."""
-        if environment.kind is not EnvironmentKind.PREVIEW:
-            return
-        if environment.born_at is None or environment.archived_at is not None:
-            environments.revive(self.tx, environment.id, self.now)
-        else:
-            environments.use(self.tx, environment.id, self.now)
-
-    def permit(self, environment: Environment) -> None:
-        """Issue a permit for an environment that has work."""
-        self.permits[environment.id] = environment.lease_token
+_RESUMED = "the environment was resumed"
 
 
 class Lifecycle:
@@ -98,6 +60,9 @@ class Lifecycle:
         there = environment.archived_at is None or order.hold is not None
         if there and order.trigger.is_automatic and newest is not None and _answers(newest, order):
             return Requested(newest, is_new=False)
+        return Requested(self._insert(change, order, environment), is_new=True)
+
+    def _insert(self, change: Change, order: Order, environment: Environment) -> Deployment:
         pinned = environment.pinned and order.trigger.is_automatic
         hold = order.hold or (Hold.PINNED if pinned else None)
         state = State.HELD if hold else State.QUEUED
@@ -110,7 +75,7 @@ class Lifecycle:
         self._supersede(change, environment, deployment)
         if hold is None:
             change.permit(environment)
-        return Requested(deployment, is_new=True)
+        return deployment
 
     def skip(self, change: Change, order: Order, sentence: str) -> Deployment:
         """Leave a deployment that was skipped before it began, so that GitHub is told the reason.
@@ -183,13 +148,33 @@ class Lifecycle:
         change.permit(environment)
         return deployment
 
-    def resume(self, change: Change, environment: Environment) -> None:
-        """Unpin an environment: automatic deploys go on, beginning with the one that waits."""
+    def resume(self, change: Change, environment: Environment, *, by: str = "slipway") -> Deployment | None:
+        """Unpin an environment: automatic deploys go on, beginning with the one that waits.
+
+        Where none waits, the head of the environment's branch is asked for again unless it is live: the
+        rollback took it down, or stopped its build. The deployment that brings the head, if one must.
+        Who waits for something else than the pin goes on waiting; what is closed or taken down stays so.
+        """
+        was_pinned = environments.get(change.tx, environment.id).pinned
         environments.pin(change.tx, environment.id, None)
-        for deployment in deployments.unfinished(change.tx, environment.id):
+        unfinished = deployments.unfinished(change.tx, environment.id)
+        for deployment in unfinished:
             if deployment.state is State.HELD and deployment.hold in (None, Hold.PINNED):
-                change.move(deployment, State.QUEUED, "the environment was resumed", hold=None)
+                change.use(environment)
+                change.move(deployment, State.QUEUED, _RESUMED, hold=None)
                 change.permit(environment)
+        head = deployments.head_of_branch(change.tx, environment.id, environment.branch)
+        if not was_pinned or head is None or head.state in (State.QUEUED, State.RUNNING):
+            return head
+        now = environments.get(change.tx, environment.id)
+        app = apps.get(change.tx, environment.app_id)
+        is_over = now.archived_at is not None or self._closed_pull(change.tx, app, now) is not None
+        if is_over or head.state is State.HELD:
+            return None
+        is_live = now.active_release_id is not None and now.active_release_id == head.release_id
+        if is_live and not any(one.kind is Kind.ROLLBACK for one in unfinished):
+            return None
+        return self._insert(change, _again(head, app, now, by), now)
 
     def let_go(self, change: Change, deployment: Deployment, reason: str) -> Deployment:
         """Let a held deployment go on, for a reason; one that is not held is returned as it is.
@@ -227,11 +212,15 @@ class Lifecycle:
         hostname = hostname_of(app.slug, name, self._domain)
         return environments.ensure(tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull)
 
-    def _refuse_closed(self, tx: Tx, app: App, environment: Environment) -> None:
+    def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
         if environment.pull is None or app.repository_id is None:
-            return
+            return None
         pull = pulls.find(tx, app.repository_id, environment.pull)
-        if pull is not None and not pull.is_open:
+        return pull if pull is not None and not pull.is_open else None
+
+    def _refuse_closed(self, tx: Tx, app: App, environment: Environment) -> None:
+        pull = self._closed_pull(tx, app, environment)
+        if pull is not None:
             how = "merged" if pull.merged else "closed"
             raise UserError(ErrorCode.PULL_CLOSED, number=pull.number, how=how)
 
@@ -278,6 +267,22 @@ class Lifecycle:
 
 def _says_otherwise(newest: Deployment, sentence: str) -> bool:
     return newest.state is State.SKIPPED and newest.reason != sentence
+
+
+def _again(head: Deployment, app: App, environment: Environment, by: str) -> Order:
+    commit = Commit(head.sha, head.message, head.author)
+    return Order(
+        app=app,
+        environment=environment.name,
+        branch=head.branch,
+        commit=commit,
+        trigger=Trigger.RECONCILE,
+        reason=_RESUMED,
+        requested_by=by,
+        pull=environment.pull,
+        # What nobody allowed yet is not allowed by this.
+        hold=head.hold if head.hold is not Hold.PINNED else None,
+    )
 
 
 def _answers(newest: Deployment, order: Order) -> bool:

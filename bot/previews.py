@@ -4,6 +4,7 @@ Taking down is one transaction on the store; whoever commits it takes the hostna
 the sweep does so where that was not done.
 """
 
+from bot.change import Change
 from bot.domain.app import App
 from bot.domain.deployment import State
 from bot.domain.environment import Environment
@@ -11,7 +12,6 @@ from bot.domain.ids import EnvironmentId
 from bot.domain.pull import PullRequest
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
-from bot.lifecycle import Change
 from bot.store import apps, deployments, environments, pulls
 
 

@@ -4,17 +4,21 @@ Every job carries ids, never payloads. A job that is lost, doubled or late chang
 is in the store, and the sweep enqueues again what is owed.
 """
 
+import socket
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import psutil
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue as RqQueue
+from rq import Worker
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
 
 from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId
 from bot.log import logger
@@ -47,6 +51,11 @@ def connect(url: str, *, seconds: float = 1, retries: int = 1) -> Redis:
     )
 
 
+def _is_dead(worker: BaseWorker) -> bool:
+    here = worker.hostname == socket.gethostname()
+    return here and worker.pid is not None and not psutil.pid_exists(worker.pid)
+
+
 class Queue:
     """Enqueues jobs by name and id. When Redis is down nothing is raised: the sweep makes up for it."""
 
@@ -69,6 +78,14 @@ class Queue:
     def permit(self, environment: EnvironmentId, token: int, slot: str = "") -> bool:
         """Issue a permit. Many requests between two claims of an environment make one permit."""
         return self._enqueue(self._deploy, PERMIT, f"permit-{environment}-{token}{slot}")
+
+    def has_worker(self) -> bool:
+        """Whether a process takes permits. On another machine a killed one counts for two minutes yet."""
+        try:
+            found = Worker.all(queue=self._deploy, serializer=JSONSerializer)
+            return any(not _is_dead(worker) for worker in found)
+        except RedisError:
+            return False
 
     def is_empty(self, name: str) -> bool:
         """Whether no job waits in a queue. Raises `RedisError`: nothing is known of a queue that is away."""

@@ -142,6 +142,29 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(default=25 * MIB, ge=1, description="Largest file of a release, in bytes.")
     max_files: int = Field(default=20_000, ge=1, description="Most files of a release.")
     keep_releases: int = Field(default=10, ge=1, description="Releases kept per app besides the live ones.")
+    keep_deployments_days: int = Field(
+        default=365,
+        ge=1,
+        description="Days that deployments are remembered; of each environment 100 stay.",
+    )
+    keep_deliveries_days: int = Field(
+        default=30,
+        ge=4,
+        description="Days that deliveries and their decisions are kept.",
+    )
+    keep_bodies_days: int = Field(
+        default=7, ge=1, description="Days that the bodies of decided deliveries are kept."
+    )
+    keep_logs_days: int = Field(default=90, ge=1, description="Days that the logs of deployments are kept.")
+    keep_logs_mib: int = Field(
+        default=4096, ge=1, description="MiB of disk that logs may take; beyond, the oldest go."
+    )
+    keep_caches_days: int = Field(
+        default=30, ge=1, description="Days without use that work trees, dependencies and downloads are kept."
+    )
+    keep_downloads_mib: int = Field(
+        default=2048, ge=1, description="MiB that one cache of downloads may have; beyond, it begins anew."
+    )
     log_bytes: int = Field(default=64 * MIB, ge=1024, description="Bytes kept of one deployment's log.")
     sweep_seconds: float = Field(default=5.0, gt=0, description="Pause between two sweeps.")
 

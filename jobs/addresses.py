@@ -69,6 +69,14 @@ class Addresses:
             if release.id not in others:
                 self._sites.retire(release_hostname(release, slug, self._domain))
 
+    def withdraw(self, environment: Environment, release: Release) -> None:
+        """Take the hostname of a release that did not stay live off the edge, unless another shows it."""
+        with reading(self._engine) as tx:
+            slug = apps.get(tx, environment.app_id).slug
+            exposed = {one.id for one in releases.exposed(tx)}
+        if release.id not in exposed:
+            self._sites.retire(release_hostname(release, slug, self._domain))
+
     def retire_archived(self) -> list[str]:
         """Take off the edge whatever environments that are taken down left there; their hostnames."""
         with reading(self._engine) as tx:

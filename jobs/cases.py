@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bot import render
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.errors import UserError
-from bot.intake.paths import RECIPE_FILE
+from bot.intake.paths import Scope
 from bot.intake.recipe import policy_part
 from bot.intake.recipe_file import Policy
 from jobs.knowledge import Knowledge
@@ -23,6 +24,7 @@ class Case:
     app: App
     policy: Policy = field(default_factory=Policy)
     changed: Sequence[str] | None = None
+    scope: Scope | None = None
     notes: list[str] = field(default_factory=list[str])
     policy_read: Policy | None = None
     newer: Commit | None = None
@@ -30,13 +32,12 @@ class Case:
     def read_policy(self, known: Knowledge, default_branch: str, kept: Policy | None) -> None:
         """Take the policy part of slipway.toml at the default branch's head."""
         branch = default_branch or self.app.production_branch
-        content = known.recipe_file(self.app, branch)
+        file = known.recipe_file(self.app, branch)
         try:
-            self.policy = policy_part(content) if content is not None else Policy()
+            self.policy = policy_part(file.content, self.app.slug, file=file.path) if file else Policy()
         except UserError as error:
-            facts = error.facts
-            where = f"{RECIPE_FILE} on {branch}, line {facts['line']}, {facts['key']}: {facts['found']}"
-            self.notes.append(f"The last known rules count, because of a mistake in {where}.")
+            mistake = render.sentence(error.code, error.facts)
+            self.notes.append(f"The last known rules count, because of a mistake on {branch}: {mistake}")
             self.policy = kept or Policy()
             return
         self.policy_read = self.policy if self.policy != kept else None

@@ -21,6 +21,13 @@ from jobs.copying import copy_folder, remove_folder
 
 KEPT = 3
 """Entries kept per app, the newest used first."""
+ENTRIES = "deps"
+"""The folder of the entries, below that of the app; its file `.lock` is held while one is copied out."""
+LOCK = ".lock"
+NEW = ".new-"
+"""How the name of an entry begins that is being made."""
+OWN = "own-"
+"""How the name of a folder of downloads begins that one build has for itself."""
 # Files besides the lock files that decide what an install makes; `patches` is patch-package's and pnpm's.
 _DECIDING = ("package.json", ".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", "bunfig.toml")
 _DECIDING_FOLDERS = ("patches", ".yarn/patches")
@@ -31,7 +38,7 @@ class Dependencies:
 
     def __init__(self, home: Path, app: AppId) -> None:
         self._folder = home / "caches" / str(app)
-        self._entries = self._folder / "deps"
+        self._entries = self._folder / ENTRIES
 
     def restore(self, key: Digest, root: Path, stopped: Callable[[], bool] = lambda: False) -> bool:
         """Copy an entry's folders to where they were below the root; False when there is no such entry.
@@ -60,9 +67,7 @@ class Dependencies:
         if not folders or (self._entries / key).exists():
             return False
         self._entries.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=".new-", dir=self._entries, ignore_cleanup_errors=True
-        ) as new:
+        with tempfile.TemporaryDirectory(prefix=NEW, dir=self._entries, ignore_cleanup_errors=True) as new:
             for folder in folders:
                 copy_folder(folder, Path(new, "entry", folder.relative_to(root)), stopped)
             try:
@@ -80,22 +85,25 @@ class Dependencies:
         shared = self._folder / name
         shared.mkdir(parents=True, exist_ok=True)
         try:
-            lock = _lock_file(self._folder / f"{name}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = lock_file(self._folder / f"{name}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with tempfile.TemporaryDirectory(prefix="downloads-", dir=self._folder) as own:
+            with tempfile.TemporaryDirectory(prefix=OWN, dir=self._folder, ignore_cleanup_errors=True) as own:
                 yield Path(own)
             return
         try:
+            # Retention may have taken it away just before; from here on it waits for us.
+            shared.mkdir(exist_ok=True)
+            os.utime(lock)
             yield shared
         finally:
             os.close(lock)
 
     def _lock(self) -> Path:
-        return self._entries / ".lock"
+        return self._entries / LOCK
 
     def _prune(self) -> None:
         try:
-            lock = _lock_file(self._lock(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = lock_file(self._lock(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             # Somebody copies out of an entry: the next save prunes.
             return
@@ -136,7 +144,8 @@ def _installed(root: Path) -> Iterator[Path]:
         names[:] = [name for name in names if name not in ("node_modules", ".git")]
 
 
-def _lock_file(path: Path, how: int) -> int:
+def lock_file(path: Path, how: int) -> int:
+    """Lock a file, made when missing; its descriptor. Raises `BlockingIOError` with `LOCK_NB`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -149,7 +158,7 @@ def _lock_file(path: Path, how: int) -> int:
 
 @contextmanager
 def _locked(path: Path, how: int) -> Generator[None]:
-    file = _lock_file(path, how)
+    file = lock_file(path, how)
     try:
         yield
     finally:

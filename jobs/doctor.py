@@ -4,11 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 
 from bot.errors import SlipwayError
 from bot.settings import Settings
+from bot.store.engine import open_engine
 from jobs.edge import find_caddy
+from jobs.git.command import Git
+from jobs.retention import rules
 from jobs.sandbox.choose import choose
+from jobs.sites import Sites
 
 _OPTIONAL = ("node", "npm", "pnpm", "yarn", "bun", "hugo")
 
@@ -46,9 +51,20 @@ def builders() -> dict[str, str]:
     return {"part": "builders", "level": "warning", "text": "No node, no hugo.", "advice": advice}
 
 
+def disk(settings: Settings) -> list[dict[str, str | int]]:
+    """What every part that grows holds. Raises `StoreError` when the store can't be read."""
+    engine = open_engine(settings.database)
+    git = Git(settings.home / "mirrors")
+    retention = rules.make(settings, engine, git=git, sites=Sites(settings.edge_home))
+    return [asdict(part) for part in retention.look()]
+
+
 def main() -> None:
-    """Print every finding."""
+    """Print every finding; with `--disk`, every part that grows."""
     settings = Settings()
+    if "--disk" in sys.argv[1:]:
+        sys.stdout.write(json.dumps(disk(settings)))
+        return
     sys.stdout.write(json.dumps([sandbox(settings), caddy(settings), builders()]))
 
 

@@ -6,20 +6,18 @@ from pathlib import Path
 
 from redis import Redis
 
-from bot.clock import Clock, utc_now
 from bot.domain.deployment import State
 from bot.domain.ids import DeploymentId
-from bot.domain.release import releases_to_keep
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import archive_abandoned
 from bot.previews import tidy
 from bot.settings import Settings
-from bot.store import deployments, environments, releases
-from bot.store.engine import Engine, reading, writing
+from bot.store import deployments, environments
+from bot.store.engine import Engine, reading
 from jobs.addresses import Address, Addresses
-from jobs.artifacts import retention
 from jobs.artifacts.disk import DiskStore
+from jobs.artifacts.store import DamagedError
 from jobs.copying import remove_folder
 from jobs.release_folder import has_rules, lay_out
 from jobs.sandbox.box import Sandbox, attempt_prefix
@@ -43,7 +41,6 @@ class Housekeeping:
         lifecycle: Lifecycle,
         sandbox: Sandbox,
         redis: Redis,
-        clock: Clock = utc_now,
     ) -> None:
         self._redis = redis
         self._settings = settings
@@ -53,7 +50,6 @@ class Housekeeping:
         self._addresses = addresses
         self._lifecycle = lifecycle
         self._sandbox = sandbox
-        self._clock = clock
         self._released = settings.edge_home / "releases"
 
     def agree_with_edge(self) -> None:
@@ -87,26 +83,12 @@ class Housekeeping:
             logger.warning("an attempt's leftovers were removed", attempt=folder.name)
         archive_abandoned(self._settings.home, self._is_final, self._redis)
 
-    def retain(self) -> None:
-        """Take away releases beyond the number that is kept, and all bytes that no release needs."""
-        with writing(self._engine) as tx:
-            known = releases.kept(tx)
-            live = releases.live_ids(tx) | releases.needed_ids(tx)
-            keep = releases_to_keep(known, live, self._settings.keep_releases)
-            releases.expire(tx, {one.id for one in known} - keep, self._clock())
-        kept = [one for one in known if one.id in keep]
-        swept = retention.sweep(self._artifacts, {one.manifest for one in kept})
-        names = {str(one.id) for one in kept} | {str(one) for one in self._sites.releases()}
-        folders = retention.sweep_folders(self._released, names)
-        if swept.blobs or folders:
-            logger.info("retention", blobs=swept.blobs, bytes=swept.size, folders=folders)
-
     def _entry(self, address: Address) -> Entry:
         release = address.release
         folder = self._released / str(release.id)
         if not folder.exists():
             # Artifacts that are gone leave one site dark, and may not keep the others from being repaired.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, DamagedError):
                 lay_out(self._artifacts, release.manifest, folder)
         rules = has_rules(folder)
         return Entry(address.activation, release.id, spa=release.spa, rules=rules, unlisted=address.unlisted)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Trigger
@@ -15,10 +16,11 @@ from bot.intake.decision import Decision, Deploy, Facts, Skip
 from bot.intake.events import Event, PushEvent, parse, repository_of
 from bot.intake.pull_events import PullEvent
 from bot.intake.recipe import policy_from_json, policy_to_json
-from bot.lifecycle import Change, Lifecycle, Order
+from bot.lifecycle import Lifecycle
 from bot.log import logger
+from bot.orders import Order
 from bot.store import apps, deliveries
-from bot.store.deliveries import RECEIVED, Delivery, StoredDecision
+from bot.store.deliveries import RECEIVED, RECONCILE, Delivery, StoredDecision
 from bot.store.engine import reading, writing
 from jobs.cases import Case, PolicyUnknownError
 from jobs.git import Mirrors
@@ -133,7 +135,7 @@ class Intake:
             if not deliveries.mark_decided(change.tx, delivery.id, change.now):
                 return []
             for one in decided:
-                self._learn(change, event, one.case)
+                self._learn(change, delivery, event, one.case)
             self._pulls.keep_facts(change, event, decided)
             for one in decided:
                 app = apps.get(change.tx, one.case.app.id)
@@ -151,9 +153,11 @@ class Intake:
         repository = repository_of(event)
         if repository is None:
             return []
-        with reading(self._engine) as tx:
-            found = apps.of_repository(tx, repository.id, repository.full_name)
         only = delivery.verified_app_id
+        with reading(self._engine) as tx:
+            if delivery.source == RECONCILE and only is not None:
+                return [apps.get(tx, only)]
+            found = apps.of_repository(tx, repository.id, repository.full_name)
         return [app for app in found if only is None or app.id == only]
 
     def _gather(self, case: Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
@@ -172,15 +176,20 @@ class Intake:
         case.read_policy(known, event.repository.default_branch, kept)
         if event.after is None or event.branch is None:
             return
-        if asks_for_changes(event, case.app, case.policy):
+        if not is_deployed(event.branch, case.app, case.policy):
+            return
+        root = known.root(case.app, event.after)
+        if asks_for_changes(event, replace(case.app, root_directory=root), case.policy):
             case.changed = self._mirrors.changed(case.app, event.before, event.after)
-        if is_deployed(event.branch, case.app, case.policy):
-            head = known.head(case.app, event.branch)
-            case.newer = overtaking(self._mirrors, case.app, event.after, head) if head else None
+            case.scope = known.scope(case.app, event.after)
+        head = known.head(case.app, event.branch)
+        markers = case.policy.skip_markers
+        case.newer = overtaking(self._mirrors, case.app, event.after, head, markers=markers) if head else None
 
-    def _learn(self, change: Change, event: PushEvent | PullEvent, case: Case) -> None:
+    def _learn(self, change: Change, delivery: Delivery, event: PushEvent | PullEvent, case: Case) -> None:
         """Remember what an event told of an app's repository."""
-        if not _is_pinned(case.app, event):
+        is_told = delivery.source != RECONCILE
+        if is_told and not _is_pinned(case.app, event):
             apps.pin_repository(change.tx, case.app.id, event.repository.id, event.installation_id)
         if case.policy_read is not None:
             apps.keep_policy(change.tx, case.app.id, policy_to_json(case.policy_read))
@@ -188,7 +197,7 @@ class Intake:
     def _keep(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> None:
         case, decision = decided.case, decided.decision
         if isinstance(event, PushEvent):
-            self._learn(change, event, case)
+            self._learn(change, delivery, event, case)
         facts = _facts_kept(case, [])
         if isinstance(decision, Deploy | Skip):
             facts["environments"] = {target.name: target.branch for target in decision.environments}
@@ -246,7 +255,7 @@ def _is_pinned(app: App, event: PushEvent | PullEvent) -> bool:
 
 
 def _facts(case: Case) -> Facts:
-    return Facts(case.policy, case.changed)
+    return Facts(case.policy, case.changed, case.scope)
 
 
 def _facts_kept(case: Case, made: list[int]) -> dict[str, Any]:

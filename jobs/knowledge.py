@@ -4,15 +4,19 @@ from collections.abc import Callable
 
 from bot.domain.app import App
 from bot.domain.deployment import Commit
-from bot.domain.ids import Sha
+from bot.domain.ids import AppId, Sha
 from bot.domain.pull import PullNumber, PullRequest
 from bot.errors import UserError
-from bot.intake.paths import RECIPE_FILE
+from bot.intake.paths import Scope
+from jobs.files import CommitFiles
 from jobs.git import Mirrors
 from jobs.heads import head_of_pull
+from jobs.package_manifests import Manifests
+from jobs.recipes import RecipeFile, nearest
+from jobs.scopes import lay_in, manifests_in
+from jobs.workspaces import scope_of
 
 FETCH_SECONDS = 120
-MAX_RECIPE_BYTES = 64 * 1024
 
 
 Ask = Callable[[App, PullNumber], PullRequest | None]
@@ -35,7 +39,9 @@ class Knowledge:
         self._pull_problems: dict[tuple[str, PullNumber], str] = {}
         self._problems: dict[str, str] = {}
         self._heads: dict[tuple[str, str], Commit | None] = {}
-        self._recipes: dict[tuple[str, str, str], bytes | None] = {}
+        self._roots: dict[tuple[AppId, Sha], str] = {}
+        self._manifests: dict[tuple[str, Sha], Manifests] = {}
+        self._recipes: dict[tuple[str, str, str], RecipeFile | None] = {}
 
     def problem(self, app: App) -> str:
         """Fetch the app's repository; what went wrong with that, empty when nothing did."""
@@ -92,20 +98,32 @@ class Knowledge:
             self._heads[key] = Commit(sha, self._mirrors.message(app, sha)) if sha else None
         return self._heads[key]
 
-    def recipe_file(self, app: App, branch: str) -> bytes | None:
+    def recipe_file(self, app: App, branch: str) -> RecipeFile | None:
         """A branch's slipway.toml: the root directory's, else the one at the repository's top."""
         key = (app.clone_url, branch, app.root_directory)
         if key not in self._recipes:
-            self._recipes[key] = self._read_recipe(app, branch)
+            head = self.head(app, branch)
+            self._recipes[key] = nearest(CommitFiles(self._mirrors, app, head.sha), app) if head else None
         return self._recipes[key]
 
-    def _read_recipe(self, app: App, branch: str) -> bytes | None:
-        head = self.head(app, branch)
-        if head is None:
-            return None
-        for folder in dict.fromkeys((app.root_directory.strip("/"), "")):
-            path = f"{folder}/{RECIPE_FILE}" if folder else RECIPE_FILE
-            content = self._mirrors.read(app, head.sha, path, MAX_RECIPE_BYTES)
-            if content is not None:
-                return content
-        return None
+    def root(self, app: App, sha: Sha) -> str:
+        """The app's root directory in a commit: its settings', else the one that slipway.toml names."""
+        if app.root_directory:
+            return app.root_directory
+        key = (app.id, sha)
+        if key not in self._roots:
+            has = self._mirrors.has(app, sha)
+            self._roots[key] = lay_in(self._mirrors, app, sha).root if has else ""
+        return self._roots[key]
+
+    def scope(self, app: App, sha: Sha) -> Scope:
+        """What the app is made of in a commit; anything may be when the commit is not here."""
+        root = self.root(app, sha)
+        if not root:
+            return Scope()
+        key = (app.clone_url, sha)
+        if key not in self._manifests:
+            has = self._mirrors.has(app, sha)
+            unknown = Manifests(unread="the commit is not known")
+            self._manifests[key] = manifests_in(self._mirrors, app, sha) if has else unknown
+        return scope_of(root, self._manifests[key])

@@ -69,11 +69,15 @@ BUN = Manager(
 
 @dataclass(frozen=True)
 class ChosenManager:
-    """The package manager, the lock file that it reads if there is one, and why it was chosen."""
+    """The package manager, the lock file that it reads if there is one, and why it was chosen.
+
+    `is_above` tells that the lock file is a workspace's, in a folder above.
+    """
 
     manager: Manager
     lock: str | None
     why: str
+    is_above: bool = False
 
 
 def choose_manager(snapshot: Snapshot) -> ChosenManager | None:
@@ -82,18 +86,23 @@ def choose_manager(snapshot: Snapshot) -> ChosenManager | None:
     if package is None:
         return None
     named, _, version = (package.manager or "").partition("@")
-    modern = ".yarnrc.yml" in snapshot.names or re.match(r"[2-9]|1\d", version)
+    seen = snapshot.names | snapshot.above
+    modern = ".yarnrc.yml" in seen or re.match(r"[2-9]|1\d", version)
     known = (NPM, PNPM, YARN if modern else YARN_CLASSIC, BUN)
     for manager in known:
         if manager.name == named:
-            lock = _lock(manager, snapshot)
-            return ChosenManager(manager, lock, f"package.json asks for {package.manager}")
+            why = f"package.json asks for {package.manager}"
+            lock = _lock(manager, snapshot.names)
+            above = _lock(manager, snapshot.above) if lock is None else None
+            return ChosenManager(manager, lock or above, why, is_above=above is not None)
     for manager in known:
-        lock = _lock(manager, snapshot)
-        if lock:
+        if lock := _lock(manager, snapshot.names):
             return ChosenManager(manager, lock, f"{lock} is there")
+    for manager in known:
+        if lock := _lock(manager, snapshot.above):
+            return ChosenManager(manager, lock, f"the workspace has {lock}", is_above=True)
     return ChosenManager(NPM, None, "package.json is there, but no lock file")
 
 
-def _lock(manager: Manager, snapshot: Snapshot) -> str | None:
-    return next((name for name in manager.locks if name in snapshot.names), None)
+def _lock(manager: Manager, names: frozenset[str]) -> str | None:
+    return next((name for name in manager.locks if name in names), None)

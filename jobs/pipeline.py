@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,24 @@ from bot.domain.deployment import Commit, Deployment, Kind, Phase
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError, SlipwayError
-from bot.leases import Claim, Leases, UnwantedError
-from bot.lifecycle import Lifecycle, Order
+from bot.intake.recipe import policy_from_json
+from bot.intake.recipe_file import Policy
+from bot.leases import Claim, Leases
+from bot.lifecycle import Lifecycle
 from bot.logs import DeploymentLog
+from bot.orders import Order
 from bot.render import message_or
 from bot.settings import Settings
 from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
-from jobs.addresses import Addresses, is_unlisted
+from jobs.addresses import Addresses
 from jobs.artifacts.store import ArtifactStore
 from jobs.copying import remove_folder
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.sandbox.box import Sandbox
+from jobs.showing import Showing
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
 from jobs.steps import release as release_step
@@ -67,12 +71,15 @@ class Pipeline:
         leases: Leases,
         tools: Tools,
         clock: Clock = utc_now,
+        patience: float = verify.PATIENCE_SECONDS,
     ) -> None:
+        self._patience = patience
         self._settings = settings
         self._lifecycle = lifecycle
         self._engine: Engine = lifecycle.engine
         self._leases = leases
         self._tools = tools
+        self._showing = Showing(self._engine, leases, tools.artifacts, tools.sites, tools.addresses)
         self._clock = clock
 
     def run(self, claim: Claim, watch: Watch) -> Release:
@@ -87,7 +94,7 @@ class Pipeline:
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 release = self._release_of(context, claim)
-                self._publish(context, claim, release)
+                self._publish(context, claim, watch, release)
         except PlatformError as error:
             is_mine = error.code is not ErrorCode.LEASE_LOST
             raise
@@ -150,32 +157,19 @@ class Pipeline:
             context.log.say("package", f"Release {release.name}.")
             return release
 
-    def _publish(self, context: Context, claim: Claim, release: Release) -> None:
-        with self._step(context, claim, Phase.RELEASE):
-            ready = release_step.prepare(context, release, self._tools.artifacts)
-            context.check()
-            activation = self._switch(claim, release)
-            addresses = self._tools.addresses
-            lasting = addresses.of_release(claim.environment, release.id)
-            unlisted = is_unlisted(claim.environment)
-            sites = self._tools.sites
-            release_step.activate(context, ready, activation, sites, lasting=lasting, unlisted=unlisted)
-            # Taken down between the switch in the store and that at the edge: nobody else takes it off now.
-            addresses.take_down(claim.environment)
-            self._refuse_archived(claim)
-        with self._step(context, claim, Phase.VERIFY):
-            verify.run(context, release.id)
-
-    def _switch(self, claim: Claim, release: Release) -> int:
+    def _publish(self, context: Context, claim: Claim, watch: Watch, release: Release) -> None:
+        """Show the release. What fails after the switch is taken back, so that a failure is never live."""
         try:
-            return self._leases.switch(claim, release.id)
-        except UnwantedError as gone:
-            raise StoppedError from gone
-
-    def _refuse_archived(self, claim: Claim) -> None:
-        with reading(self._engine) as tx:
-            if environments.get(tx, claim.environment.id).archived_at is not None:
-                raise StoppedError
+            with self._step(context, claim, Phase.RELEASE):
+                self._showing.go_live(context, claim, release)
+            live = replace(context, stopped=lambda: self._showing.must_leave(claim, watch))
+            with self._step(live, claim, Phase.VERIFY):
+                verify.run(live, release.id, patience=self._patience)
+        except StoppedError:
+            raise
+        except Exception:
+            self._showing.take_back(context, claim, release)
+            raise
 
     def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
         with writing(self._engine) as tx:
@@ -183,7 +177,7 @@ class Pipeline:
             if same is not None:
                 # In one transaction: from here on retention spares it.
                 deployments.set_release(tx, claim.deployment.id, same.id)
-        if same is None or not self._tools.artifacts.has(same.manifest):
+        if same is None or not release_step.is_whole(context, same, self._tools.artifacts):
             return None
         context.log.say("plan", f"Same content as release {same.name}: nothing to build.")
         return same
@@ -197,7 +191,10 @@ class Pipeline:
         if head is None or head == deployment.sha:
             return
         newest = Commit(head, self._tools.mirrors.message(context.app, head))
-        if overtaking(self._tools.mirrors, context.app, deployment.sha, newest) is None:
+        with reading(self._engine) as tx:
+            policy = policy_from_json(apps.policy(tx, context.app.id)) or Policy()
+        mirrors, markers = self._tools.mirrors, policy.skip_markers
+        if overtaking(mirrors, context.app, deployment.sha, newest, markers=markers) is None:
             return
         order = Order(
             app=context.app,

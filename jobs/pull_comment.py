@@ -75,7 +75,7 @@ def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -
         return
     made = PullComments(tools.github.repository(app), number).put(known, body(comment), MARKER)
     with writing(tools.engine) as tx:
-        comments.keep(tx, repository_id, number, made, shown)
+        comments.keep(tx, repository_id, number, comment=made, shown=shown)
 
 
 def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> PullComment:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from bot.change import Change
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Trigger
 from bot.domain.deployment import Hold as HoldFor
@@ -13,7 +14,8 @@ from bot.intake.decide_pull import PullFacts, asks_for_changes, asks_for_git, de
 from bot.intake.decision import Decision, Deploy, Hold, Ignore, Skip, Target, TearDown
 from bot.intake.pull_events import PullEvent
 from bot.intake.recipe import policy_from_json
-from bot.lifecycle import Change, Lifecycle, Order
+from bot.lifecycle import Lifecycle
+from bot.orders import Order
 from bot.previews import closing, make_room, take_down
 from bot.store import apps, deployments, environments, pulls
 from bot.store.engine import Engine, Tx, reading
@@ -63,7 +65,7 @@ class PullIntake:
             seen = replace(pull, head_sha=case.head or pull.head_sha)
             with reading(self._engine) as tx:
                 there = _is_there(tx, _preview(tx, case.app, pull))
-            facts = PullFacts(case.policy, seen, case.message, case.changed, there)
+            facts = PullFacts(case.policy, seen, case.message, case.changed, there, case.scope)
             decided.append(PullDecided(case, seen, decide_pull(event, case.app, facts)))
         return decided
 
@@ -115,8 +117,10 @@ class PullIntake:
         case.read_policy(known, event.repository.default_branch, kept)
         case.head = known.pull_head(case.app, pull)
         case.message = known.message(case.app, case.head)
-        if asks_for_changes(case.app, case.policy):
+        app = replace(case.app, root_directory=known.root(case.app, case.head))
+        if asks_for_changes(app, case.policy):
             case.changed = known.pull_changes(case.app, replace(pull, head_sha=case.head))
+            case.scope = known.scope(case.app, case.head)
 
     def _tear_down(self, change: Change, decided: PullDecided, decision: TearDown) -> list[Environment]:
         environment = _preview(change.tx, decided.case.app, decided.pull)

@@ -22,7 +22,7 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import Queue
 from bot.store import deliveries, deployments, environments, singletons
-from bot.store.deliveries import NewDelivery
+from bot.store.deliveries import RECONCILE, NewDelivery
 from bot.store.engine import Tx, reading, writing
 
 FACTS = "deliveries-recovery"
@@ -34,7 +34,8 @@ OVERLAP = timedelta(hours=1)
 MAX_TIMES = 5
 """How often one delivery is asked for."""
 
-RECONCILE = "reconcile"
+NO_REPOSITORY = 2**63 - 1
+"""Stands where a payload must have a repository's id and none is known; no repository of GitHub's has it."""
 NO_COMMIT = "0" * 40
 
 _FIRST_PAUSE = timedelta(minutes=5)
@@ -164,26 +165,42 @@ def _ask_again(tools: Recovery, known: Recovered) -> None:
 def reconcile_heads(tools: Recovery, queue: Queue, apps: list[App], head: Head) -> int:
     """Append a synthetic push for each branch whose head was never deployed; how many those are.
 
-    Only where automatic deploys happen. Intake decides about the push as about any other, so a commit
-    that is to be skipped needs its message from `head`. Each head is brought up once.
+    Only where automatic deploys happen, and of an app that never had any deployment the production branch:
+    its first push may be the one that was lost. Intake decides about the push as about any other, so a
+    commit that is to be skipped needs its message from `head`. Each head is brought up once.
     """
     with reading(tools.lifecycle.engine) as tx:
-        found = [
-            (app, environment, environment.branch)
-            for app in apps
-            # One that never had a delivery has no repository id to put into a push.
-            if app.enabled and app.repository_id is not None
-            for environment in environments.of_apps(tx, [app.id])
-            if environment.branch and _is_followed(tx, environment)
-        ]
+        found = [one for app in apps if app.enabled for one in _followed(tx, app)]
     missed: list[NewDelivery] = []
-    for app, environment, branch in found:
-        commit = _head_of(app, branch, head)
+    for one in found:
+        commit = _head_of(one.app, one.branch, head)
         if commit is not None:
             with reading(tools.lifecycle.engine) as tx:
-                if deployments.newest_of_commit(tx, environment.id, commit.sha) is None:
-                    missed.append(_synthetic(tx, app, environment, commit, now=tools.clock()))
+                if _is_new(tx, one, commit):
+                    missed.append(_synthetic(tx, one, commit, now=tools.clock()))
     return len(_append(tools, queue, missed))
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """A branch that is deployed by itself, and where; nowhere yet for an app without any deployment."""
+
+    app: App
+    branch: str
+    environment: Environment | None
+
+
+def _followed(tx: Tx, app: App) -> list[_Followed]:
+    known = environments.of_apps(tx, [app.id])
+    if not known:
+        return [_Followed(app, app.production_branch, None)]
+    return [_Followed(app, one.branch, one) for one in known if one.branch and _is_followed(tx, one)]
+
+
+def _is_new(tx: Tx, one: _Followed, commit: Commit) -> bool:
+    if one.environment is None:
+        return not environments.of_apps(tx, [one.app.id])
+    return deployments.newest_of_commit(tx, one.environment.id, commit.sha) is None
 
 
 def _is_followed(tx: Tx, environment: Environment) -> bool:
@@ -209,18 +226,18 @@ def _append(tools: Recovery, queue: Queue, missed: list[NewDelivery]) -> list[De
     return added
 
 
-def _synthetic(tx: Tx, app: App, environment: Environment, commit: Commit, *, now: datetime) -> NewDelivery:
-    newest = deployments.newest_of_branch(tx, environment.id)
+def _synthetic(tx: Tx, one: _Followed, commit: Commit, *, now: datetime) -> NewDelivery:
+    newest = deployments.newest_of_branch(tx, one.environment.id) if one.environment else None
+    place = one.environment.id if one.environment else f"first-{one.app.id}"
+    payload = push_payload(one.app, one.branch, commit, newest.sha if newest else NO_COMMIT)
     return NewDelivery(
         hook_id=RECONCILE,
-        guid=f"{RECONCILE}-{environment.id}-{commit.sha}",
+        guid=f"{RECONCILE}-{place}-{commit.sha}",
         event="push",
-        body=msgspec.json.encode(
-            push_payload(app, environment.branch or "", commit, newest.sha if newest else NO_COMMIT)
-        ),
+        body=msgspec.json.encode(payload),
         received_at=now,
         source=RECONCILE,
-        verified_app_id=app.id,
+        verified_app_id=one.app.id,
     )
 
 
@@ -241,7 +258,7 @@ def push_payload(app: App, branch: str, commit: Commit, before: str) -> dict[str
         "pusher": {"name": "slipway"},
         "sender": {"login": commit.author or "slipway", "type": "User"},
         "repository": {
-            "id": app.repository_id,
+            "id": app.repository_id or NO_REPOSITORY,
             "name": name,
             "full_name": app.repository,
             "clone_url": app.clone_url,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from bot.domain.ids import Digest
 from jobs import site_rules
-from jobs.artifacts.manifest import decode
-from jobs.artifacts.materialise import materialise
+from jobs.artifacts.materialise import materialise, read_manifest
 from jobs.artifacts.store import ArtifactStore
 from jobs.site_rules import RuleWarning
 
@@ -13,9 +12,12 @@ from jobs.site_rules import RuleWarning
 def lay_out(artifacts: ArtifactStore, manifest: Digest, target: Path) -> list[RuleWarning]:
     """Make the release's folder, unless it is there; lines of its rules that are not supported.
 
-    Raises `FileNotFoundError` when the artifacts are gone.
+    Raises `FileNotFoundError` when artifacts are gone, `DamagedError` when they are not what they were.
+    Files that the edge has already are enough.
     """
-    found = decode(artifacts.read(manifest))
+    if target.is_dir() and not artifacts.has(manifest):
+        return []
+    found = read_manifest(artifacts, manifest)
     if found.redirects is None and found.headers is None:
         materialise(artifacts, manifest, target)
         return []

@@ -5,7 +5,8 @@ which release is shown and how. The edge lists that folder once per request and 
 from the first name, so an answer never mixes two releases. Creating a file is the whole switch.
 
 `older/<hostname>/1` to `4` link to the files of the releases shown before, for pages that were loaded
-just before a switch and ask for their scripts just after it.
+just before a switch and ask for their scripts just after it; the empty file `1.r<release>` beside a link
+lets the edge tell whose file it was.
 """
 
 import os
@@ -143,6 +144,17 @@ class Sites:
         for leftover in self._trash.iterdir():
             shutil.rmtree(leftover, ignore_errors=True)
 
+    def forget_retired(self) -> int:
+        """Remove the links to older releases of hostnames that are not shown any more; how many hostnames."""
+        former = sorted(path for path in self._older.iterdir())
+        # Asked afterwards: a hostname gets its entry just after its links.
+        shown = set(self.hostnames())
+        now = self._clock()
+        gone = [one for one in former if one.name not in shown and now - (_changed(one) or now) > GRACE]
+        for folder in gone:
+            self._discard(folder)
+        return len(gone)
+
     def hostnames(self) -> list[str]:
         """All hostnames that have a folder, sorted."""
         return sorted(path.name for path in self._hosts.iterdir() if is_hostname(path.name))
@@ -241,9 +253,13 @@ class Sites:
                 link.unlink(missing_ok=True)
             elif not link.is_symlink() or str(link.readlink()) != target:
                 folder.mkdir(exist_ok=True)
-                fresh = folder / f"{number}.{secrets.token_hex(4)}"
+                fresh = folder / f".{number}.{secrets.token_hex(4)}"
                 fresh.symlink_to(target)
                 fresh.replace(link)
+        if folder.exists():
+            _mark(
+                folder, {f"{number}.r{release}" for number, release in enumerate(releases[:OLDER], start=1)}
+            )
 
     def _discard(self, path: Path) -> None:
         """Move away in one step, then delete."""
@@ -256,6 +272,14 @@ class Sites:
             shutil.rmtree(trash, ignore_errors=True)
         else:
             trash.unlink(missing_ok=True)
+
+
+def _mark(folder: Path, wanted: set[str]) -> None:
+    present = {path.name for path in folder.glob("[0-9].r*")}
+    for name in wanted - present:
+        (folder / name).touch()
+    for name in present - wanted:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _changed(path: Path) -> datetime | None:

@@ -20,15 +20,20 @@ class Package:
     scripts: Mapping[str, str]
     dependencies: Mapping[str, str]
     manager: str | None
+    has_workspaces: bool = False
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is seen of a root directory: names, and the texts of the files in `READ` that are there."""
+    """What is seen of a root directory: names, and the texts of the files in `READ` that are there.
+
+    `above` holds the names in the folder of the workspace that the root directory is a part of.
+    """
 
     names: frozenset[str]
     package: Package | None = None
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    above: frozenset[str] = frozenset()
 
 
 def parse_package(text: bytes) -> Package:
@@ -44,7 +49,10 @@ def parse_package(text: bytes) -> Package:
     dependencies = {name: spec for group in groups for name, spec in _strings(content.get(group)).items()}
     manager = content.get("packageManager")
     return Package(
-        _strings(content.get("scripts")), dependencies, manager if isinstance(manager, str) else None
+        _strings(content.get("scripts")),
+        dependencies,
+        manager if isinstance(manager, str) else None,
+        has_workspaces=bool(content.get("workspaces")),
     )
 
 

@@ -75,7 +75,7 @@ class Sweep:
         ]
         slow = [
             Chore("recovery", 300, workshop.recover),
-            Chore("retention", 3600, workshop.housekeeping.retain),
+            Chore("retention", 3600, workshop.retention.prune),
         ]
         self._rounds = (Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow))
 

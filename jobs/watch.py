@@ -39,6 +39,10 @@ class Watch:
         """Whether the work must end now."""
         return self.why is not None
 
+    def must_leave(self) -> bool:
+        """Whether another worker goes on, so that this one must leave the work; a cancel is no reason."""
+        return self.why in (Why.HANDED_BACK, Why.LEASE_LOST)
+
     def hand_back(self) -> None:
         """Let the work end because this worker stops; the first reason stays."""
         self.why = self.why or Why.HANDED_BACK

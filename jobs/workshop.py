@@ -15,11 +15,9 @@ from bot.github import client
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github.pacing import Pacing, windows
-from bot.keys import known_secrets
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
 from bot.log import logger
-from bot.logs import DeploymentLog
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
 from bot.store import apps
@@ -29,11 +27,13 @@ from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
 from jobs.git.mirrors import Mirrors
-from jobs.git.remotes import passwords_of
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
+from jobs.retention import rules
+from jobs.retention.rules import Retention
 from jobs.sandbox import choose
+from jobs.secrecy import GitSignIn, LogOpener
 from jobs.sites import Sites
 
 
@@ -47,6 +47,7 @@ class Workshop:
     leases: Leases
     deploy: Deploy
     housekeeping: Housekeeping
+    retention: Retention
     clock: Clock
     decide: Intake
     announcing: announce.Announcing
@@ -82,19 +83,8 @@ class Workshop:
         return Commit(sha, self.mirrors.message(app, sha))
 
 
-@dataclass(frozen=True)
-class GitSignIn:
-    """Gives git a token of GitHub's. Without one git still reads what is public."""
-
-    hub: GitHub
-
-    def __call__(self, app: App) -> str | None:
-        """A token for the app's repository, if there is any."""
-        try:
-            return self.hub.git_token(app)
-        except GitHubError as error:
-            logger.warning("no token for git", repository=app.repository, error=str(error))
-            return None
+def _untold(_token: str) -> None:
+    """No log is open where nothing is deployed."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +104,10 @@ class PullSource:
             return None
 
 
-@dataclass(frozen=True)
-class LogOpener:
-    """Opens deployments' logs, with every secret of this instance to be kept out of them."""
-
-    settings: Settings
-    redis: Redis
-
-    def open(self, app: App, deployment: DeploymentId) -> DeploymentLog:
-        """The log of a deployment, to be written on."""
-        secrets = [*known_secrets(self.settings), *passwords_of(app)]
-        limit = self.settings.log_bytes
-        return DeploymentLog(self.settings.home, deployment, self.redis, secrets, max_bytes=limit)
+def open_mirrors(settings: Settings) -> Mirrors:
+    """The mirrors alone, for a program that only reads repositories."""
+    hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)))
+    return Mirrors(settings, GitSignIn(hub, _untold))
 
 
 @dataclass(frozen=True)
@@ -157,12 +139,12 @@ def furnish(settings: Settings) -> Workshop:
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
     hub = client.connect(settings, Pacing(redis, windows(settings)))
-    mirrors = Mirrors(settings, GitSignIn(hub))
+    # A log never waits for Redis: its lines are in the spool already.
+    opener = LogOpener(settings, engine, connect(settings.redis, retries=0))
+    mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    # A log never waits for Redis: its lines are in the spool already.
-    opener = LogOpener(settings, connect(settings.redis, retries=0))
     addresses = Addresses(engine, sites, settings.preview_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
@@ -174,6 +156,7 @@ def furnish(settings: Settings) -> Workshop:
         leases=leases,
         deploy=Deploy(leases=leases, pipeline=pipeline),
         housekeeping=keeping.furnish(),
+        retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
         decide=Intake(
             lifecycle=lifecycle, mirrors=mirrors, ask=PullSource(hub), taken_down=addresses.take_down

@@ -51,7 +51,7 @@ def create(
     own_secret: OwnSecret = False,
     as_json: Json = False,
 ) -> None:
-    """Register an app. Nothing is live until the first push succeeds."""
+    """Register an app. Its production branch goes live with the first push, or in minutes without one."""
     instance = open_instance()
     _check("repository", repository, is_repository(repository), "OWNER/NAME, such as acme/shop")
     _check("production-branch", production_branch, is_branch(production_branch), "a branch's name")

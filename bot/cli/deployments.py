@@ -2,13 +2,14 @@
 
 import json
 import sys
-import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from bot.cli.instance import Instance, caller, find_app, find_deployment, open_instance
+from bot.cli.run import become
+from bot.cli.waiting import await_end
 from bot.domain.deployment import Deployment, State
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import reference
@@ -21,7 +22,6 @@ from bot.store.engine import reading
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Environment = Annotated[str, typer.Option(help="The environment.")]
-_POLL_SECONDS = 0.05
 
 
 def logs(
@@ -39,11 +39,14 @@ def logs(
     lines = reader.lines(found.id, after)
     if follow:
         lines = reader.follow(found.id, after, ended=lambda: _now(instance, found).state.is_final)
-    for line in lines:
+    shown = 0
+    for shown, line in enumerate(lines, 1):  # noqa: B007  how many there were
         text = json.dumps(asdict(line)) if as_json else f"{line.n:>5}  {line.step:<9} {line.text}"
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    state = (_ended if follow else _now)(instance, found).state
+    state = (await_end if follow else _now)(instance, found).state
+    if state.is_final and found.started_at is not None and not shown and not after:
+        sys.stderr.write(f"The log of {reference(found.id)} is not kept any more.\n")
     if state.is_final and state is not State.SUCCEEDED:
         raise typer.Exit(1)
 
@@ -54,7 +57,7 @@ def cancel(deployment: str, *, as_json: Json = False) -> None:
     with instance.lifecycle.change() as change:
         found = find_deployment(change.tx, deployment)
         instance.lifecycle.cancel(change, found, caller())
-    _tell(_ended(instance, found), as_json=as_json)
+    _tell(await_end(instance, found), as_json=as_json)
 
 
 def rollback(
@@ -71,7 +74,7 @@ def rollback(
     with instance.lifecycle.change() as change:
         found = find_app(change.tx, app)
         made = instance.lifecycle.rollback(change, found, environment, word=release, by=caller())
-    ended = _ended(instance, made)
+    ended = await_end(instance, made)
     _tell(ended, as_json=as_json)
     if ended.state is not State.SUCCEEDED:
         raise typer.Exit(1)
@@ -84,12 +87,31 @@ def resume(app: str, *, environment: _Environment = PRODUCTION) -> None:
         found = environments.by_name(change.tx, find_app(change.tx, app).id, environment)
         if found is None:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=environment)
-        instance.lifecycle.resume(change, found)
+        head = instance.lifecycle.resume(change, found, by=caller())
     sys.stdout.write(f"{app} {environment} deploys automatically again.\n")
+    if head is not None and not head.state.is_final:
+        branch = found.branch or "its branch"
+        sys.stdout.write(f"{reference(head.id)} brings the head of {branch}, {head.sha[:7]}.\n")
 
 
-def explain(guid: str, *, as_json: Json = False) -> None:
-    """Tell what became of a delivery of GitHub's, and why."""
+def explain(
+    guid: Annotated[str | None, typer.Argument(help="A delivery of GitHub's.")] = None,
+    *,
+    paths: Annotated[
+        str | None, typer.Option(help="BASE..HEAD: which apps would deploy these changes, and why.")
+    ] = None,
+    repository: Annotated[str | None, typer.Option(help="With --paths: OWNER/NAME.")] = None,
+    app: Annotated[str | None, typer.Option(help="With --paths: this app alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what became of a delivery of GitHub's, or which apps a range of commits would deploy, and why."""
+    if paths is not None:
+        named = {"--repository": repository, "--app": app}
+        words = [word for name, value in named.items() if value is not None for word in (name, value)]
+        become("jobs.explain_paths", *words, *(["--json"] if as_json else []), "--", paths)
+    if guid is None:
+        expected = "a delivery's GUID, or --paths BASE..HEAD"
+        raise UserError(ErrorCode.INVALID_VALUE, field="delivery", value="", expected=expected)
     instance = open_instance()
     with reading(instance.engine) as tx:
         sentences = explain_delivery(tx, guid)
@@ -104,12 +126,6 @@ COMMANDS = (logs, cancel, rollback, resume, explain)
 def _now(instance: Instance, deployment: Deployment) -> Deployment:
     with reading(instance.engine) as tx:
         return deployments.get(tx, deployment.id)
-
-
-def _ended(instance: Instance, deployment: Deployment) -> Deployment:
-    while not (found := _now(instance, deployment)).state.is_final:
-        time.sleep(_POLL_SECONDS)
-    return found
 
 
 def _tell(deployment: Deployment, *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from bot import embedded
+from bot.cli.disk import show_disk
 from bot.clock import utc_now
 from bot.settings import Settings
 from bot.store import deliveries, deployments
@@ -32,9 +33,16 @@ class Finding:
     advice: str = ""
 
 
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    *,
+    disk: Annotated[bool, typer.Option("--disk", help="Show what is kept, and what it takes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Check each part of this instance. Exit code 1 when something is wrong."""
     settings = Settings()
+    if disk:
+        show_disk(settings, as_json=as_json)
+        return
     looks: list[Callable[[Settings], Finding]] = [_git, _home, _store, _redis, _web, _edge, _github, _backlog]
     findings = [look(settings) for look in looks] + _worker_findings()
     if as_json:

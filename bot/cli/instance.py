@@ -23,6 +23,7 @@ class Instance:
     settings: Settings
     engine: Engine
     lifecycle: Lifecycle
+    queue: Queue
 
 
 def open_instance() -> Instance:
@@ -38,7 +39,8 @@ def open_instance() -> Instance:
         raise PlatformError(ErrorCode.START_REFUSED, reason=reason) from error
     migrate(engine)
     queue = Queue(connect(settings.redis))
-    return Instance(settings, engine, Lifecycle(engine, queue, preview_domain=settings.preview_domain))
+    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
+    return Instance(settings, engine, lifecycle, queue)
 
 
 def caller() -> str:

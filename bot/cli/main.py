@@ -4,7 +4,7 @@ import typer
 from redis.exceptions import RedisError
 
 from bot import program
-from bot.cli import apps, deployments, doctor, run
+from bot.cli import apps, config, deployments, doctor, run
 from bot.cli.demo import demo
 from bot.errors import ErrorCode, PlatformError
 from bot.store.engine import StoreError
@@ -16,6 +16,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(apps.application, name="app", help="Apps: what is deployed.")
+application.add_typer(config.application, name="config", help="slipway.toml: check it, show what counts.")
 for command in (run.up, run.web, run.worker, run.sweep, run.edge, run.migrate, demo, doctor.doctor):
     application.command()(command)
 for command in deployments.COMMANDS:

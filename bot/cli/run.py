@@ -35,22 +35,22 @@ def up(*, json_line: Json = False) -> None:
 
 def web() -> None:
     """Run the web process: webhook, console, API."""
-    _become("bot.web")
+    become("bot.web")
 
 
 def worker() -> None:
     """Run the worker: decides, builds, publishes, tells GitHub."""
-    _become("jobs.worker")
+    become("jobs.worker")
 
 
 def sweep() -> None:
     """Run the sweep: heals what crashes and outages left."""
-    _become("jobs.sweep")
+    become("jobs.sweep")
 
 
 def edge() -> None:
     """Run the edge: serves the sites."""
-    _become("jobs.edge")
+    become("jobs.edge")
 
 
 def migrate() -> None:
@@ -61,9 +61,10 @@ def migrate() -> None:
     sys.stdout.write(f"The store at {engine.url.render_as_string(hide_password=True)} is up to date.\n")
 
 
-def _become(module: str) -> None:
+def become(module: str, *words: str) -> None:
+    """Go on as another program of ours, such as one of `jobs`, which commands can't import."""
     # The same process id: a service manager's signals reach the process itself.
-    os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606  there is no shell to start
+    os.execv(sys.executable, [sys.executable, "-m", module, *words])  # noqa: S606  there is no shell to start
 
 
 def _tell(settings: Settings, *, json_line: bool) -> None:

@@ -48,7 +48,7 @@ NEXT: dict[State, frozenset[State]] = {
             State.SKIPPED,
         }
     ),
-    # The switch may have happened before the cancel was seen: then it succeeded after all.
+    # A wish to cancel that comes after the switch is too late: then it succeeds or fails after all.
     State.CANCELLING: frozenset({State.CANCELLED, State.SUPERSEDED, State.SUCCEEDED, State.FAILED}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),

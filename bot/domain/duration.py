@@ -3,13 +3,13 @@
 import re
 from datetime import timedelta
 
-PATTERN = "^[1-9][0-9]{0,3}[mhdw]$"
+PATTERN = "^[1-9][0-9]{0,3}[mhdw](?!\\n)$"
 """As a regular expression of both Python and JSON Schema."""
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 def duration(text: str) -> timedelta | None:
     """The length of time that a text names; None when it names none."""
-    if re.fullmatch(PATTERN.strip("^$"), text) is None:
+    if re.search(PATTERN, text) is None:
         return None
     return int(text[:-1]) * _UNITS[text[-1]]

@@ -8,7 +8,7 @@ from bot.domain.deployment import Commit
 from bot.domain.environment import PRODUCTION
 from bot.intake.decision import Decision, Deploy, Facts, Ignore, Reason, Skip, Target
 from bot.intake.events import Event, PushEvent, Unusable, Unused
-from bot.intake.paths import touches
+from bot.intake.paths import Scope, touches
 from bot.intake.pull_events import PullEvent
 from bot.intake.recipe_file import SKIP_MARKERS, Policy
 
@@ -85,14 +85,17 @@ def _commit(
     if marker is not None:
         return Skip(targets, commit, Reason.SKIP_MARKER, f"Skipped: the commit's message says {marker}.")
     changed = None if event.forced or event.created else facts.changed
-    if facts.policy.paths or app.root_directory:
-        verdict = touches(facts.policy.paths, app.root_directory, changed)
+    because = ""
+    scope = facts.scope or Scope(app.root_directory)
+    if facts.policy.paths or scope.root:
+        verdict = touches(facts.policy.paths, scope, changed)
         if not verdict.touches:
             text = f"Skipped: no changed file concerns {app.slug} (such as {verdict.file}: {verdict.rule})."
             return Skip(targets, commit, Reason.PATHS_UNTOUCHED, text)
+        because = f"; {verdict.file} changed: {verdict.rule}" if verdict.file else ""
     by_production = targets[0].name == PRODUCTION
     code = Reason.PRODUCTION_BRANCH if by_production else Reason.MAPPED_BRANCH
-    return Deploy(targets, commit, code, _pushed(event, targets))
+    return Deploy(targets, commit, code, f"{_pushed(event, targets)}{because}.")
 
 
 def _targets(branch: str, app: App, policy: Policy) -> tuple[Target, ...]:
@@ -107,7 +110,7 @@ def _pushed(event: PushEvent, targets: Sequence[Target]) -> str:
         for one in targets
     ]
     how = "Force-pushed" if event.forced else "Pushed"
-    return f"{how} to {event.branch}, {' and '.join(rules)}."
+    return f"{how} to {event.branch}, {' and '.join(rules)}"
 
 
 def _unused_branch(branch: str, app: App, policy: Policy) -> Ignore:

@@ -14,7 +14,7 @@ from bot.domain.deployment import Commit
 from bot.domain.pull import PullRequest, preview_name
 from bot.intake.decide import MAX_MESSAGE, skip_marker
 from bot.intake.decision import Decision, Deploy, Hold, Ignore, Reason, Skip, Target, TearDown
-from bot.intake.paths import touches
+from bot.intake.paths import Scope, touches
 from bot.intake.pull_events import PullAction, PullEvent
 from bot.intake.recipe_file import Policy, Previews
 
@@ -36,6 +36,7 @@ class PullFacts:
     """What is true now. `pull.head_sha` is the head as git has it, `message` that commit's.
 
     `changed` are the files that differ from where the branch left its base; None means unknown.
+    `scope` is where the app's sources are; None: in its root directory.
     `has_preview`: a preview is there that is not taken down.
     """
 
@@ -44,6 +45,7 @@ class PullFacts:
     message: str
     changed: Sequence[str] | None
     has_preview: bool
+    scope: Scope | None = None
 
 
 def decide_pull(event: PullEvent, app: App, facts: PullFacts) -> Decision:
@@ -134,8 +136,9 @@ def _wanted(event: PullEvent, app: App, facts: PullFacts) -> Decision:
     marker = marker_of(pull, facts.message, policy)
     if marker is not None:
         return _skip(facts, Reason.SKIP_MARKER, f"the title or the commit's message says {marker}")
-    if asks_for_changes(app, policy):
-        verdict = touches(policy.paths, app.root_directory, facts.changed)
+    scope = facts.scope or Scope(app.root_directory)
+    if policy.paths or scope.root:
+        verdict = touches(policy.paths, scope, facts.changed)
         if not verdict.touches:
             return _skip(facts, Reason.PATHS_UNTOUCHED, f"no changed file concerns {app.slug}")
     return _allowed(event, facts)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from bot.domain.deployment import Commit
 from bot.domain.pull import PullNumber
+from bot.intake.paths import Scope
 from bot.intake.recipe_file import Policy
 
 
@@ -48,10 +49,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules ask for besides the event: None as list of changed files means unknown."""
+    """What the rules ask for besides the event: None as list of changed files means unknown.
+
+    `scope` is where the app's sources are; None: in its root directory.
+    """
 
     policy: Policy
     changed: Sequence[str] | None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, cast
 
 import msgspec
@@ -19,10 +20,17 @@ from bot.intake.events import is_branch
 from bot.intake.mistakes import Mistake, key_of, mistakes, shown
 from bot.intake.paths import RECIPE_FILE, pattern_problem
 from bot.intake.recipe_file import BuildPart, BuildRecipe, Policy, Recipe, SitePart, SlipwayFile
-from bot.intake.toml_places import Path, Place, Places, places
+from bot.intake.toml_places import Path, Place, Places, long_key, places
+
+MAX_RECIPE_BYTES = 64 * 1024
+"""Largest file that is read."""
+MAX_MISTAKES = 100
+"""Most mistakes that are told of one file."""
 
 _KIND = inspect.type_info(SlipwayFile)
 _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_MAX_DEPTH = 5
+"""Tables within tables that the definitions have; deeper ones are mistakes."""
 _SYNTAX = "TOML (https://toml.io)"
 _POLICY = "policy"
 _APPS = "apps"
@@ -43,11 +51,14 @@ class Reading:
 
 def read(text: bytes) -> Reading:
     """Read a file and find every mistake in it, in the order of the file. Never raises."""
+    refused = _too_much(text)
+    if refused is not None:
+        return refused
     try:
         source = text.decode("utf-8-sig")
         values = tomllib.loads(source)
     except UnicodeDecodeError as error:
-        return _unreadable("bytes that are not UTF-8", "text in UTF-8", _line_of(text, error.start))
+        return _unreadable("bytes that are not UTF-8", "text in UTF-8", _place(text, error.start))
     except tomllib.TOMLDecodeError as error:
         return _unreadable(*_syntax(str(error), text))
     except RecursionError:
@@ -55,7 +66,7 @@ def read(text: bytes) -> Reading:
     except ValueError as error:
         return _unreadable(str(error).partition(";")[0], "a smaller number", Place(1, 1))
     where = places(source)
-    found = [*mistakes(values, _KIND), *_more(values)]
+    found = list(islice(chain(mistakes(values, _KIND), _more(values)), MAX_MISTAKES))
     found.sort(key=lambda one: (where.of(one.path).line, where.of(one.path).column))
     return Reading(values, tuple(found), where)
 
@@ -172,16 +183,25 @@ def _policy(policy: dict[str, Any], path: Path) -> Iterator[Mistake]:
                 yield Mistake((*at, number), shown(pattern), f'a glob such as "src/**" ({problem})')
 
 
+def _too_much(text: bytes) -> Reading | None:
+    if len(text) > MAX_RECIPE_BYTES:
+        return _unreadable(f"larger than {MAX_RECIPE_BYTES} bytes", "a smaller one", Place(1, 1))
+    at = long_key(text)
+    if at is None:
+        return None
+    return _unreadable("a key of too many parts", "a key that Slipway knows", _place(text, at))
+
+
 def _syntax(message: str, text: bytes) -> tuple[str, str, Place]:
     match = _POSITION.search(message)
     if match is None:
         return message, _SYNTAX, Place(1, 1)
     if match["line"] is None:
-        return message[: match.start()], _SYNTAX, _line_of(text, len(text))
+        return message[: match.start()], _SYNTAX, _place(text, len(text))
     return message[: match.start()], _SYNTAX, Place(int(match["line"]), int(match["column"]))
 
 
-def _line_of(text: bytes, at: int) -> Place:
+def _place(text: bytes, at: int) -> Place:
     before = text[:at]
     last = before.rpartition(b"\n")[2].decode(errors="replace")
     return Place(before.count(b"\n") + 1, len(last) + 1)
@@ -197,12 +217,13 @@ def _table(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _merged(common: dict[str, Any], own: dict[str, Any], depth: int = 0) -> dict[str, Any]:
     both = dict(common)
     for name, value in own.items():
         before = both.get(name)
-        if isinstance(before, dict) and isinstance(value, dict):
-            both[name] = _merged(cast("dict[str, Any]", before), cast("dict[str, Any]", value))
+        if isinstance(before, dict) and isinstance(value, dict) and depth < _MAX_DEPTH:
+            tables = cast("dict[str, Any]", before), cast("dict[str, Any]", value)
+            both[name] = _merged(*tables, depth + 1)
         else:
             both[name] = value
     return both

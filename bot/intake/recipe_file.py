@@ -24,20 +24,22 @@ SKIP_MARKERS = (
     "[deploy skip]",
 )
 """The first five are GitHub's own (docs.github.com: "Skipping workflow runs")."""
+# `$` alone would let a newline follow, in Python though not in JSON Schema.
 # Names that Slipway gives itself: production, previews, and releases by the digits of their id.
-_OWN_NAME = r"^(?!(?:production|preview.*|pr-[0-9]+|[0-9a-f]{12})$)(?!.*--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$"
-_PLACE = r"^(?!.*--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$"
+_OWN_NAME = (
+    r"^(?!(?:production|preview.*|pr-[0-9]+|[0-9a-f]{12})$)(?!.*--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?!\n)$"
+)
+_PLACE = r"^(?!.*--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?!\n)$"
 _NAME = "a name of at most 30 lowercase letters, digits and single hyphens"
-_INSIDE = r"^(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\u0000]*$"
+_INSIDE = r"^(?!/)(?!(?:[\s\S]*/)?\.\.(?:/|$))[^\u0000]*(?!\n)$"
 
-Command = Annotated[str, Meta(min_length=1, max_length=4096, examples=["npm run build"])]
+Command = Annotated[str, Meta(min_length=1, max_length=4096)]
 Directory = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=1024,
         pattern=_INSIDE,
-        examples=["dist"],
         extra={"expected": "a path without a '/' at its beginning and without '..'"},
     ),
 ]
@@ -65,7 +67,7 @@ Marker = Annotated[
     str,
     Meta(
         max_length=50,
-        pattern=r"^\[[^\[\]\r\n]+\]$",
+        pattern=r"^\[[^\[\]\r\n]+\](?!\n)$",
         examples=["[skip deploy]"],
         extra={"expected": 'words in square brackets, such as "[skip deploy]"'},
     ),
@@ -86,15 +88,20 @@ class BuildPart(Struct, frozen=True, forbid_unknown_fields=True):
 
     root_directory: Annotated[
         Directory | None,
-        Meta(description="Where the app lives in the repository. Default: the repository's top."),
+        Meta(description="Where the app lives in the repository. Default: its top.", examples=["apps/web"]),
     ] = None
     install: Annotated[
-        Command | None, Meta(description="Installs the dependencies, in the app's root directory.")
+        Command | None,
+        Meta(description="Installs the dependencies, in the app's root directory.", examples=["npm ci"]),
     ] = None
-    command: Annotated[Command | None, Meta(description="Builds the app, in its root directory.")] = None
+    command: Annotated[
+        Command | None, Meta(description="Builds the app, in its root directory.", examples=["npm run build"])
+    ] = None
     output: Annotated[
         Directory | None,
-        Meta(description="The directory that is published, relative to the app's root directory."),
+        Meta(
+            description="The directory that is published, relative to the root directory.", examples=["dist"]
+        ),
     ] = None
 
 

@@ -27,6 +27,10 @@ _STRING = re.compile(
 )
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 _MAX_DEPTH = 100
+_LONG_KEY = re.compile(
+    rb"""(?:^|[\[{,])[ \t]*(?P<key>(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){50})""",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ def places(text: str) -> Places:
     with suppress(_LostError, IndexError):
         walker.document()
     return walker.places
+
+
+def long_key(text: bytes) -> int | None:
+    """Where a key of more than 50 parts begins, in bytes; None when there is none.
+
+    With one of thousands of parts `tomllib` is busy for minutes.
+    """
+    found = _LONG_KEY.search(text)
+    return found.start("key") if found else None
 
 
 class _LostError(Exception):
@@ -105,6 +118,8 @@ class _Walker:
         path = table
         while True:
             self._skip(_SPACE)
+            if len(path) > _MAX_DEPTH:
+                raise _LostError
             if path and path in self._counts and isinstance(path[-1], str):
                 path = (*path, self._counts[path] - 1)
             start = self._at

@@ -15,8 +15,9 @@ but tabs, no colours, and at most 16 KiB of letters.
   `(<after>-0`, or XREAD with `<after>-0`. When an attempt has ended for good, an entry with the id
   `<last n>-1` and one field `done`, the JSON object `{"n": <last n>}`, follows; should another
   attempt come after all, lines go on behind it. The last 20,000 lines are kept, fewer when they are
-  long, and all of it goes one day after the last line. While Redis is down nothing arrives; afterwards
-  the lines that it lacks do, in order.
+  long, and all of it goes ten minutes
+  after the archive is there, a day after the last line at the latest. While Redis is
+  down nothing arrives; afterwards the lines that it lacks do, in order.
 - **Archive** `$HOME/logs/<deployment id>.jsonl.gz`: gzip of all lines; it is there when the log is
   complete, and the spool is not.
 """

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ from bot.logs.line import OURS, Line, stream_key
 _NAME = re.compile(r"(\d+)\.jsonl(?:\.(\d+))?")
 # The end of a log is kept in parts of this share of a half, so that the oldest can go as a whole.
 _PARTS_A_HALF = 8
+KEEP_DONE_FOR = timedelta(minutes=10)
+"""How long a stream is kept for those who follow, once its log is archived."""
 _CUT = "lines were cut here, from the middle of a long log"
 
 
@@ -179,9 +182,13 @@ def _archive_one(home: Path, deployment: DeploymentId, redis: Redis | None) -> b
 
 
 def mark_done(redis: Redis, deployment: DeploymentId, last: int) -> None:
-    """Tell those who follow that the log is complete."""
+    """Tell those who follow that the log is complete; the archive has it now, so the stream goes soon."""
+    pipe = redis.pipeline(transaction=False)
+    pipe.xadd(stream_key(deployment), {"done": f'{{"n":{last}}}'}, id=f"{last}-1")
+    # Without it the stream of a log that was archived late would be made anew, and stay for ever.
+    pipe.expire(stream_key(deployment), KEEP_DONE_FOR)
     try:
-        redis.xadd(stream_key(deployment), {"done": f'{{"n":{last}}}'}, id=f"{last}-1")
+        pipe.execute()
     except RedisError as error:
         logger.info("end of log not told", deployment=deployment, error=str(error))
 

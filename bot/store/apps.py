@@ -100,6 +100,11 @@ def secrets(tx: Tx) -> list[tuple[AppId, int | None, str, bytes]]:
     return [(AppId(row[0]), row[1], row[2], row[3]) for row in rows]
 
 
+def sealed_secret(tx: Tx, app: AppId) -> bytes | None:
+    """An app's own webhook secret, sealed, if it has one."""
+    return tx.scalar(sa.select(apps.c.webhook_secret).where(apps.c.id == app))
+
+
 def policy(tx: Tx, app: AppId) -> dict[str, Any] | None:
     """The policy that was last read from the app's default branch, as JSON."""
     return tx.scalar(sa.select(apps.c.policy).where(apps.c.id == app))

@@ -22,7 +22,12 @@ def get(tx: Tx, repository_id: int, number: PullNumber) -> tuple[int | None, Sho
 
 
 def keep(
-    tx: Tx, repository_id: int, number: PullNumber, comment: int | None, shown: ShownComment | None
+    tx: Tx,
+    repository_id: int,
+    number: PullNumber,
+    *,
+    comment: int | None,
+    shown: ShownComment | None,
 ) -> None:
     """Replace what is known of a comment."""
     values: dict[str, Any] = {"github_comment_id": comment, "shown": asdict(shown) if shown else None}

@@ -18,6 +18,8 @@ from bot.store.schema import decisions, deliveries, moment_to_number
 T = TypeVar("T")
 
 RECEIVED, DECIDED, FAILED = "received", "decided", "failed"
+RECONCILE = "reconcile"
+"""Source of deliveries that no webhook brought: we found the branch's head ourselves."""
 
 
 @dataclass(frozen=True)

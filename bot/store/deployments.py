@@ -11,7 +11,7 @@ from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
 from bot.store.engine import Tx
-from bot.store.schema import announcements, deployment_events, deployment_steps, deployments
+from bot.store.schema import announcements, deployment_events, deployment_steps, deployments, releases
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
 _UNFINISHED = [state for state in State if not state.is_final]
@@ -125,8 +125,28 @@ def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
 def last_succeeded(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The deployment of an environment that succeeded last."""
     where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
-    order = (deployments.c.finished_at.desc(), deployments.c.id.desc())
+    order = (deployments.c.activation.desc().nulls_last(), deployments.c.id.desc())
     row = tx.execute(sa.select(*_FIELDS).where(*where).order_by(*order).limit(1)).mappings().one_or_none()
+    return _deployment(row) if row else None
+
+
+def head_of_branch(tx: Tx, environment: EnvironmentId, branch: str | None) -> Deployment | None:
+    """The newest build of a branch that was to go live; one that a newer commit replaced is none.
+
+    One that a rollback stopped is.
+    """
+    rollbacks = sa.select(deployments.c.id).where(
+        deployments.c.environment_id == environment, deployments.c.kind == Kind.ROLLBACK
+    )
+    unwanted = (State.SUPERSEDED, State.SKIPPED, State.REJECTED)
+    where = (
+        deployments.c.environment_id == environment,
+        deployments.c.kind == Kind.BUILD,
+        deployments.c.branch == branch,
+        sa.or_(deployments.c.state.not_in(unwanted), deployments.c.superseded_by.in_(rollbacks)),
+    )
+    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc()).limit(1)
+    row = tx.execute(query).mappings().one_or_none()
     return _deployment(row) if row else None
 
 
@@ -185,17 +205,37 @@ def set_phase(tx: Tx, deployment: DeploymentId, phase: Phase) -> None:
 
 
 def set_release(tx: Tx, deployment: DeploymentId, release: ReleaseId) -> None:
-    """Remember which release a deployment shows, or is about to. GitHub hears of it with the last word."""
+    """Remember which release a deployment is about to show. GitHub hears of it with the last word."""
     tx.execute(deployments.update().where(deployments.c.id == deployment).values(release_id=release))
+
+
+def set_shown(tx: Tx, deployment: DeploymentId, release: ReleaseId, activation: int) -> None:
+    """Remember which release a deployment shows, by which switch of its environment."""
+    shows = {"release_id": release, "activation": activation}
+    tx.execute(deployments.update().where(deployments.c.id == deployment).values(shows))
 
 
 def shown(tx: Tx, environment: EnvironmentId) -> list[tuple[Kind, ReleaseId]]:
     """What went live in an environment, oldest first: by a build or a rollback, and which release."""
     columns = (deployments.c.kind, deployments.c.release_id)
     where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
-    query = sa.select(*columns).where(*where, deployments.c.release_id.is_not(None))
-    rows = tx.execute(query.order_by(deployments.c.finished_at, deployments.c.id))
+    query = sa.select(*columns).where(*where, deployments.c.activation.is_not(None))
+    rows = tx.execute(query.order_by(deployments.c.activation))
     return [(Kind(row[0]), ReleaseId(row[1])) for row in rows]
+
+
+def last_shown(tx: Tx, environment: EnvironmentId) -> tuple[DeploymentId, ReleaseId] | None:
+    """The deployment that succeeded with the newest switch, of those whose release is kept yet."""
+    columns = (deployments.c.id, deployments.c.release_id)
+    query = sa.select(*columns).join(releases, releases.c.id == deployments.c.release_id)
+    query = query.where(
+        deployments.c.environment_id == environment,
+        deployments.c.state == State.SUCCEEDED,
+        deployments.c.activation.is_not(None),
+        releases.c.expired_at.is_(None),
+    )
+    row = tx.execute(query.order_by(deployments.c.activation.desc()).limit(1)).one_or_none()
+    return (DeploymentId(row[0]), ReleaseId(row[1])) if row else None
 
 
 def events(tx: Tx, deployment: DeploymentId) -> list[Event]:

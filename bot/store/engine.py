@@ -17,6 +17,8 @@ Tx = Connection
 StoreError = SQLAlchemyError
 """Whatever goes wrong in the store: it is locked, out of reach, or not what it should be."""
 BUSY_SECONDS = 10
+WAL_BYTES = 16 * 1024 * 1024
+"""What SQLite's log of writes is cut to once all of it is in the database."""
 
 
 def open_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
@@ -56,7 +58,11 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     assert isinstance(connection, sqlite3.Connection)
     # Our own BEGIN decides between a read and a write transaction; the driver's would always defer.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # A new file gets it, before its first table; said again, it would wait for whoever writes.
+    if connection.execute("PRAGMA auto_vacuum").fetchall() == [(0,)]:
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL").close()
+    limit = f"journal_size_limit={WAL_BYTES}"
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", limit):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

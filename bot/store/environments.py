@@ -127,8 +127,10 @@ def pin(tx: Tx, environment: EnvironmentId, reason: str | None) -> None:
     tx.execute(environments.update().where(environments.c.id == environment).values(changes))
 
 
-def activate(tx: Tx, environment: EnvironmentId, release: ReleaseId, deployment: DeploymentId) -> int:
-    """Point an environment at a release; the number of this switch, which grows with each."""
+def activate(
+    tx: Tx, environment: EnvironmentId, release: ReleaseId | None, deployment: DeploymentId | None
+) -> int:
+    """Point an environment at a release, or at none; the number of this switch, which grows with each."""
     changes = {
         "active_release_id": release,
         "active_deployment_id": deployment,

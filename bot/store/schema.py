@@ -120,13 +120,14 @@ deliveries = sa.Table(
     _text("source", default="github"),
     # Set when the app's own secret verified the delivery: then it speaks for that app alone.
     sa.Column("verified_app_id", Id, nullable=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),
     _text("state", default="received"),
     _text("note", default=""),
     _number("attempts"),
     _moment("received_at", nullable=False),
     _moment("retry_at"),
     _moment("decided_at"),
+    # Last, since reading a column behind a long one reads through all of that.
+    sa.Column("body", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("hook_id", "guid"),
     sa.Index("ix_deliveries_guid", "guid"),
     sa.Index("ix_deliveries_state_id", "state", "id"),
@@ -165,8 +166,10 @@ deployments = sa.Table(
     # What a held deployment waits for.
     _text("hold", nullable=True),
     _text("requested_by", default=""),
-    _to("deliveries", nullable=True),
-    sa.Column("release_id", Id, nullable=True),
+    _to("deliveries", nullable=True, index=True),
+    sa.Column("release_id", Id, nullable=True, index=True),
+    # The number of its switch: the order of what was shown, whatever clocks say.
+    sa.Column("activation", sa.Integer, nullable=True),
     sa.Column("superseded_by", Id, nullable=True),
     sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
     _number("attempt", 1),
@@ -226,7 +229,7 @@ releases = sa.Table(
     _number("files"),
     _number("size"),
     _flag("spa"),
-    _to("deployments"),
+    _to("deployments", index=True),
     _moment("created_at", nullable=False),
     # Its bytes were taken away by retention; the row stays for what points at it.
     _moment("expired_at"),

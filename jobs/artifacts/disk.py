@@ -74,6 +74,11 @@ class DiskStore:
         """The blob's bytes."""
         return Path(self.path(digest)).read_bytes()
 
+    def forget(self, digest: Digest) -> None:
+        """Unlink the blob; a manifest's mark goes first, so that nobody builds on it."""
+        for path in (self.mark(digest), self.path(digest)):
+            Path(path).unlink(missing_ok=True)
+
     def link(self, digest: Digest, target: Path | str) -> None:
         """Give the blob one more name; where that can't be (other file system, 65,000 names), copy it."""
         source = self.path(digest)

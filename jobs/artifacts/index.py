@@ -25,6 +25,8 @@ from jobs.artifacts.store import Batch
 from jobs.artifacts.tree import Seen
 from jobs.artifacts.variants import is_compressible
 
+INDEXES = "index"
+"""The folder of indexes, below that of the caches."""
 _SETTLED = 100_000_000
 _SECOND = 1_000_000_000
 
@@ -57,7 +59,7 @@ class Last:
 
 def path_of(caches: Path, environment: EnvironmentId) -> Path:
     """Where an environment's index is."""
-    return caches / "index" / f"{environment}.msgpack"
+    return caches / INDEXES / f"{environment}.msgpack"
 
 
 def recall(path: Path, batch: Batch) -> Last:

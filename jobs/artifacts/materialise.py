@@ -4,11 +4,12 @@ import errno
 import os
 import shutil
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from bot.domain.ids import Digest
 from jobs.artifacts.manifest import SUFFIXES, Encoding, Manifest, decode
-from jobs.artifacts.store import ArtifactStore
+from jobs.artifacts.store import ArtifactStore, DamagedError
 
 _LONGEST_NAME = 255
 _THERE = (errno.EEXIST, errno.ENOTEMPTY)
@@ -19,19 +20,27 @@ def materialise(store: ArtifactStore, manifest: Digest, target: Path, *, rules: 
 
     Variants stand beside their file (`.br`, `.gz`, `.zst`) unless the release has a path of that name.
     A target that exists already is left as it is. Raises `FileNotFoundError` when the store lacks the
-    manifest.
+    manifest or a file, `DamagedError` when one is not what it was.
     """
     if target.is_dir():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
     try:
-        _fill(store, decode(store.read(manifest)), draft)
+        _fill(store, read_manifest(store, manifest), draft)
         if rules is not None:
             _write_durably(draft / "rules.json", rules)
         _publish(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def read_manifest(store: ArtifactStore, manifest: Digest) -> Manifest:
+    """A release's manifest. Raises `FileNotFoundError`, or `DamagedError` when it is not what it was."""
+    data = store.read(manifest)
+    if sha256(data).hexdigest() != manifest:
+        raise DamagedError(manifest)
+    return decode(data)
 
 
 def _fill(store: ArtifactStore, manifest: Manifest, draft: Path) -> None:
@@ -40,6 +49,8 @@ def _fill(store: ArtifactStore, manifest: Manifest, draft: Path) -> None:
         _make_folder(f"{files}/{folder}")
     for path, file in manifest.files.items():
         store.link(file.digest, f"{files}/{path}")
+        if os.stat(f"{files}/{path}").st_size != file.size:  # noqa: PTH116
+            raise DamagedError(file.digest)
     for path, digest in _variants(manifest):
         store.link(digest, f"{files}/{path}")
 

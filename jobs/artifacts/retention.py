@@ -47,6 +47,26 @@ def sweep(store: DiskStore, keep: Collection[Digest], *, older_than: float = KEP
     return Swept(dropped, blobs, size)
 
 
+def dispensable(store: DiskStore, keep: Collection[Digest], *, older_than: float = KEPT_FOR) -> int:
+    """Bytes on disk of the blobs that `sweep` would delete now; nothing is changed."""
+    if not (store.folder / "staging").is_dir():
+        return 0
+    deadline = time.time() - older_than
+    young = {
+        Digest(entry.name)
+        for entry in os.scandir(store.folder / "manifests")
+        if entry.stat().st_mtime > deadline
+    }
+    needed = _needed(store, {*keep, *young})
+    total = 0
+    for entry in (one for folder in (store.folder / "blobs").iterdir() for one in os.scandir(folder)):
+        with suppress(FileNotFoundError):
+            status = entry.stat()
+            if entry.name not in needed and status.st_ctime <= deadline:
+                total += status.st_blocks * 512
+    return total
+
+
 def sweep_folders(releases: Path, keep: Collection[str], *, older_than: float = KEPT_FOR) -> int:
     """Delete release folders whose names are not in `keep`, and drafts of killed processes; how many.
 

@@ -8,6 +8,14 @@ from typing import BinaryIO, Protocol
 from bot.domain.ids import Digest
 
 
+class DamagedError(Exception):
+    """The bytes that are kept under a digest are not the bytes that it names."""
+
+    def __init__(self, digest: Digest) -> None:
+        self.digest = digest
+        super().__init__(f"the stored file {digest} is damaged")
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Some bytes that are kept now. `new`: they were not there before."""
@@ -58,6 +66,10 @@ class ArtifactStore(Protocol):
 
     def read(self, digest: Digest) -> bytes:
         """The bytes. Raises `FileNotFoundError` when they are not kept."""
+        ...
+
+    def forget(self, digest: Digest) -> None:
+        """Take away bytes that are damaged, or lack what they name: the next batch keeps them anew."""
         ...
 
     def link(self, digest: Digest, target: Path | str) -> None:

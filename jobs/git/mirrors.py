@@ -1,8 +1,10 @@
 """Bare mirrors of repositories, kept between deployments, and questions to them."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bot.domain.app import App
@@ -19,10 +21,18 @@ from jobs.git.command import (
     locked,
     never,
 )
+from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of
 from jobs.git.remotes import Credentials, mask, remote_of, shown
 
 Stopped = Callable[[], bool]
 MAX_PACKS = 40
+_SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
+_ID = re.compile(r"[0-9a-f]{4,40}")
+
+
+def mirror_name(clone_url: str) -> str:
+    """The name of the mirror's folder."""
+    return f"{hashlib.sha256(clone_url.encode()).hexdigest()}.git"
 
 
 class Mirrors:
@@ -40,7 +50,7 @@ class Mirrors:
 
     def path(self, app: App) -> Path:
         """The mirror's folder; it may not exist yet."""
-        return self._home / f"{hashlib.sha256(app.clone_url.encode()).hexdigest()}.git"
+        return self._home / mirror_name(app.clone_url)
 
     def fetch(
         self, app: App, *, below: Sequence[str] = (), seconds: float = FETCH_SECONDS, stopped: Stopped = never
@@ -95,6 +105,24 @@ class Mirrors:
         kind, name, _ = self._look(app, ref)
         return Sha(name) if kind == "commit" else None
 
+    def default_branch(self, app: App) -> str | None:
+        """The remote's default branch, asked from it; None when it names none. Raises as `newest_head`."""
+        answer = self._talk(app, ("ls-remote", "--quiet", "--symref", "origin", "HEAD"), QUICK_SECONDS, never)
+        found = _SYMREF.search(answer.out.decode(errors="replace"))
+        return found[1] if found else None
+
+    def commit(self, app: App, name: str) -> Sha | None:
+        """The commit that a branch's name or a commit's id, which may be cut, means; None when none."""
+        if self.head(app, name) is not None:
+            return self.head(app, name)
+        kind, full, _ = self._look(app, name) if _ID.fullmatch(name) else ("", "", 0)
+        return Sha(full) if kind == "commit" else None
+
+    def parting(self, app: App, one: Sha, other: Sha) -> Sha | None:
+        """The newest commit that two commits' histories share."""
+        answer = self.git.run([*self._at(app), "merge-base", one, other])
+        return Sha(answer.out.decode().strip()) if answer.code == 0 else None
+
     def has(self, app: App, sha: Sha) -> bool:
         """Whether the mirror has a commit."""
         return self._look(app, sha)[0] == "commit"
@@ -105,6 +133,48 @@ class Mirrors:
         if kind != "blob" or size > max_bytes:
             return None
         return self.git.must([*self._at(app), "cat-file", "blob", name])
+
+    def entries(self, app: App, sha: Sha, folder: str = "") -> list[Entry]:
+        """What a folder of a commit holds, by path; empty when there is no such folder."""
+        return self._list(app, sha, f"{folder}/" if folder else "")
+
+    def file(self, app: App, sha: Sha, path: str, max_bytes: int) -> bytes | None:
+        """A regular file of a commit; None when there is none, or when it is larger than that."""
+        found = next((one for one in self._list(app, sha, path) if one.path == path), None)
+        if found is None or not found.is_file or found.size > max_bytes:
+            return None
+        return self.git.must([*self._at(app), "cat-file", "blob", found.id])
+
+    def find(self, app: App, sha: Sha, names: Sequence[str]) -> list[Entry]:
+        """The regular files of a commit that have one of the names, wherever but below `node_modules`."""
+        given = [f":(glob)**/{name}" for name in names]
+        argv = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", EMPTY_TREE, sha, "--")
+        out = self.git.must([*self._at(app), *argv, *given, ":(exclude,glob)**/node_modules/**"])
+        found = [entry for entry in added_of(out) if entry.is_file]
+        given_ids = "".join(f"{entry.id}\n" for entry in found).encode()
+        sizes = self._batch(app, "--batch-check=%(objectsize)", given_ids).split()
+        return [replace(entry, size=int(size)) for entry, size in zip(found, sizes, strict=True)]
+
+    def contents(self, app: App, entries: Sequence[Entry]) -> dict[str, bytes]:
+        """Files' contents by path. All are in memory at once: look at their sizes before."""
+        ids = "".join(f"{entry.id}\n" for entry in entries).encode()
+        rest = memoryview(self._batch(app, "--batch=", ids))
+        read: dict[str, bytes] = {}
+        for entry in entries:
+            # An empty line, the content, and a newline behind it.
+            read[entry.path] = bytes(rest[1 : 1 + entry.size])
+            rest = rest[entry.size + 2 :]
+        return read
+
+    def _batch(self, app: App, how: str, given: bytes) -> bytes:
+        answer = self.git.run([*self._at(app), "cat-file", how], given=given)
+        if answer.code:
+            raise GitFailedError(["cat-file"], answer)
+        return answer.out
+
+    def _list(self, app: App, sha: Sha, path: str) -> list[Entry]:
+        where = ("--", path) if path else ()
+        return entries_of(self.git.must([*self._at(app), "ls-tree", "-z", "-l", sha, *where]))
 
     def changed(self, app: App, before: Sha | None, after: Sha) -> list[str] | None:
         """Files that differ between two commits, both names of renamed ones; None when unknown."""
@@ -135,6 +205,13 @@ class Mirrors:
         """Git's id of a directory's content, which names that content; None when it is not there."""
         kind, name, _ = self._look(app, f"{sha}:{directory.strip('/')}")
         return name if kind == "tree" else None
+
+    def contents_ids(self, app: App, sha: Sha, paths: Sequence[str]) -> dict[str, str]:
+        """Git's ids of what is at paths, all asked at once; other words where there is nothing."""
+        asked = [path for path in paths if "\n" not in path]
+        given = "".join(f"{sha}:{path}\n" for path in asked).encode(errors="surrogateescape")
+        answers = self._batch(app, "--batch-check=%(objectname)", given).splitlines()
+        return {path: answer.decode(errors="replace") for path, answer in zip(asked, answers, strict=True)}
 
     def message(self, app: App, sha: Sha) -> str:
         """A commit's message."""

@@ -1,9 +1,10 @@
 """Brings a kept work tree to the exact commit, and makes sure that it stands there."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bot.domain.app import App
 from bot.domain.deployment import Phase
 from bot.domain.ids import Sha
 from bot.domain.pull import PullRequest
@@ -12,6 +13,8 @@ from jobs.copying import remove_folder
 from jobs.git.command import GitFailedError, GitStoppedError, locked
 from jobs.git.mirrors import Mirrors
 from jobs.heads import head_of_pull
+from jobs.recipes import Lay
+from jobs.scopes import digest_of, lay_in, scope_in
 from jobs.steps.context import Context, Source
 from jobs.stopping import StoppedError
 
@@ -110,21 +113,30 @@ def _run(context: Context, mirrors: Mirrors) -> Source:
     if mirrors.fetch_commit(app, sha, stopped=context.stopped):
         _say(context, f"fetched {sha}")
     context.check()
-    digest = mirrors.tree_id(app, sha, app.root_directory)
+    lay = lay_in(mirrors, app, sha)
+    digest = _digest(mirrors, app, sha, lay)
     if digest is None:
-        raise UserError(ErrorCode.ROOT_MISSING, root=app.root_directory, sha=sha)
+        raise UserError(ErrorCode.ROOT_MISSING, root=lay.root, sha=sha)
     folder = context.settings.home / "trees" / str(context.environment.id)
     tree = _Tree(mirrors, mirrors.path(app), folder)
     with locked(folder / "lock", LOCK_SECONDS, context.stopped):
         _bring(context, tree, sha)
-        whole = mirrors.tree_id(app, sha) if app.root_directory else digest
+        whole = mirrors.tree_id(app, sha) if lay.root else digest
         if tree.git("write-tree").decode().strip() != whole:
             raise UserError(ErrorCode.CHECKOUT_REFUSED, sha=sha, detail="the files are not the commit's")
         _warn(context, tree)
     branch = context.deployment.branch or "no branch"
     subject = mirrors.message(app, sha).partition("\n")[0]
     _say(context, f'checked out {sha} ({branch}): "{subject}"')
-    return Source(tree.files, tree.files / app.root_directory, digest)
+    return Source(tree.files, tree.files / lay.root, digest)
+
+
+def _digest(mirrors: Mirrors, app: App, sha: Sha, lay: Lay) -> str | None:
+    """What names the sources; with path rules of their own, anything may be a source."""
+    scope = scope_in(mirrors, app, sha, lay.root)
+    if lay.paths and lay.root:
+        scope = replace(scope, unsure="slipway.toml names paths")
+    return digest_of(mirrors, app, sha, scope)
 
 
 def _bring(context: Context, tree: _Tree, sha: Sha) -> None:

@@ -46,7 +46,8 @@ PLACE_VARIABLES = ("SLIPWAY_ENVIRONMENT", "SLIPWAY_URL", "SLIPWAY_BRANCH")
 class Source:
     """The exact commit's files. `tree` is kept between deployments and is never written by a build.
 
-    `root` is the app's root directory below `tree`; `digest` names the content of `root` (git's tree id).
+    `root` is the app's root directory below `tree`; `digest` names the content of `root` and of what
+    the app needs besides.
     """
 
     tree: Path

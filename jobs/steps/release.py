@@ -1,9 +1,11 @@
 """The release step: makes the release's files ready beside what is live, then switches the hostname."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.domain.release import Release
-from jobs.artifacts.store import ArtifactStore
+from bot.errors import ErrorCode, PlatformError
+from jobs.artifacts.store import ArtifactStore, DamagedError
 from jobs.release_folder import has_rules, lay_out
 from jobs.sites import Sites
 from jobs.steps.context import Context
@@ -18,13 +20,33 @@ class Ready:
 
 
 def prepare(context: Context, release: Release, artifacts: ArtifactStore) -> Ready:
-    """Put the release's files below the edge's home; visitors see nothing of it yet."""
-    target = context.settings.edge_home / "releases" / str(release.id)
-    for warning in lay_out(artifacts, release.manifest, target):
+    """Put the release's files below the edge's home; visitors see nothing of it yet.
+
+    Raises `PlatformError` RELEASE_DAMAGED when its artifacts are missing or not what they were.
+    """
+    target = _folder(context, release)
+    try:
+        warnings = lay_out(artifacts, release.manifest, target)
+    except (FileNotFoundError, DamagedError) as error:
+        raise PlatformError(ErrorCode.RELEASE_DAMAGED, release=release.name, detail=str(error)) from error
+    for warning in warnings:
         context.log.say("release", str(warning))
     ready = "1 file is ready" if release.files == 1 else f"{release.files:,} files are ready"
     context.log.say("release", f"{release.name}: {ready}.")
     return Ready(release, has_rules(target))
+
+
+def is_whole(context: Context, release: Release, artifacts: ArtifactStore) -> bool:
+    """Whether a release can be shown; what is damaged of it is forgotten, so that a build makes it anew."""
+    try:
+        lay_out(artifacts, release.manifest, _folder(context, release))
+    except (FileNotFoundError, DamagedError) as error:
+        context.log.say("plan", f"Release {release.name} has this content, but can't be shown: {error}")
+        artifacts.forget(release.manifest)
+        if isinstance(error, DamagedError):
+            artifacts.forget(error.digest)
+        return False
+    return True
 
 
 def activate(
@@ -46,3 +68,7 @@ def activate(
         )
     context.log.say("release", f"{release.name} is live at {context.settings.site_url(hostname)}")
     context.log.say("release", f"and, as long as it is kept, at {context.settings.site_url(lasting)}")
+
+
+def _folder(context: Context, release: Release) -> Path:
+    return context.settings.edge_home / "releases" / str(release.id)

@@ -9,15 +9,15 @@ from bot.errors import ErrorCode, PlatformError
 from bot.settings import Settings
 from jobs.steps.context import Context
 
-# An edge that was killed is back within a second or two.
-_PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 15.0
+"""An edge that was killed is back within a second or two."""
 _PAUSE_SECONDS = 0.05
 
 
-def run(context: Context, release: ReleaseId) -> None:
-    """Ask the edge until it answers with the release. Raises `PlatformError` when it never does."""
+def run(context: Context, release: ReleaseId, *, patience: float = PATIENCE_SECONDS) -> None:
+    """Ask the edge until it answers with the release. Raises `PlatformError` when it does not in time."""
     hostname = context.environment.hostname
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     with _client(context.settings, hostname) as client:
         while (seen := _release_at(client)) != str(release):
             context.check()

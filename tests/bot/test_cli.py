@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +57,86 @@ def test_each_process_names_a_setting_that_is_wrong(tmp_path: Path, module: str)
         [sys.executable, "-m", module], env=environment, capture_output=True, text=True, check=False
     )
     assert "SLIPWAY_BUILD_CONCURRENCY" in refused(done)
+
+
+def test_the_disk_is_shown_part_by_part_with_the_rule_of_each(tmp_path: Path):
+    created = slipway(tmp_path, "app", "create", "--repository", "acme/shop", "--clone-url", "/srv/shop.git")
+    assert created.returncode == 0, created.stderr
+    (tmp_path / "mirrors" / "stranger.git").mkdir(parents=True)
+    (tmp_path / "mirrors" / "stranger.git" / "pack").write_bytes(b"x" * 100_000)
+    rows = {row["part"]: row for row in json.loads(slipway(tmp_path, "doctor", "--disk", "--json").stdout)}
+    assert rows["mirrors"]["freeNow"] >= 100_000
+    assert rows["store"]["bytes"] > 0
+    assert "KEEP_LOGS_DAYS" in rows["logs"]["kept"]
+    shown = slipway(tmp_path, "doctor", "--disk", COLUMNS="200")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"mirrors +1 +1\d\d\.\d KiB", shown.stdout)
+    assert f"free at {tmp_path}" in shown.stdout
+
+
+def test_a_disk_that_cannot_be_looked_at_is_said(tmp_path: Path):
+    (tmp_path / "slipway.db").write_bytes(b"not a database, but long enough to be read as one" * 20)
+    done = slipway(tmp_path, "doctor", "--disk")
+    assert done.returncode == 1
+    assert "slipway doctor" in done.stderr
+
+
+def checked(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    # A home that can't be made: the command needs no instance.
+    return slipway(Path("/dev/null/home"), "config", "check", *words, str(folder))
+
+
+def test_a_checkouts_files_are_checked_without_an_instance(tmp_path: Path):
+    (tmp_path / "apps" / "web").mkdir(parents=True)
+    (tmp_path / "node_modules" / "x").mkdir(parents=True)
+    assert checked(tmp_path).stdout.startswith("There is no slipway.toml")
+    (tmp_path / "slipway.toml").write_text("[build]\ncommand = 'make'\n")
+    (tmp_path / "node_modules" / "x" / "slipway.toml").write_text("not mine")
+    done = checked(tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/slipway.toml: no mistakes\n")
+    wrong = tmp_path / "apps" / "web" / "slipway.toml"
+    wrong.write_text("[build]\n  commnd = 'make'\n[site]\nspa = 1\n")
+    done = checked(tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        f"{wrong}:2:3: build.commnd is a key that Slipway does not know; write command",
+        f"{wrong}:4:1: site.spa is 1; write true or false, without quotes",
+        f"{tmp_path}/slipway.toml: no mistakes",
+    ]
+    found = json.loads(checked(wrong, "--json").stdout)
+    assert found["files"] == [str(wrong)]
+    assert found["mistakes"][0] == {
+        "file": str(wrong),
+        "line": 2,
+        "column": 3,
+        "key": "build.commnd",
+        "found": "a key that Slipway does not know",
+        "expected": "command",
+    }
+    assert "nowhere" in refused(checked(tmp_path / "nowhere"))
+
+
+def test_what_a_checkout_would_use_is_shown_with_where_it_comes_from(tmp_path: Path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "package.json").write_text(
+        '{"scripts": {"build": "x"}, "devDependencies": {"vite": "5"}}'
+    )
+    (tmp_path / "slipway.toml").write_text(
+        "[apps.shop.build]\nroot_directory = 'site'\n[policy.previews]\nlimit = 3\n"
+    )
+    for place in (tmp_path, tmp_path / "site"):
+        done = slipway(Path("/dev/null/home"), "config", "show", str(place), "--json")
+        (found,) = json.loads(done.stdout)
+        values = {one["key"]: (one["value"], one["origin"]) for one in found["values"]}
+        assert found["app"] == "shop"
+        assert values["build.command"] == ("npm run build", "detected: package.json depends on vite 5")
+        assert values["policy.previews.limit"] == (3, "slipway.toml, line 4")
+        assert values["policy.previews.idle"] == ("72h", "default")
+        assert values["build.root_directory"] == ("site", "slipway.toml, line 2")
+    shown = slipway(Path("/dev/null/home"), "config", "show", str(tmp_path)).stdout
+    assert '= "site"   # slipway.toml, line 2\n' in shown
+    (tmp_path / "slipway.toml").write_text("[build]\nx = 1\n")
+    assert "slipway.toml, line 2, column 1" in refused(
+        slipway(tmp_path / "home", "config", "show", str(tmp_path))
+    )

@@ -11,6 +11,7 @@ from bot.domain.pull import UNDATED, PullRequest, newer
 from bot.intake.decide_pull import PullFacts, decide_pull
 from bot.intake.decision import Decision, Deploy, Hold, Ignore, Skip, Target, TearDown
 from bot.intake.events import Unusable, Unused, parse
+from bot.intake.paths import Scope
 from bot.intake.pull_events import ACTIONS, PullAction, PullEvent
 from bot.intake.recipe_file import Policy, Previews
 from tests.bot.test_events import json_objects, json_values
@@ -39,13 +40,13 @@ def decided(
     message: str = "",
     changed: list[str] | None = None,
     app: dict[str, Any] | None = None,
+    scope: Scope | None = None,
     **event: Any,
 ) -> Decision:
     rules = Policy(previews=policy) if isinstance(policy, Previews) else policy or Policy()
     told = event_of(**event)
-    return decide_pull(
-        told, make_app("file:///x", **(app or {})), PullFacts(rules, told.pull, message, changed, there)
-    )
+    facts = PullFacts(rules, told.pull, message, changed, there, scope)
+    return decide_pull(told, make_app("file:///x", **(app or {})), facts)
 
 
 def test_an_open_pull_request_gets_a_preview():
@@ -76,6 +77,8 @@ KEPT_BACK: list[tuple[dict[str, Any], type, str]] = [
     ({"title": "Words [CI SKIP]"}, Skip, "skip-marker"),
     ({"policy": Policy(paths=("src/**",)), "changed": ["docs/a.md"]}, Skip, "paths-untouched"),
     ({"policy": Policy(paths=("src/**",)), "changed": ["src/a.js"]}, Deploy, "pull-request"),
+    ({"scope": Scope("web"), "changed": ["docs/a.md"]}, Skip, "paths-untouched"),
+    ({"scope": Scope("web"), "changed": ["web/a.js"]}, Deploy, "pull-request"),
     ({"policy": Policy(paths=("src/**",)), "changed": None}, Deploy, "pull-request"),
     ({"head_repository": "stranger/shop"}, Hold, "fork"),
     ({"head_repository": None}, Hold, "fork"),

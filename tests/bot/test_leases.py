@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot import holder
-from bot.domain.deployment import State
+from bot.domain.deployment import Blame, Deployment, Failure, State
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, Digest, ReleaseId
 from bot.leases import LEASE, Claim
@@ -32,6 +32,11 @@ def instance(tmp_path: Path) -> Generator[Instance]:
 def state_of(instance: Instance, deployment: DeploymentId) -> State:
     with reading(instance.engine) as tx:
         return deployments.get(tx, deployment).state
+
+
+def deployment_of(instance: Instance, deployment: DeploymentId) -> Deployment:
+    with reading(instance.engine) as tx:
+        return deployments.get(tx, deployment)
 
 
 def pass_by(instance: Instance, time: timedelta) -> None:
@@ -97,11 +102,13 @@ def test_work_that_is_handed_back_is_not_given_up_for_one_that_was_cancelled(ins
 
 
 @pytest.mark.parametrize("ending", ["finish", "reap"])
-def test_a_cancel_that_came_after_the_switch_came_too_late(instance: Instance, ending: str):
-    pushed = instance.push(instance.app("shop"), A)
+def test_a_cancel_after_the_switch_leaves_what_was_live_before(instance: Instance, ending: str):
+    app = instance.app("shop")
+    instance.push(app, A)
+    before = go_live(instance, instance.claim(), "1")
+    pushed = instance.push(app, B)
     claim = instance.claim()
-    release = release_of(instance, claim, "1")
-    instance.leases.switch(claim, release)
+    shown = instance.leases.switch(claim, release_of(instance, claim, "2"))
     with instance.lifecycle.change() as change:
         instance.lifecycle.cancel(change, deployments.get(change.tx, pushed.id), "mona")
     if ending == "finish":
@@ -109,8 +116,104 @@ def test_a_cancel_that_came_after_the_switch_came_too_late(instance: Instance, e
     else:
         pass_by(instance, LEASE + timedelta(seconds=1))
         instance.leases.reap()
-    assert state_of(instance, pushed.id) is State.SUCCEEDED
-    assert production(instance).active_release_id == release
+    assert state_of(instance, pushed.id) is State.CANCELLED
+    assert production(instance).active_release_id == before
+    assert production(instance).activation > shown
+
+
+def test_the_first_deployment_that_fails_after_its_switch_leaves_nothing_live(instance: Instance):
+    instance.push(instance.app("shop"), A)
+    claim = instance.claim()
+    instance.leases.switch(claim, release_of(instance, claim, "1"))
+    instance.fail(claim, Failure("edge-silent", {}, Blame.PLATFORM))
+    with reading(instance.engine) as tx:
+        assert environments.live(tx) == []
+
+
+def test_work_that_failed_takes_its_switch_back_before_the_last_word(instance: Instance):
+    app = instance.app("shop")
+    instance.push(app, A)
+    before = go_live(instance, instance.claim(), "1")
+    instance.push(app, B)
+    claim = instance.claim()
+    instance.leases.switch(claim, release_of(instance, claim, "2"))
+    shown = instance.leases.withdraw(claim)
+    assert shown is not None
+    assert shown.active_release_id == before
+    assert instance.leases.withdraw(claim) is None
+    assert instance.leases.finish(claim, State.FAILED, "the edge is silent")
+    assert production(instance).active_release_id == before
+
+
+def test_what_is_live_does_not_depend_on_clocks(instance: Instance):
+    app = instance.app("shop")
+    instance.push(app, A)
+    go_live(instance, instance.claim(), "1")
+    pass_by(instance, -timedelta(minutes=10))
+    instance.push(app, B)
+    second = go_live(instance, instance.claim(), "2")
+    instance.push(app, C)
+    claim = instance.claim()
+    instance.leases.switch(claim, release_of(instance, claim, "3"))
+    instance.fail(claim, Failure("edge-silent", {}, Blame.PLATFORM))
+    assert production(instance).active_release_id == second
+
+
+def resume(instance: Instance, slug: str = "shop") -> Deployment | None:
+    app = instance.app_named(slug)
+    with instance.lifecycle.change() as change:
+        found = environments.by_name(change.tx, app.id, "production")
+        assert found is not None
+        return instance.lifecycle.resume(change, found)
+
+
+def test_resume_builds_again_what_a_rollback_stopped(instance: Instance):
+    app = instance.app("shop")
+    for sha, key in ((A, "1"), (B, "2")):
+        instance.push(app, sha)
+        go_live(instance, instance.claim(), key)
+    stopped = instance.push(app, C)
+    claim = instance.claim()
+    with instance.lifecycle.change() as change:
+        instance.lifecycle.rollback(change, app, "production", word=None, by="mona")
+    instance.leases.finish(claim, State.CANCELLED, "cancelled")
+    assert state_of(instance, stopped.id) is State.SUPERSEDED
+    rollback = instance.claim()
+    assert rollback.deployment.release_id is not None
+    instance.leases.switch(rollback, rollback.deployment.release_id)
+    instance.leases.finish(rollback, State.SUCCEEDED, "rolled back")
+    again = resume(instance)
+    assert again is not None
+    assert (again.sha, again.state) == (C, State.QUEUED)
+    assert resume(instance) == again
+    assert instance.claim().deployment.id == again.id
+
+
+def test_resume_brings_back_the_head_that_was_rolled_back_from(instance: Instance):
+    app = instance.app("shop")
+    for sha, key in ((A, "1"), (B, "2")):
+        instance.push(app, sha)
+        go_live(instance, instance.claim(), key)
+    roll_back(instance)
+    again = resume(instance)
+    assert again is not None
+    assert (again.sha, again.message, again.state) == (B, "A change", State.QUEUED)
+    go_live(instance, instance.claim(), "2")
+    assert resume(instance) == deployment_of(instance, again.id)
+
+
+def test_resume_leaves_a_head_alone_that_is_live(instance: Instance):
+    app = instance.app("shop")
+    for sha, key in ((A, "1"), (B, "2")):
+        instance.push(app, sha)
+        go_live(instance, instance.claim(), key)
+    roll_back(instance)
+    with instance.lifecycle.change() as change:
+        instance.lifecycle.rollback(change, app, "production", word="#2", by="mona")
+    claim = instance.claim()
+    instance.leases.switch(claim, ReleaseId(2))
+    instance.leases.finish(claim, State.SUCCEEDED, "brought back")
+    assert resume(instance) is None
 
 
 def test_a_rollback_after_a_revert_brings_back_what_was_live_before(instance: Instance):

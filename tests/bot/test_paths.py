@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.intake.paths import pattern_problem, touches
+from bot.intake.paths import Scope, pattern_problem, touches
 from tests.steady import steady
 
 names = st.lists(st.sampled_from(["src", "docs", "a.ts", "README.md", "slipway.toml"]), min_size=1).map(
@@ -39,13 +39,50 @@ names = st.lists(st.sampled_from(["src", "docs", "a.ts", "README.md", "slipway.t
 def test_the_last_matching_rule_decides(
     patterns: list[str], root: str, changed: list[str] | None, expected: bool
 ):
-    assert touches(patterns, root, changed).touches is expected
+    assert touches(patterns, Scope(root), changed).touches is expected
+
+
+WEB = Scope("apps/web", {"packages/ui": "apps/web needs packages/ui"}, "")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "changed", "rule"),
+    [
+        ([], "packages/ui/x.ts", "apps/web needs packages/ui"),
+        ([], "packages/uix/x.ts", None),
+        ([], "packages/api/x.ts", None),
+        ([], "package.json", "it configures the workspace that apps/web is in"),
+        ([], "tsconfig.base.json", "it configures the workspace that apps/web is in"),
+        ([], "patches/left-pad.patch", "it configures the workspace that apps/web is in"),
+        ([], ".yarn/releases/yarn.cjs", "it configures the workspace that apps/web is in"),
+        ([], "README.md", None),
+        ([], "docs/package.json", None),
+        ([], "pnpm-lock.yaml", "pnpm-lock.yaml always counts"),
+        (["!**/*.md"], "packages/ui/README.md", None),
+        (["!**/*.md"], "packages/ui/x.ts", "apps/web needs packages/ui"),
+        (["apps/web/**"], "packages/ui/x.ts", None),
+    ],
+)
+def test_what_an_app_needs_and_what_configures_it_counts(patterns: list[str], changed: str, rule: str | None):
+    verdict = touches(patterns, WEB, [changed])
+    assert (verdict.rule if verdict.touches else None) == rule
+
+
+def test_a_workspace_below_the_top_is_configured_there():
+    scope = Scope("js/apps/web", {}, "js")
+    assert touches([], scope, ["js/turbo.json"]).touches
+    assert not touches([], scope, ["turbo.json"]).touches
+
+
+def test_when_unsure_anything_counts():
+    verdict = touches([], Scope("web", unsure="web/package.json can't be read"), ["api/x"])
+    assert (verdict.touches, verdict.rule) == (True, "web/package.json can't be read")
 
 
 def test_the_verdict_tells_the_file_and_the_rule():
-    verdict = touches(["src/**", "!**/*.md"], "", ["src/x.md", "src/a.ts"])
+    verdict = touches(["src/**", "!**/*.md"], Scope(), ["src/x.md", "src/a.ts"])
     assert (verdict.file, verdict.rule) == ("src/a.ts", "the pattern 'src/**'")
-    assert touches(["!**/*.md"], "", ["src/x.md"]).rule == "the pattern '!**/*.md'"
+    assert touches(["!**/*.md"], Scope(), ["src/x.md"]).rule == "the pattern '!**/*.md'"
 
 
 @steady
@@ -53,14 +90,14 @@ def test_the_verdict_tells_the_file_and_the_rule():
 def test_more_changed_files_never_make_a_change_not_count(
     patterns: list[str], changed: list[str], more: list[str]
 ):
-    if changed and touches(patterns, "", changed).touches:
-        assert touches(patterns, "", changed + more).touches
+    if changed and touches(patterns, Scope(), changed).touches:
+        assert touches(patterns, Scope(), changed + more).touches
 
 
 @steady
 @given(root=names, changed=st.lists(names, min_size=1))
 def test_without_patterns_a_file_below_the_root_counts(root: str, changed: list[str]):
-    assert touches([], root, [*changed, f"{root}/x"]).touches
+    assert touches([], Scope(root), [*changed, f"{root}/x"]).touches
 
 
 @pytest.mark.parametrize("pattern", ["", "  ", "# x", "/src/**", "./src", "!", "a\\"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Deployment, Hold, State, Trigger
+from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import Sha
 from bot.domain.pull import PullNumber, PullRequest, PullState, preview_name
@@ -132,6 +132,49 @@ def test_a_held_commit_waits_for_its_own_release_from_the_hold(house: House):
     house.instance.succeed(house.instance.claim())
     # A push voids what was allowed for another commit.
     assert house.request("b" * 40, Hold.APPROVAL).state is State.HELD
+
+
+def resume(house: House) -> Deployment | None:
+    with house.instance.lifecycle.change() as change:
+        return house.instance.lifecycle.resume(change, house.environment())
+
+
+def pinned(house: House) -> None:
+    with writing(house.instance.engine) as tx:
+        environments.pin(tx, house.environment().id, "rolled back")
+
+
+def test_resume_brings_a_previews_head_for_its_pull_request(house: House):
+    house.live()
+    failing = house.request("b" * 40)
+    house.instance.fail(house.instance.claim(), Failure("build-failed", {}, Blame.USER))
+    pinned(house)
+    again = resume(house)
+    assert again is not None
+    assert (again.sha, again.pull, again.state) == (failing.sha, ONE, State.QUEUED)
+
+
+def test_resume_allows_nothing_that_nobody_allowed(house: House):
+    house.live()
+    held = house.request("b" * 40, Hold.APPROVAL)
+    pinned(house)
+    assert resume(house) is None
+    with house.instance.lifecycle.change() as change:
+        house.instance.lifecycle.cancel(change, held, "mona")
+    pinned(house)
+    again = resume(house)
+    assert again is not None
+    assert (again.sha, again.state, again.hold) == (held.sha, State.HELD, Hold.APPROVAL)
+
+
+def test_resume_leaves_a_preview_down_that_was_taken_down(house: House):
+    house.live()
+    pinned(house)
+    with house.instance.lifecycle.change() as change:
+        take_down(change, house.environment(), "#1 was closed")
+    assert resume(house) is None
+    assert house.environment().archived_at is not None
+    assert house.instance.leases.claim("host/1/0") is None
 
 
 def test_a_switch_in_an_environment_that_is_gone_is_refused(house: House):

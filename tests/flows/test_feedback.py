@@ -52,7 +52,8 @@ def test_github_is_told_of_a_push_a_failure_a_skip_an_outage_and_a_rollback(
     assert slipway.deploy("told", first).state is State.SUCCEEDED
     house.told(first, "success")
     assert any("pending" in line for line in github.said())
-    assert github.deployment_states(NAME) == [("told/production", first[:7], "success")]
+    shown = [("told/production", first[:7], "success")]
+    wait_until(lambda: github.deployment_states(NAME) == shown, 20, "the deployment on GitHub")
 
     recipe = '[build]\ncommand = "exit 4"\noutput = "out"\n'
     broken = repository.commit({"slipway.toml": recipe}, "Break it")
@@ -70,5 +71,5 @@ def test_github_is_told_of_a_push_a_failure_a_skip_an_outage_and_a_rollback(
     house.told(second, "success")
 
     assert "succeeded" in slipway.run("rollback", "told")
-    wait_until(lambda: github.deployment_states(NAME)[-1] == ("told/production", first[:7], "success"), 20)
-    assert github.deployment_states(NAME)[-2][2] == "inactive"
+    back = [("told/production", second[:7], "inactive"), ("told/production", first[:7], "success")]
+    wait_until(lambda: github.deployment_states(NAME)[-2:] == back, 20, "the rollback on GitHub")

@@ -274,9 +274,10 @@ def test_a_retired_site_is_gone_at_once(edge: RunningEdge):
 def test_a_page_from_before_the_switch_finds_its_scripts(edge: RunningEdge):
     host, script = "skew.localhost", "/assets/a-BkX3k2aP.js"
     letters_only = "/assets/index-CsUDhMuy.css"
-    edge.site(host, {script[1:]: "old script", letters_only[1:]: "old too", "plain.js": "old plain"})
+    old = edge.site(host, {script[1:]: "old script", letters_only[1:]: "old too", "plain.js": "old plain"})
     newest = edge.site(host, {"index.html": "new"})
     answer = edge.ask(host, script)
+    assert (answer.release, edge.ask(host).release) == (str(old), str(newest))
     assert (answer.status, answer.body, answer.headers["cache-control"]) == (200, b"old script", LASTING)
     assert edge.ask(host, "/plain.js").status == 404
     letters = edge.ask(host, letters_only)
@@ -284,7 +285,9 @@ def test_a_page_from_before_the_switch_finds_its_scripts(edge: RunningEdge):
     for _ in range(3):
         edge.show(host, newest)
     assert edge.ask(host, script).status == 200
-    for number in range(4):
+    edge.site(host, {"index.html": "newer still"})
+    assert edge.ask(host, script).release == str(old)
+    for number in range(3):
         edge.site(host, {"index.html": f"newer {number}"})
     assert edge.ask(host, script).status == 404
 

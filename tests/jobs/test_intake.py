@@ -300,7 +300,7 @@ def test_a_mistake_in_the_policy_leaves_the_last_known_rules(house: House):
     house.push(after=bad, before=good)
     number = house.push(after=house.repository.commit({"a": "1"}, branch="develop"), ref="refs/heads/develop")
     assert house.decisions(number)[0].kind == "deploy"
-    assert "line 2, policy.environments" in house.explained(3)[3]
+    assert "line 2, column 1: policy.environments is 5" in house.explained(3)[3]
 
 
 def test_one_failure_does_not_stop_the_others_and_ends_after_five(house: House):

@@ -36,8 +36,9 @@ class Desk:
             path = self.tree / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
+        app = replace(self.app, root_directory=root)
         context = make_context(
-            self.home, self.app, Sha("a" * 40), log=self.log, environment=environment or make_environment()
+            self.home, app, Sha("a" * 40), log=self.log, environment=environment or make_environment()
         )
         return plan.run(context, Source(self.tree, self.tree / root, digest), self._mentions)
 

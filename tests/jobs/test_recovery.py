@@ -1,6 +1,7 @@
 import json
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,21 +10,24 @@ import pytest
 from redis import Redis
 
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Trigger
+from bot.domain.deployment import Commit, State, Trigger
 from bot.domain.ids import Sha
 from bot.github.client import connect
 from bot.github.wire import Patience
 from bot.lifecycle import Lifecycle, Order
 from bot.queue import Queue
 from bot.settings import Settings
-from bot.store import apps, deliveries
+from bot.store import apps, deliveries, deployments
 from bot.store.apps import NewApp
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import open_engine, reading, writing
 from bot.store.migrate import migrate
+from jobs.git import Mirrors
+from jobs.intake import Intake
 from jobs.recovery import MAX_TIMES, Head, Recovery, last_check, reconcile_heads, recover_deliveries
 from tests.fakes.github import HOOK_ID, FakeGitHub, Hook, deliver_push
 from tests.fakes.payloads import push
+from tests.fakes.repository import Repository
 from tests.waiting import wait_until
 
 ZEROS = "0" * 40
@@ -257,18 +261,61 @@ def test_a_head_that_nobody_told_of_becomes_a_push_once(house: House):
 
 
 def test_heads_that_are_known_gone_unreadable_or_not_followed_are_left_alone(house: House):
-    followed, manual, empty = house.add_app(), house.add_app("manual"), house.add_app("empty")
+    followed, manual, disabled = house.add_app(), house.add_app("manual"), house.add_app("disabled")
     house.deploy(followed, "1" * 40)
     house.deploy(manual, "1" * 40, Trigger.MANUAL)
-    everything = [followed, manual, empty]
+    disabled = replace(disabled, enabled=False)
+    everything = [followed, manual, disabled]
 
     def unreadable(_app: App, _branch: str) -> Commit | None:
         raise OSError("no route")
 
     assert reconcile_heads(house.tools, house.queue, everything, at("1" * 40)) == 0
-    assert reconcile_heads(house.tools, house.queue, [manual, empty], at("2" * 40)) == 0
+    assert reconcile_heads(house.tools, house.queue, [manual, disabled], at("2" * 40)) == 0
     assert reconcile_heads(house.tools, house.queue, everything, at(None)) == 0
     assert reconcile_heads(house.tools, house.queue, everything, unreadable) == 0
+
+
+@pytest.mark.parametrize("github_knows_it", [True, False])
+def test_a_first_push_that_was_lost_is_found_in_the_repository(
+    house: House, tmp_path: Path, github_knows_it: bool
+):
+    repository = Repository(tmp_path / "shop.git")
+    with writing(house.engine) as tx:
+        app = apps.insert(tx, NewApp("shop", "acme/shop", repository.url, "main"), house.now())
+    mirrors = Mirrors(Settings.model_validate({"home": tmp_path / "home"}), lambda _app: None)
+
+    def head(app: App, branch: str) -> Commit | None:
+        sha = mirrors.newest_head(app, branch)
+        mirrors.fetch_commit(app, sha)
+        return Commit(sha, mirrors.message(app, sha))
+
+    # Nothing was pushed yet.
+    assert reconcile_heads(house.tools, house.queue, [app], head) == 0
+    sha = repository.commit({"index.html": "hi"}, "Open the shop")
+    assert reconcile_heads(house.tools, house.queue, [app], head) == 1
+    intake = Intake(lifecycle=house.lifecycle, mirrors=mirrors, clock=house.now)
+    intake.run([])
+    with reading(house.engine) as tx:
+        (made,) = deployments.latest(tx, 10)
+        assert apps.get(tx, app.id).repository_id is None
+    assert (made.sha, made.state, made.message) == (sha, State.QUEUED, "Open the shop")
+    assert reconcile_heads(house.tools, house.queue, [app], head) == 0
+    if github_knows_it:
+        # The webhook comes after all: it changes nothing, but tells the repository's id.
+        with writing(house.engine) as tx:
+            late = json.dumps(push(after=sha, before=ZEROS, message="Open the shop")).encode()
+            deliveries.insert_new(tx, [NewDelivery(HOOK_ID, "late", "push", late, house.now())])
+        intake.run([])
+        with reading(house.engine) as tx:
+            assert [one.id for one in deployments.latest(tx, 10)] == [made.id]
+            assert apps.get(tx, app.id).repository_id is not None
+    else:
+        newer = repository.commit({"index.html": "hello"}, "Greet")
+        assert reconcile_heads(house.tools, house.queue, [app], head) == 1
+        intake.run([])
+        with reading(house.engine) as tx:
+            assert deployments.latest(tx, 1)[0].sha == newer
 
 
 def test_a_push_can_be_delivered_without_any_github(house: House, webhook: Webhook):

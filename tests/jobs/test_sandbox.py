@@ -88,7 +88,8 @@ def test_a_stopped_command_may_clean_up_and_is_gone_within_5_s(bench: Bench):
     assert outcome.end is End.STOPPED
     assert time.monotonic() - started < 5
     assert bench.text.startswith("up\n")
-    assert bench.text.endswith("tidied\n")
+    # A shell may say besides that its own child was terminated.
+    assert "tidied\n" in bench.text
 
 
 def test_children_in_sessions_of_their_own_do_not_survive_nor_hold_the_run(bench: Bench):

@@ -32,13 +32,13 @@ def upgrade() -> None:
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), server_default="github", nullable=False),
         sa.Column("verified_app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Text(), server_default="received", nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("received_at", Moment(), nullable=False),
         sa.Column("retry_at", Moment(), nullable=True),
         sa.Column("decided_at", Moment(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("hook_id", "guid", name=op.f("uq_deliveries_hook_id_guid")),
     )
@@ -203,6 +203,7 @@ def upgrade() -> None:
         sa.Column("requested_by", sa.Text(), server_default="", nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("release_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("activation", sa.Integer(), nullable=True),
         sa.Column("superseded_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("failure", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("attempt", sa.BigInteger(), server_default="1", nullable=False),
@@ -221,10 +222,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
     )
     op.create_index(op.f("ix_deployments_app_id"), "deployments", ["app_id"], unique=False)
+    op.create_index(op.f("ix_deployments_delivery_id"), "deployments", ["delivery_id"], unique=False)
     op.create_index(
         "ix_deployments_environment_id_state", "deployments", ["environment_id", "state"], unique=False
     )
-    op.create_index("ix_deployments_release_id", "deployments", ["release_id"], unique=False)
+    op.create_index(op.f("ix_deployments_release_id"), "deployments", ["release_id"], unique=False)
     op.create_index("ix_deployments_state", "deployments", ["state"], unique=False)
     op.create_index(
         "ix_deployments_unannounced",
@@ -310,10 +312,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("app_id", "number", name=op.f("uq_releases_app_id_number")),
     )
     op.create_index("ix_releases_app_id_key", "releases", ["app_id", "key"], unique=False)
+    op.create_index(op.f("ix_releases_deployment_id"), "releases", ["deployment_id"], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_releases_deployment_id"), table_name="releases")
     op.drop_index("ix_releases_app_id_key", table_name="releases")
     op.drop_table("releases")
     op.drop_table("deployment_steps")
@@ -327,8 +331,9 @@ def downgrade() -> None:
         postgresql_where=sa.text("announced < version"),
     )
     op.drop_index("ix_deployments_state", table_name="deployments")
-    op.drop_index("ix_deployments_release_id", table_name="deployments")
+    op.drop_index(op.f("ix_deployments_release_id"), table_name="deployments")
     op.drop_index("ix_deployments_environment_id_state", table_name="deployments")
+    op.drop_index(op.f("ix_deployments_delivery_id"), table_name="deployments")
     op.drop_index(op.f("ix_deployments_app_id"), table_name="deployments")
     op.drop_table("deployments")
     op.drop_index(op.f("ix_environments_lease_until"), table_name="environments")

@@ -1,0 +1,65 @@
+"""One transaction on deployments: their moves, and whom to tell of them once it is committed."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.domain.deployment import Deployment, State, check_move
+from bot.domain.environment import Environment, EnvironmentKind
+from bot.domain.ids import DeploymentId, EnvironmentId
+from bot.store import deployments, environments
+from bot.store.engine import Tx
+
+
+@dataclass
+class Change:
+    """One transaction on deployments, and whom to tell when it is committed."""
+
+    tx: Tx
+    now: datetime
+    permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
+    changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
+
+    def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
+        """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be.
+
+        One that ends without success does not stay live: its switch, if there was one, is taken back.
+        """
+        check_move(deployment.state, state)
+        if state.is_final:
+            deployments.end_open_steps(self.tx, deployment.id, self.now)
+            changes["finished_at"] = self.now
+            if state is not State.SUCCEEDED:
+                self.withdraw(deployment)
+        moved = deployments.change(
+            self.tx, deployment.id, self.now, event=reason, state=state, reason=reason, **changes
+        )
+        self.changed[moved.id] = moved.version
+        return moved
+
+    def withdraw(self, deployment: Deployment) -> bool:
+        """Point the environment at what succeeded before, if it points at this deployment; whether it did."""
+        environment = environments.get(self.tx, deployment.environment_id)
+        if environment.active_deployment_id != deployment.id:
+            return False
+        before, release = deployments.last_shown(self.tx, environment.id) or (None, None)
+        environments.activate(self.tx, environment.id, release, before)
+        return True
+
+    def touch(self, deployment: DeploymentId) -> None:
+        """Let GitHub be told anew of a deployment, whose surroundings have changed."""
+        touched = deployments.change(self.tx, deployment, self.now)
+        self.changed[touched.id] = touched.version
+
+    def use(self, environment: Environment) -> None:
+        """Remember that a preview is used; one that was taken down, or is new, begins a life."""
+        if environment.kind is not EnvironmentKind.PREVIEW:
+            return
+        if environment.born_at is None or environment.archived_at is not None:
+            environments.revive(self.tx, environment.id, self.now)
+        else:
+            environments.use(self.tx, environment.id, self.now)
+
+    def permit(self, environment: Environment) -> None:
+        """Issue a permit for an environment that has work."""
+        self.permits[environment.id] = environment.lease_token
