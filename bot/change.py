@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain.deployment import Deployment, State, check_move
-from bot.domain.environment import Environment
+from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import DeploymentId, EnvironmentId
 from bot.store import deployments, environments
 from bot.store.engine import Tx
@@ -45,6 +45,20 @@ class Change:
         before, release = deployments.last_shown(self.tx, environment.id) or (None, None)
         environments.activate(self.tx, environment.id, release, before)
         return True
+
+    def touch(self, deployment: DeploymentId) -> None:
+        """Let GitHub be told anew of a deployment, whose surroundings have changed."""
+        touched = deployments.change(self.tx, deployment, self.now)
+        self.changed[touched.id] = touched.version
+
+    def use(self, environment: Environment) -> None:
+        """Remember that a preview is used; one that was taken down, or is new, begins a life."""
+        if environment.kind is not EnvironmentKind.PREVIEW:
+            return
+        if environment.born_at is None or environment.archived_at is not None:
+            environments.revive(self.tx, environment.id, self.now)
+        else:
+            environments.use(self.tx, environment.id, self.now)
 
     def permit(self, environment: Environment) -> None:
         """Issue a permit for an environment that has work."""

@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     NOTHING_DETECTED = "nothing-detected"
     OUTPUT_EMPTY = "output-empty"
     OUTPUT_MISSING = "output-missing"
+    PULL_CLOSED = "pull-closed"
     RECIPE_INVALID = "recipe-invalid"
     REPOSITORY_UNREACHABLE = "repository-unreachable"
     ROOT_MISSING = "root-missing"

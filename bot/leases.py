@@ -49,6 +49,10 @@ class Standing(Enum):
     LOST = auto()
 
 
+class UnwantedError(Exception):
+    """What a deployment was made for is gone: its environment was taken down meanwhile."""
+
+
 class Leases:
     """Claims, renewals, ends and reaping."""
 
@@ -124,10 +128,12 @@ class Leases:
         """Point the environment at a release: the number of the switch, which orders it at the edge.
 
         Raises `PlatformError` when the claim was lost: an executor that was taken for dead can't
-        undo what its successor did.
+        undo what its successor did. Raises `UnwantedError` when the environment was taken down.
         """
         with writing(self._engine) as tx:
             self._hold(tx, claim)
+            if environments.get(tx, claim.environment.id).archived_at is not None:
+                raise UnwantedError
             activation = environments.activate(tx, claim.environment.id, release, claim.deployment.id)
             deployments.set_shown(tx, claim.deployment.id, release, activation)
             return activation
@@ -254,7 +260,8 @@ def _lose(change: Change, deployment: Deployment) -> Deployment:
 def _end_cancelled(change: Change, deployment: Deployment, reason: str) -> Deployment:
     if deployment.superseded_by is not None:
         return change.move(deployment, State.SUPERSEDED, deployment.reason)
-    return change.move(deployment, State.CANCELLED, reason)
+    wish = deployment.reason if deployment.state is State.CANCELLING else reason
+    return change.move(deployment, State.CANCELLED, wish)
 
 
 def _requeue(

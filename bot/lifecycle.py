@@ -6,45 +6,24 @@ queue is told only after it is committed. `bot.leases` decides who works on what
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger
+from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
-from bot.domain.ids import DeliveryId, DeploymentId, reference
+from bot.domain.ids import DeploymentId, reference
+from bot.domain.pull import PullRequest
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
+from bot.orders import Order, Requested, new_deployment
 from bot.queue import Queue
-from bot.store import apps, deployments, environments, releases
+from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
 
 _RESUMED = "the environment was resumed"
-
-
-@dataclass(frozen=True)
-class Order:
-    """A wish to bring a commit into an environment."""
-
-    app: App
-    environment: str
-    branch: str | None
-    commit: Commit
-    trigger: Trigger
-    reason: str
-    requested_by: str
-    delivery_id: DeliveryId | None = None
-
-
-@dataclass(frozen=True)
-class Requested:
-    """The deployment that answers an order; not new when one for the same commit is there already."""
-
-    deployment: Deployment
-    is_new: bool
 
 
 class Lifecycle:
@@ -71,23 +50,30 @@ class Lifecycle:
         """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.
 
         An automatic order for the commit that the environment's newest deployment is about gets that
-        one, unless it failed or was cancelled.
+        one, unless it failed or was cancelled. A preview that was taken down begins another life.
+
+        Raises `UserError` PULL_CLOSED for the preview of a pull request that is not open.
         """
         environment = self._environment(change, order)
+        self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
-        if order.trigger.is_automatic and newest is not None and _answers(newest, order.commit):
+        there = environment.archived_at is None or order.hold is not None
+        if there and order.trigger.is_automatic and newest is not None and _answers(newest, order):
             return Requested(newest, is_new=False)
         return Requested(self._insert(change, order, environment), is_new=True)
 
     def _insert(self, change: Change, order: Order, environment: Environment) -> Deployment:
         pinned = environment.pinned and order.trigger.is_automatic
-        state = State.HELD if pinned else State.QUEUED
-        reason = environment.pin_reason or "pinned" if pinned else order.reason
-        new = _new(order, environment, state, reason)
+        hold = order.hold or (Hold.PINNED if pinned else None)
+        state = State.HELD if hold else State.QUEUED
+        if hold is None:
+            change.use(environment)
+        reason = environment.pin_reason or "pinned" if hold is Hold.PINNED else order.reason
+        new = new_deployment(order, environment, state, reason, hold=hold)
         deployment = deployments.insert(change.tx, new, change.now)
         change.changed[deployment.id] = deployment.version
         self._supersede(change, environment, deployment)
-        if not pinned:
+        if hold is None:
             change.permit(environment)
         return deployment
 
@@ -99,7 +85,7 @@ class Lifecycle:
         """
         environment = self._environment(change, order)
         newest = deployments.newest_of_branch(change.tx, environment.id)
-        if newest is not None and newest.sha == order.commit.sha:
+        if newest is not None and newest.sha == order.commit.sha and not _says_otherwise(newest, sentence):
             return newest
         return self._leave(change, order, environment, state=State.SKIPPED, reason=sentence)
 
@@ -121,7 +107,7 @@ class Lifecycle:
         reason: str,
         **more: Any,
     ) -> Deployment:
-        new = _new(order, environment, state, reason)
+        new = new_deployment(order, environment, state, reason)
         inserted = deployments.insert(change.tx, new, change.now)
         left = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now, **more)
         change.changed[left.id] = left.version
@@ -167,23 +153,42 @@ class Lifecycle:
 
         Where none waits, the head of the environment's branch is asked for again unless it is live: the
         rollback took it down, or stopped its build. The deployment that brings the head, if one must.
+        Who waits for something else than the pin goes on waiting; what is closed or taken down stays so.
         """
         was_pinned = environments.get(change.tx, environment.id).pinned
         environments.pin(change.tx, environment.id, None)
         unfinished = deployments.unfinished(change.tx, environment.id)
         for deployment in unfinished:
-            if deployment.state is State.HELD:
-                change.move(deployment, State.QUEUED, _RESUMED)
+            if deployment.state is State.HELD and deployment.hold in (None, Hold.PINNED):
+                change.use(environment)
+                change.move(deployment, State.QUEUED, _RESUMED, hold=None)
                 change.permit(environment)
         head = deployments.head_of_branch(change.tx, environment.id, environment.branch)
         if not was_pinned or head is None or head.state in (State.QUEUED, State.RUNNING):
             return head
         now = environments.get(change.tx, environment.id)
+        app = apps.get(change.tx, environment.app_id)
+        is_over = now.archived_at is not None or self._closed_pull(change.tx, app, now) is not None
+        if is_over or head.state is State.HELD:
+            return None
         is_live = now.active_release_id is not None and now.active_release_id == head.release_id
         if is_live and not any(one.kind is Kind.ROLLBACK for one in unfinished):
             return None
-        app = apps.get(change.tx, environment.app_id)
         return self._insert(change, _again(head, app, now, by), now)
+
+    def let_go(self, change: Change, deployment: Deployment, reason: str) -> Deployment:
+        """Let a held deployment go on, for a reason; one that is not held is returned as it is.
+
+        Raises `UserError` PULL_CLOSED when it is of a pull request that is not open.
+        """
+        if deployment.state is not State.HELD:
+            return deployment
+        environment = environments.get(change.tx, deployment.environment_id)
+        self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
+        change.use(environment)
+        moved = change.move(deployment, State.QUEUED, reason, hold=None)
+        change.permit(environment)
+        return moved
 
     def cancel(self, change: Change, deployment: Deployment, by: str) -> Deployment:
         """Cancel: at once while it waits, else the executing process is asked to stop.
@@ -212,13 +217,26 @@ class Lifecycle:
         return environments.ensure(change.tx, app, name, hostname=hostname, branch=follows)
 
     def _environment(self, change: Change, order: Order) -> Environment:
-        if not order.trigger.is_automatic:
+        app, name = order.app, order.environment
+        if not order.trigger.is_automatic and order.pull is None:
             # Bringing another branch there by hand does not make the environment follow it.
-            return self.environment(change, order.app, order.environment, order.branch)
-        hostname = hostname_of(order.app.slug, order.environment, self._domain)
+            return self.environment(change, app, name, order.branch)
+        hostname = hostname_of(app.slug, name, self._domain)
         return environments.ensure(
-            change.tx, order.app, order.environment, hostname=hostname, branch=order.branch
+            change.tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull
         )
+
+    def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
+        if environment.pull is None or app.repository_id is None:
+            return None
+        pull = pulls.find(tx, app.repository_id, environment.pull)
+        return pull if pull is not None and not pull.is_open else None
+
+    def _refuse_closed(self, tx: Tx, app: App, environment: Environment) -> None:
+        pull = self._closed_pull(tx, app, environment)
+        if pull is not None:
+            how = "merged" if pull.merged else "closed"
+            raise UserError(ErrorCode.PULL_CLOSED, number=pull.number, how=how)
 
     def _supersede(self, change: Change, environment: Environment, newest: Deployment) -> None:
         reason = f"superseded by {reference(newest.id)}"
@@ -237,7 +255,7 @@ class Lifecycle:
             reason = f"superseded by {reference(rollback.id)}"
             change.move(other, State.SUPERSEDED, reason, superseded_by=rollback.id)
         elif other.state is State.QUEUED:
-            change.move(other, State.HELD, rollback.reason)
+            change.move(other, State.HELD, rollback.reason, hold=Hold.PINNED)
         elif other.state is State.RUNNING:
             # Whoever rolls back has an emergency: it does not wait for a build.
             self._replace_running(
@@ -261,26 +279,30 @@ class Lifecycle:
         return kept[before]
 
 
-def _new(order: Order, environment: Environment, state: State, reason: str) -> NewDeployment:
-    return NewDeployment(
-        app_id=order.app.id,
-        environment_id=environment.id,
-        kind=Kind.BUILD,
-        trigger=order.trigger,
-        state=state,
-        commit=order.commit,
-        branch=order.branch,
-        reason=reason,
-        requested_by=order.requested_by,
-        delivery_id=order.delivery_id,
-    )
+def _says_otherwise(newest: Deployment, sentence: str) -> bool:
+    return newest.state is State.SKIPPED and newest.reason != sentence
 
 
 def _again(head: Deployment, app: App, environment: Environment, by: str) -> Order:
     commit = Commit(head.sha, head.message, head.author)
-    return Order(app, environment.name, head.branch, commit, Trigger.RECONCILE, _RESUMED, by)
+    return Order(
+        app=app,
+        environment=environment.name,
+        branch=head.branch,
+        commit=commit,
+        trigger=Trigger.RECONCILE,
+        reason=_RESUMED,
+        requested_by=by,
+        pull=environment.pull,
+        # What nobody allowed yet is not allowed by this.
+        hold=head.hold if head.hold is not Hold.PINNED else None,
+    )
 
 
-def _answers(newest: Deployment, commit: Commit) -> bool:
+def _answers(newest: Deployment, order: Order) -> bool:
     unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
-    return newest.sha == commit.sha and newest.state not in unwanted
+    if newest.sha != order.commit.sha or newest.state in unwanted:
+        return False
+    # What a pull request's label, title or base kept back before may be wanted now.
+    kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
+    return order.pull is None or order.hold is not None or not kept_back

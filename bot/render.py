@@ -7,6 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
+from bot.markdown import plain
+from bot.wording import duration
+
 TEMPLATES = Path(__file__).parent.parent / "templates"
 MAX_STATUS = 140
 """Characters of a commit status's and a deployment status's description; GitHub answers 422 above it."""
@@ -70,5 +73,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    environment.filters["as_sentence"] = as_sentence
+    environment.filters |= {"as_sentence": as_sentence, "plain": plain, "duration": duration}
     return environment

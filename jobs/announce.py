@@ -4,33 +4,30 @@ An outage, a limit or a refusal is noted with the time of the next attempt; the 
 owed, and nothing is ever given up.
 """
 
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from uuid import uuid4
 
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import UNKNOWN_COMMIT, Deployment
-from bot.domain.ids import DeploymentId, EnvironmentId, reference
+from bot.domain.environment import Environment
+from bot.domain.ids import DeploymentId, reference
 from bot.github import feedback
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError, RejectedError, RetryLaterError
 from bot.github.feedback import View
 from bot.github.states import DeploymentState
-from bot.holder import is_gone, this_process
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import Queue
-from bot.render import MAX_STATUS, as_sentence, one_line, sentence_or, text
+from bot.render import MAX_STATUS, one_line
 from bot.settings import Settings
-from bot.store import announcements, apps, deployments, environments, releases, singletons
+from bot.store import announcements, apps, deployments, environments
 from bot.store.announcements import Announcement
 from bot.store.engine import Tx, reading, writing
+from jobs import pull_comment
+from jobs.saying import says
+from jobs.turns import TakenError, Turn
 
-TURN = timedelta(seconds=30)
-"""How long an announcer may be silent before another takes its turn; longer than any one request."""
 OUTAGE_CAP = timedelta(minutes=10)
 """Longest pause between two attempts while GitHub does not answer."""
 REFUSAL_CAP = timedelta(hours=1)
@@ -44,10 +41,6 @@ _ROUNDS = 3
 _SEARCHED = 20
 
 
-class LostTurnError(Exception):
-    """Another process announces in this environment now."""
-
-
 @dataclass(frozen=True)
 class Announcing:
     """What announcing needs."""
@@ -56,6 +49,11 @@ class Announcing:
     github: GitHub
     settings: Settings
     clock: Clock = utc_now
+
+    @property
+    def pull_comments(self) -> pull_comment.Commenting:
+        """What commenting on pull requests needs."""
+        return pull_comment.Commenting(self.lifecycle.engine, self.github, self.settings, self.clock)
 
 
 def announce(tools: Announcing, deployment_id: DeploymentId) -> None:
@@ -74,12 +72,13 @@ def announce(tools: Announcing, deployment_id: DeploymentId) -> None:
         tools.lifecycle.announced(deployment_id, deployment.version)
         return
     try:
-        with _turn(tools, deployment.environment_id) as turn:
+        turn = Turn(tools.lifecycle.engine, tools.clock, f"announce-{deployment.environment_id}")
+        with turn.taken(_PATIENCE):
             for _ in range(_ROUNDS):
                 # It may have changed while it was announced; its own job found the turn taken.
-                if not _announce(turn, deployment_id):
+                if not _announce(_Turn(tools, turn), deployment_id):
                     return
-    except LostTurnError:
+    except TakenError:
         logger.info("another announces in this environment", deployment=reference(deployment_id))
 
 
@@ -98,51 +97,15 @@ def owed(tools: Announcing, queue: Queue) -> int:
 @dataclass
 class _Turn:
     tools: Announcing
-    environment: EnvironmentId
-    holder: str
-
-    def take(self) -> bool:
-        with writing(self.tools.lifecycle.engine) as tx:
-            return self._lead(tx)
-
-    def give_back(self) -> None:
-        with writing(self.tools.lifecycle.engine) as tx:
-            singletons.give_up(tx, self._name, self.holder)
+    turn: Turn
 
     def keep(self, known: Announcement) -> None:
-        """Store an announcement and prolong the turn. Raises `LostTurnError`."""
+        """Store an announcement and prolong the turn. Raises `TakenError`."""
         with writing(self.tools.lifecycle.engine) as tx:
             written = int(announcements.get(tx, known.deployment_id).shown.get("writes", 0))
-            if written > int(known.shown.get("writes", 0)) or not self._lead(tx):
-                raise LostTurnError
+            if written > int(known.shown.get("writes", 0)) or not self.turn.prolong(tx):
+                raise TakenError(self.turn.name)
             announcements.keep(tx, known)
-
-    @property
-    def _name(self) -> str:
-        return f"announce-{self.environment}"
-
-    def _lead(self, tx: Tx) -> bool:
-        now = self.tools.clock()
-        return singletons.lead(tx, self._name, self.holder, now=now, until=now + TURN, is_gone=_is_gone)
-
-
-def _is_gone(holder: str) -> bool:
-    process, _, _turn = holder.rpartition("/")
-    return process.count("/") == 2 and is_gone(process)
-
-
-@contextmanager
-def _turn(tools: Announcing, environment: EnvironmentId) -> Generator[_Turn]:
-    turn = _Turn(tools, environment, f"{this_process()}/{uuid4().hex}")
-    deadline = time.monotonic() + _PATIENCE
-    while not turn.take():
-        if time.monotonic() > deadline:
-            raise LostTurnError
-        time.sleep(0.05)
-    try:
-        yield turn
-    finally:
-        turn.give_back()
 
 
 def _announce(turn: _Turn, deployment_id: DeploymentId) -> bool:
@@ -152,11 +115,12 @@ def _announce(turn: _Turn, deployment_id: DeploymentId) -> bool:
         deployment = deployments.get(tx, deployment_id)
         known = announcements.get(tx, deployment_id)
         view = view_of(tx, deployment, tools.settings)
+        is_wanted = deployment.pull is None or pull_comment.is_wanted(tx, view.app)
     if deployment.announced >= deployment.version:
         return False
     if not tools.github.is_set:
         logger.info("would have told GitHub: " + feedback.would_write(view))
-    elif not _show(turn, view, known):
+    elif is_wanted and not _show(turn, view, known):
         return False
     tools.lifecycle.announced(deployment_id, deployment.version)
     return True
@@ -166,6 +130,8 @@ def _show(turn: _Turn, view: View, known: Announcement) -> bool:
     repository = turn.tools.github.repository(view.app)
     try:
         shown = feedback.show(repository, view, known, turn.keep)
+        if view.deployment.pull is not None:
+            pull_comment.show(turn.tools.pull_comments, view.app, view.deployment.pull)
     except GitHubError as error:
         _put_off(turn, view.deployment, error)
         return False
@@ -213,14 +179,21 @@ def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
         app=app,
         environment=environment,
         deployment=deployment,
-        says=_says(tx, deployment, environment.name),
+        says=says(tx, deployment, environment.name),
         page=f"{public}/deployments/{reference(deployment.id)}",
         site=settings.site_url(environment.hostname),
         instance=public,
         is_latest=is_latest,
         has_status=deployments.newest_of_commit(tx, environment.id, deployment.sha) in (None, deployment.id),
         outlived=_outlived(tx, deployment) if last and last.id == deployment.id else (),
+        gone=_gone(environment),
     )
+
+
+def _gone(environment: Environment) -> str:
+    if environment.archived_at is None:
+        return ""
+    return one_line(f"Taken down: {environment.archive_reason}", MAX_STATUS)
 
 
 def _outlived(tx: Tx, live: Deployment) -> tuple[Announcement, ...]:
@@ -233,21 +206,3 @@ def _outlived(tx: Tx, live: Deployment) -> tuple[Announcement, ...]:
         if one.deployment_id != live.id
         and one.shown.get("deployment", {}).get("state") == DeploymentState.SUCCESS
     )
-
-
-def _says(tx: Tx, deployment: Deployment, environment: str) -> str:
-    failure = deployment.failure
-    superseded_by = deployment.superseded_by
-    release = releases.find(tx, deployment.release_id) if deployment.release_id else None
-    facts = {
-        "kind": deployment.kind.value,
-        "environment": environment,
-        "attempt": deployment.attempt,
-        "reason": deployment.reason,
-        "release": release.name if release else None,
-        "superseded_by": reference(superseded_by) if superseded_by else None,
-        "sentence": as_sentence(deployment.reason or "the deployment failed"),
-    }
-    if failure is not None:
-        facts["sentence"] = sentence_or(failure.code, failure.facts, str(facts["sentence"]))
-    return one_line(text(f"status/{deployment.state}.j2", facts), MAX_STATUS)

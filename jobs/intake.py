@@ -1,77 +1,72 @@
 """Decides about deliveries: reads the event, gathers the facts that the rules ask for, asks for deploys."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from bot import render, troubles
+from bot import troubles
 from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Trigger
+from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId
-from bot.errors import UserError
-from bot.intake.decide import (
-    Decision,
-    Deploy,
-    Facts,
-    Ignore,
-    Skip,
-    asks_for_changes,
-    asks_for_policy,
-    decide,
-    decide_alone,
-    is_deployed,
-)
+from bot.intake.decide import asks_for_changes, asks_for_policy, decide, decide_alone, is_deployed
+from bot.intake.decision import Decision, Deploy, Facts, Skip
 from bot.intake.events import Event, PushEvent, parse, repository_of
-from bot.intake.paths import Scope
-from bot.intake.recipe import policy_from_json, policy_part, policy_to_json
-from bot.intake.recipe_file import Policy
-from bot.lifecycle import Lifecycle, Order
+from bot.intake.pull_events import PullEvent
+from bot.intake.recipe import policy_from_json, policy_to_json
+from bot.lifecycle import Lifecycle
 from bot.log import logger
+from bot.orders import Order
 from bot.store import apps, deliveries
 from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery, StoredDecision
 from bot.store.engine import reading, writing
+from jobs.cases import Case, PolicyUnknownError
 from jobs.git import Mirrors
 from jobs.heads import overtaking
-from jobs.knowledge import Knowledge
+from jobs.knowledge import Ask, Knowledge, ask_nobody
+from jobs.pull_intake import OvertakenFactsError, PullDecided, PullIntake
 
 MAX_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
 """Pause before the second attempt; it grows fourfold with each."""
 MAX_BATCH = 200
 """Deliveries that one run takes along."""
-
-
-class PolicyUnknownError(Exception):
-    """Whether a branch is deployed can't be told: the repository was never read, and can't be now."""
-
-
-@dataclass
-class _Case:
-    """One app that an event is about, with the facts gathered for it."""
-
-    app: App
-    policy: Policy = field(default_factory=Policy)
-    changed: Sequence[str] | None = None
-    scope: Scope | None = None
-    notes: list[str] = field(default_factory=list[str])
-    policy_read: Policy | None = None
-    newer: Commit | None = None
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class _Decided:
-    case: _Case
+    case: Case
     decision: Decision
 
 
-class Intake:
-    """Turns stored deliveries into decisions and deployments."""
+def _leave_to_the_sweep(_environment: Environment) -> None:
+    """Where nobody takes hostnames off the edge at once, the sweep does."""
 
-    def __init__(self, *, lifecycle: Lifecycle, mirrors: Mirrors, clock: Clock = utc_now) -> None:
+
+class Intake:
+    """Turns stored deliveries into decisions and deployments.
+
+    `ask` asks GitHub for a pull request. `taken_down` is told of each environment that was taken down,
+    once that is committed, to take its hostnames off the edge.
+    """
+
+    def __init__(
+        self,
+        *,
+        lifecycle: Lifecycle,
+        mirrors: Mirrors,
+        ask: Ask = ask_nobody,
+        taken_down: Callable[[Environment], None] = _leave_to_the_sweep,
+        clock: Clock = utc_now,
+    ) -> None:
         self._engine = lifecycle.engine
+        self._ask = ask
+        self._taken_down = taken_down
+        self._pulls = PullIntake(lifecycle.engine, lifecycle)
         self._lifecycle = lifecycle
         self._mirrors = mirrors
         self._clock = clock
@@ -86,7 +81,7 @@ class Intake:
         with reading(self._engine) as tx:
             waiting = deliveries.undecided(tx, self._clock(), MAX_BATCH)
         # Read before anything is fetched, so that what is fetched is at least as new as each of them.
-        known = Knowledge(self._mirrors)
+        known = Knowledge(self._mirrors, self._ask)
         for delivery_id in sorted({*delivery_ids, *waiting}):
             with reading(self._engine) as tx:
                 delivery = deliveries.get(tx, delivery_id)
@@ -99,8 +94,12 @@ class Intake:
 
     def _decide(self, delivery: Delivery, known: Knowledge) -> None:
         event = parse(delivery.event, delivery.body)
-        cases = [_Case(app) for app in self._apps(event, delivery)]
+        found = self._apps(event, delivery)
         last_attempt = delivery.attempts + 1 >= MAX_ATTEMPTS
+        if isinstance(event, PullEvent) and found:
+            self._decide_pull(delivery, event, found, known, last_attempt=last_attempt)
+            return
+        cases = [Case(app) for app in found]
         for case in cases:
             self._gather(case, event, known, last_attempt=last_attempt)
         decided = [_Decided(case, decide(event, case.app, _facts(case))) for case in cases]
@@ -113,12 +112,43 @@ class Intake:
                 deliveries.add_decision(
                     change.tx, _stored(delivery, None, decide_alone(event), now=change.now)
                 )
-        logger.info(
-            "decided",
-            delivery=delivery.id,
-            kind=delivery.event,
-            decisions=[f"{one.case.app.slug}: {_kind(one.decision)}" for one in decided],
-        )
+        _log(delivery, decided)
+
+    def _decide_pull(
+        self, delivery: Delivery, event: PullEvent, found: list[App], known: Knowledge, *, last_attempt: bool
+    ) -> None:
+        for _ in range(_ROUNDS):
+            decided = self._pulls.decide(event, found, known, last_attempt=last_attempt)
+            try:
+                gone = self._keep_pull(delivery, event, decided)
+            except OvertakenFactsError:
+                continue
+            for environment in gone:
+                self._taken_down(environment)
+            return
+        raise OvertakenFactsError
+
+    def _keep_pull(
+        self, delivery: Delivery, event: PullEvent, decided: list[PullDecided]
+    ) -> list[Environment]:
+        gone: list[Environment] = []
+        with self._lifecycle.change() as change:
+            if not deliveries.mark_decided(change.tx, delivery.id, change.now):
+                return []
+            for one in decided:
+                self._learn(change, delivery, event, one.case)
+            self._pulls.keep_facts(change, event, decided)
+            for one in decided:
+                app = apps.get(change.tx, one.case.app.id)
+                case = replace(one.case, app=app)
+                made, down = self._pulls.apply(change, delivery.id, event, replace(one, case=case))
+                gone += down
+                facts = _facts_kept(case, [deployment.id for deployment in made])
+                facts["pull"] = one.pull.number
+                kept = _stored(delivery, app, one.decision, now=change.now, facts=facts)
+                deliveries.add_decision(change.tx, kept)
+        _log(delivery, decided)
+        return gone
 
     def _apps(self, event: Event, delivery: Delivery) -> list[App]:
         repository = repository_of(event)
@@ -131,7 +161,7 @@ class Intake:
             found = apps.of_repository(tx, repository.id, repository.full_name)
         return [app for app in found if only is None or app.id == only]
 
-    def _gather(self, case: _Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
+    def _gather(self, case: Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
         """Fill in what the rules ask for, and nothing else."""
         if not isinstance(event, PushEvent) or not asks_for_policy(event, case.app):
             return
@@ -139,13 +169,12 @@ class Intake:
             kept = policy_from_json(apps.policy(tx, case.app.id))
         problem = known.problem(case.app)
         if problem:
-            case.notes.append(f"The repository could not be read, so its last known rules count: {problem}.")
-            case.policy = kept or Policy()
+            case.take_kept(kept, problem)
             unsure = kept is None and not is_deployed(event.branch or "", case.app, case.policy)
             if unsure and not last_attempt:
                 raise PolicyUnknownError(problem)
             return
-        case.policy = self._policy(case, event, kept, known)
+        case.read_policy(known, event.repository.default_branch, kept)
         if event.after is None or event.branch is None:
             return
         if not is_deployed(event.branch, case.app, case.policy):
@@ -155,39 +184,30 @@ class Intake:
             case.changed = self._mirrors.changed(case.app, event.before, event.after)
             case.scope = known.scope(case.app, event.after)
         head = known.head(case.app, event.branch)
-        case.newer = overtaking(self._mirrors, case.app, event.after, head) if head else None
+        markers = case.policy.skip_markers
+        case.newer = overtaking(self._mirrors, case.app, event.after, head, markers=markers) if head else None
 
-    def _policy(self, case: _Case, event: PushEvent, kept: Policy | None, known: Knowledge) -> Policy:
-        """The policy part of slipway.toml at the default branch's head."""
-        branch = event.repository.default_branch or case.app.production_branch
-        file = known.recipe_file(case.app, branch)
-        try:
-            policy = policy_part(file.content, case.app.slug, file=file.path) if file else Policy()
-        except UserError as error:
-            mistake = render.sentence(error.code, error.facts)
-            case.notes.append(f"The last known rules count, because of a mistake on {branch}: {mistake}")
-            return kept or Policy()
-        case.policy_read = policy if policy != kept else None
-        return policy
-
-    def _keep(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> None:
-        case, decision = decided.case, decided.decision
+    def _learn(self, change: Change, delivery: Delivery, event: PushEvent | PullEvent, case: Case) -> None:
+        """Remember what an event told of an app's repository."""
         is_told = delivery.source != RECONCILE
-        if is_told and isinstance(event, PushEvent) and not _is_pinned(case.app, event):
+        if is_told and not _is_pinned(case.app, event):
             apps.pin_repository(change.tx, case.app.id, event.repository.id, event.installation_id)
         if case.policy_read is not None:
             apps.keep_policy(change.tx, case.app.id, policy_to_json(case.policy_read))
-        facts: dict[str, Any] = {"notes": case.notes, "deployments": []}
-        if case.changed is not None:
-            facts["changed"] = len(case.changed)
-        if not isinstance(decision, Ignore):
+
+    def _keep(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> None:
+        case, decision = decided.case, decided.decision
+        if isinstance(event, PushEvent):
+            self._learn(change, delivery, event, case)
+        facts = _facts_kept(case, [])
+        if isinstance(decision, Deploy | Skip):
             facts["environments"] = {target.name: target.branch for target in decision.environments}
             facts["deployments"] = self._apply(change, delivery, event, decided)
         deliveries.add_decision(change.tx, _stored(delivery, case.app, decision, now=change.now, facts=facts))
 
     def _apply(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> list[int]:
         decision = decided.decision
-        assert not isinstance(decision, Ignore)
+        assert isinstance(decision, Deploy | Skip)
         by = event.pusher if isinstance(event, PushEvent) else ""
         made: list[int] = []
         for target in decision.environments:
@@ -233,27 +253,29 @@ class Intake:
         logger.error("not decided", delivery=delivery.id, attempt=attempt, retry_at=retry_at, exc_info=error)
 
 
-def _is_pinned(app: App, event: PushEvent) -> bool:
+def _is_pinned(app: App, event: PushEvent | PullEvent) -> bool:
     if event.repository.id == NO_REPOSITORY_ID:
         return True
     known_installation = event.installation_id in (None, app.installation_id)
     return app.repository_id == event.repository.id and known_installation
 
 
-def _facts(case: _Case) -> Facts:
+def _facts(case: Case) -> Facts:
     return Facts(case.policy, case.changed, case.scope)
 
 
+def _facts_kept(case: Case, made: list[int]) -> dict[str, Any]:
+    facts: dict[str, Any] = {"notes": case.notes, "deployments": made}
+    return facts if case.changed is None else {**facts, "changed": len(case.changed)}
+
+
 def _kind(decision: Decision) -> str:
-    match decision:
-        case Deploy():
-            return "deploy"
-        case Skip():
-            return "skip"
-        case Ignore():
-            return "ignore"
-        case _:
-            assert_never(decision)
+    return type(decision).__name__.lower()
+
+
+def _log(delivery: Delivery, decided: Sequence[_Decided | PullDecided]) -> None:
+    kinds = [f"{one.case.app.slug}: {_kind(one.decision)}" for one in decided]
+    logger.info("decided", delivery=delivery.id, kind=delivery.event, decisions=kinds)
 
 
 def _stored(

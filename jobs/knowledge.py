@@ -1,12 +1,16 @@
 """What one run of intake has learned of repositories, so that a burst of pushes asks each once."""
 
+from collections.abc import Callable
+
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.ids import AppId, Sha
+from bot.domain.pull import PullNumber, PullRequest
 from bot.errors import ErrorCode, SlipwayError
 from bot.intake.paths import Scope
 from jobs.files import CommitFiles
 from jobs.git import Mirrors
+from jobs.heads import head_of_pull
 from jobs.package_manifests import Manifests
 from jobs.recipes import RecipeFile, nearest
 from jobs.scopes import lay_in, manifests_in
@@ -15,11 +19,24 @@ from jobs.workspaces import scope_of
 FETCH_SECONDS = 120
 
 
-class Knowledge:
-    """Answers of the mirrors, each asked for once. Everything is as new as the first question."""
+Ask = Callable[[App, PullNumber], PullRequest | None]
+"""Asks GitHub for a pull request; None when it can't be asked, or does not answer."""
 
-    def __init__(self, mirrors: Mirrors) -> None:
+
+def ask_nobody(_app: App, _number: PullNumber) -> PullRequest | None:
+    """For an instance that has no way to ask GitHub."""
+    return None
+
+
+class Knowledge:
+    """Answers of the mirrors and of GitHub, each asked for once. All is as new as the first question."""
+
+    def __init__(self, mirrors: Mirrors, ask: Ask = ask_nobody) -> None:
         self._mirrors = mirrors
+        self._ask = ask
+        self._answers = True
+        self._pulls: dict[tuple[str, PullNumber], PullRequest | None] = {}
+        self._pull_problems: dict[tuple[str, PullNumber], str] = {}
         self._problems: dict[str, str] = {}
         self._heads: dict[tuple[str, str], Commit | None] = {}
         self._roots: dict[tuple[AppId, Sha], str] = {}
@@ -29,14 +46,51 @@ class Knowledge:
     def problem(self, app: App) -> str:
         """Fetch the app's repository; what went wrong with that, empty when nothing did."""
         if app.clone_url not in self._problems:
-            try:
-                self._mirrors.fetch(app, seconds=FETCH_SECONDS)
-                self._problems[app.clone_url] = ""
-            except SlipwayError as error:
-                if error.code not in (ErrorCode.REPOSITORY_UNREACHABLE, ErrorCode.REPOSITORY_SILENT):
-                    raise
-                self._problems[app.clone_url] = str(error.facts.get("detail", error))
+            self._problems[app.clone_url] = self._fetch(app)
         return self._problems[app.clone_url]
+
+    def pull_problem(self, app: App, number: PullNumber) -> str:
+        """Fetch the app's repository with a pull request; what went wrong, empty when nothing did."""
+        key = (app.clone_url, number)
+        if key not in self._pull_problems:
+            self._pull_problems[key] = self._fetch(app, f"refs/pull/{number}")
+            self._problems.setdefault(app.clone_url, self._pull_problems[key])
+        return self._pull_problems[key]
+
+    def pull(self, app: App, number: PullNumber) -> PullRequest | None:
+        """What GitHub's API says of a pull request; None when it says nothing.
+
+        Once it did not answer it is left alone: pushes wait behind us.
+        """
+        key = (app.repository, number)
+        if key not in self._pulls:
+            self._pulls[key] = self._ask(app, number) if self._answers else None
+            self._answers = self._pulls[key] is not None
+        return self._pulls[key]
+
+    def pull_head(self, app: App, pull: PullRequest) -> Sha:
+        """The head of a pull request as git has it. The mirror must have been fetched with it."""
+        branch = None if pull.is_fork or not pull.head_branch else self._mirrors.head(app, pull.head_branch)
+        head = head_of_pull(pull.head_sha, branch, self._mirrors.at(app, pull.ref))
+        # Git may show a push later than the event tells of it.
+        return pull.head_sha if self._mirrors.contains(app, pull.head_sha, head) else head
+
+    def message(self, app: App, sha: Sha) -> str:
+        """A commit's message; empty when the mirror does not have the commit."""
+        return self._mirrors.message(app, sha) if self._mirrors.has(app, sha) else ""
+
+    def pull_changes(self, app: App, pull: PullRequest) -> list[str] | None:
+        """Files that a pull request changes; None when unknown."""
+        return self._mirrors.changed_since_fork(app, pull.base_branch, pull.head_sha)
+
+    def _fetch(self, app: App, *below: str) -> str:
+        try:
+            self._mirrors.fetch(app, below=below, seconds=FETCH_SECONDS)
+        except SlipwayError as error:
+            if error.code not in (ErrorCode.REPOSITORY_UNREACHABLE, ErrorCode.REPOSITORY_SILENT):
+                raise
+            return str(error.facts.get("detail", error))
+        return ""
 
     def head(self, app: App, branch: str) -> Commit | None:
         """The commit that a branch points at; None when there is no such branch."""

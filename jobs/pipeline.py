@@ -1,7 +1,7 @@
 """The steps in order, each logged, timed and checked for a wish to stop."""
 
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,25 +11,28 @@ from typing import Any
 from bot import troubles
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Kind, Phase
-from bot.domain.environment import Environment
-from bot.domain.ids import DeploymentId, reference
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
+from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
+from bot.intake.recipe import policy_from_json
+from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
-from bot.lifecycle import Lifecycle, Order
-from bot.log import logger
+from bot.lifecycle import Lifecycle
 from bot.logs import DeploymentLog
+from bot.orders import Order
 from bot.render import message_or
 from bot.settings import Settings
-from bot.store import apps, deployments, releases
+from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
+from jobs.addresses import Addresses
 from jobs.artifacts.store import ArtifactStore
 from jobs.copying import remove_folder
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.sandbox.box import Sandbox
+from jobs.showing import Showing
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
 from jobs.steps import release as release_step
@@ -57,6 +60,7 @@ class Tools:
     sandbox: Sandbox
     artifacts: ArtifactStore
     sites: Sites
+    addresses: Addresses
     open_log: Callable[[App, DeploymentId], DeploymentLog]
 
 
@@ -79,6 +83,7 @@ class Pipeline:
         self._engine: Engine = lifecycle.engine
         self._leases = leases
         self._tools = tools
+        self._showing = Showing(self._engine, leases, tools.artifacts, tools.sites, tools.addresses)
         self._clock = clock
 
     def run(self, claim: Claim, watch: Watch) -> Release:
@@ -130,9 +135,13 @@ class Pipeline:
             self._yield_to_newer(context, claim)
             source = checkout.run(context, self._tools.mirrors)
         with self._step(context, claim, Phase.PLAN):
-            planned = plan.run(context, source)
+            planned = plan.run(context, source, self._mentions(context))
             same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
+
+    def _mentions(self, context: Context) -> Callable[[Sequence[str]], bool]:
+        sha = context.deployment.sha
+        return lambda words: self._tools.mirrors.mentions(context.app, sha, words)
 
     def _build(self, context: Context, claim: Claim, source: Source, planned: Plan) -> Release:
         with self._step(context, claim, Phase.BUILD):
@@ -159,39 +168,15 @@ class Pipeline:
         """Show the release. What fails after the switch is taken back, so that a failure is never live."""
         try:
             with self._step(context, claim, Phase.RELEASE):
-                ready = release_step.prepare(context, release, self._tools.artifacts)
-                context.check()
-                activation = self._leases.switch(claim, release.id)
-                release_step.activate(context, ready, activation, self._tools.sites)
-            # A wish to cancel that comes after the switch is too late: what is live was never unverified.
-            live = replace(context, stopped=watch.must_leave)
+                self._showing.go_live(context, claim, release)
+            live = replace(context, stopped=lambda: self._showing.must_leave(claim, watch))
             with self._step(live, claim, Phase.VERIFY):
                 verify.run(live, release.id, patience=self._patience)
         except StoppedError:
             raise
         except Exception:
-            self._take_back(context, claim)
+            self._showing.take_back(context, claim, release)
             raise
-
-    def _take_back(self, context: Context, claim: Claim) -> None:
-        environment = self._leases.withdraw(claim)
-        if environment is None:
-            return
-        try:
-            self._show(context, environment)
-        except (OSError, SlipwayError) as error:
-            logger.warning("the edge was not put back; the sweep will", error=str(error))
-
-    def _show(self, context: Context, environment: Environment) -> None:
-        if environment.active_release_id is None:
-            self._tools.sites.retire(environment.hostname)
-            context.log.say("release", "Taken down again: nothing was live before.")
-            return
-        with reading(self._engine) as tx:
-            before = releases.get(tx, environment.active_release_id)
-        context.log.say("release", f"Back to {before.name}.")
-        ready = release_step.prepare(context, before, self._tools.artifacts)
-        release_step.activate(context, ready, environment.activation, self._tools.sites)
 
     def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
         with writing(self._engine) as tx:
@@ -218,13 +203,16 @@ class Pipeline:
     def _yield_to_newer(self, context: Context, claim: Claim) -> None:
         """Let the branch's newest commit win; the event may be old by the time its work starts."""
         deployment = claim.deployment
-        if not deployment.trigger.is_automatic or deployment.branch is None:
+        if not deployment.trigger.is_automatic:
             return
-        head = checkout.newest_head(context, self._tools.mirrors, deployment.branch)
-        if head == deployment.sha:
+        head = self._head(context)
+        if head is None or head == deployment.sha:
             return
         newest = Commit(head, self._tools.mirrors.message(context.app, head))
-        if overtaking(self._tools.mirrors, context.app, deployment.sha, newest) is None:
+        with reading(self._engine) as tx:
+            policy = policy_from_json(apps.policy(tx, context.app.id)) or Policy()
+        mirrors, markers = self._tools.mirrors, policy.skip_markers
+        if overtaking(mirrors, context.app, deployment.sha, newest, markers=markers) is None:
             return
         order = Order(
             app=context.app,
@@ -232,18 +220,30 @@ class Pipeline:
             branch=deployment.branch,
             commit=newest,
             trigger=deployment.trigger,
-            reason=f"{deployment.branch} moved on to {head[:7]}",
+            reason=f"{_place(deployment)} moved on to {head[:7]}",
             requested_by=deployment.requested_by,
             delivery_id=deployment.delivery_id,
+            pull=deployment.pull,
         )
         with self._lifecycle.change() as change:
+            if environments.get(change.tx, claim.environment.id).archived_at is not None:
+                raise StoppedError
             newer = self._lifecycle.request(change, order).deployment
         if newer.id == deployment.id:
             raise PlatformError(ErrorCode.UNEXPECTED, error="a deployment can't overtake itself")
-        context.log.say(
-            "checkout", f"{deployment.branch} is at {head[:7]} by now: {reference(newer.id)} goes on."
-        )
+        said = f"{_place(deployment)} is at {head[:7]} by now: {reference(newer.id)} goes on."
+        context.log.say("checkout", said)
         raise OvertakenError(newer.id)
+
+    def _head(self, context: Context) -> Sha | None:
+        """Where the deployment's branch, or its pull request, is now."""
+        deployment, app = context.deployment, context.app
+        if deployment.pull is None:
+            branch = deployment.branch
+            return checkout.newest_head(context, self._tools.mirrors, branch) if branch is not None else None
+        with reading(self._engine) as tx:
+            known = pulls.find(tx, app.repository_id, deployment.pull) if app.repository_id else None
+        return checkout.newest_pull_head(context, self._tools.mirrors, known) if known is not None else None
 
     @contextmanager
     def _step(self, context: Context, claim: Claim, phase: Phase) -> Generator[None]:
@@ -267,6 +267,10 @@ class Pipeline:
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
             deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
+
+
+def _place(deployment: Deployment) -> str:
+    return f"#{deployment.pull}" if deployment.pull is not None else str(deployment.branch)
 
 
 @contextmanager

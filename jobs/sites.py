@@ -28,7 +28,7 @@ KEPT = 5
 OLDER = KEPT - 1
 
 _LAST = 9_999_999_999
-_ENTRY = re.compile(r"(?P<sequence>[0-9]{10})\.(?P<release>0|[1-9][0-9]{0,18})\.(?P<flags>-|rs?|s)")
+_ENTRY = re.compile(r"(?P<sequence>[0-9]{10})\.(?P<release>0|[1-9][0-9]{0,18})\.(?P<flags>-|(?=[rsp])r?s?p?)")
 _HOSTNAME = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
@@ -43,7 +43,8 @@ def is_hostname(text: str) -> bool:
 class Entry:
     """One activation. Its file is named `<9999999999 - activation>.<release>.<flags>`.
 
-    Flags are `r` (the release has rules) and `s` (single-page application) in this order, or `-`.
+    Flags are `r` (the release has rules), `s` (single-page application) and `p` (not for search engines)
+    in this order, or `-`.
     A running application's entry will carry its address behind an `@` in the same name.
     """
 
@@ -51,11 +52,12 @@ class Entry:
     release: ReleaseId
     spa: bool
     rules: bool
+    unlisted: bool = False
 
     @property
     def name(self) -> str:
         """The file's name."""
-        flags = ("r" if self.rules else "") + ("s" if self.spa else "")
+        flags = ("r" if self.rules else "") + ("s" if self.spa else "") + ("p" if self.unlisted else "")
         return f"{_LAST - self.activation:010}.{self.release}.{flags or '-'}"
 
     @staticmethod
@@ -70,6 +72,7 @@ class Entry:
             ReleaseId(int(match["release"])),
             spa="s" in flags,
             rules="r" in flags,
+            unlisted="p" in flags,
         )
 
 
@@ -85,7 +88,16 @@ class Sites:
         for folder in (self._releases, self._hosts, self._older, self._trash):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def activate(self, hostname: str, *, activation: int, release: ReleaseId, spa: bool, rules: bool) -> None:
+    def activate(
+        self,
+        hostname: str,
+        *,
+        activation: int,
+        release: ReleaseId,
+        spa: bool,
+        rules: bool,
+        unlisted: bool = False,
+    ) -> None:
         """Show a release under a hostname from the next request on; durable when this returns.
 
         Does nothing when it is done already. A late writer with a lower activation changes nothing that
@@ -98,7 +110,7 @@ class Sites:
             raise ValueError(f"activation {activation} is out of range")
         if not (self._releases / str(release) / "files").is_dir():
             raise FileNotFoundError(f"release {release} has no files at the edge")
-        entry = Entry(activation, release, spa=spa, rules=rules)
+        entry = Entry(activation, release, spa=spa, rules=rules, unlisted=unlisted)
         self._link_older(hostname, [entry, *self._entries(hostname)])
         self._create(hostname, entry)
         for rival in self._entries(hostname):
@@ -199,6 +211,7 @@ class Sites:
                     release=entry.release,
                     spa=entry.spa,
                     rules=entry.rules,
+                    unlisted=entry.unlisted,
                 )
             except FileNotFoundError:
                 yield f"{hostname}: release {entry.release} is to be shown, but its files are missing."

@@ -3,22 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from redis import Redis
+
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.ids import DeliveryId, DeploymentId
+from bot.domain.pull import PullNumber, PullRequest
 from bot.errors import UserError
 from bot.github import client
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError
 from bot.github.pacing import Pacing, windows
 from bot.github_app import MadeApp
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle
+from bot.log import logger
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
 from jobs import announce, recovery
+from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
 from jobs.errands import Errands
@@ -97,11 +104,49 @@ def _untold(_token: str) -> None:
     """No log is open where nothing is deployed."""
 
 
+@dataclass(frozen=True)
+class PullSource:
+    """Asks GitHub for pull requests, where there are credentials to ask with."""
+
+    hub: GitHub
+
+    def __call__(self, app: App, number: PullNumber) -> PullRequest | None:
+        """A pull request as GitHub has it now; None when it does not say."""
+        if not self.hub.is_set:
+            return None
+        try:
+            return self.hub.pull_request(app, number)
+        except GitHubError as error:
+            logger.warning("GitHub was not asked for a pull request", number=number, why=str(error))
+            return None
+
+
 def open_mirrors(settings: Settings) -> Mirrors:
     """The mirrors alone, for a program that only reads repositories."""
     made_app = MadeApp(settings, open_engine(settings.database), open_vault(settings))
     hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)), made_app=made_app.key)
     return Mirrors(settings, GitSignIn(hub, _untold))
+
+
+@dataclass(frozen=True)
+class _Keeping:
+    settings: Settings
+    lifecycle: Lifecycle
+    tools: Tools
+    artifacts: DiskStore
+    redis: Redis
+
+    def furnish(self) -> Housekeeping:
+        return Housekeeping(
+            settings=self.settings,
+            engine=self.lifecycle.engine,
+            artifacts=self.artifacts,
+            sites=self.tools.sites,
+            addresses=self.tools.addresses,
+            lifecycle=self.lifecycle,
+            sandbox=self.tools.sandbox,
+            redis=self.redis,
+        )
 
 
 def furnish(settings: Settings) -> Workshop:
@@ -120,7 +165,9 @@ def furnish(settings: Settings) -> Workshop:
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    tools = Tools(mirrors, sandbox, artifacts, sites, opener.open)
+    addresses = Addresses(engine, sites, settings.preview_domain)
+    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
+    keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
         settings=settings,
@@ -128,12 +175,12 @@ def furnish(settings: Settings) -> Workshop:
         queue=queue,
         leases=leases,
         deploy=Deploy(leases=leases, pipeline=pipeline),
-        housekeeping=Housekeeping(
-            settings=settings, engine=engine, artifacts=artifacts, sites=sites, sandbox=sandbox, redis=redis
-        ),
+        housekeeping=keeping.furnish(),
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
-        decide=Intake(lifecycle=lifecycle, mirrors=mirrors),
+        decide=Intake(
+            lifecycle=lifecycle, mirrors=mirrors, ask=PullSource(hub), taken_down=addresses.take_down
+        ),
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,

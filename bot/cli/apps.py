@@ -162,6 +162,7 @@ def _environments(tx: Tx, app: App, settings: Settings) -> list[dict[str, Any]]:
             "release": releases.get(tx, one.active_release_id).name if one.active_release_id else None,
             "address": settings.site_url(one.hostname),
             "pinned": one.pin_reason or "",
+            "taken_down": f"taken down: {one.archive_reason}" if one.archived_at else "",
         }
         for one in environments.of_apps(tx, [app.id])
     ]

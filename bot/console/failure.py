@@ -7,8 +7,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from bot import render
-from bot.console.wording import clean
 from bot.domain.deployment import Blame, Failure
+from bot.wording import clean
 
 # Facts hold what others wrote: no HTML, no pictures and no links come from them.
 _MARKDOWN = MarkdownIt("zero", {"html": False}).enable(["backticks", "emphasis", "list", "fence", "escape"])

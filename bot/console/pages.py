@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from bot import wording
 from bot.clock import Clock, utc_now
-from bot.console import wording
 from bot.domain.ids import reference
 from bot.settings import Settings
 

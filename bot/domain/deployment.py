@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId, Sha
+from bot.domain.pull import PullNumber
 
 
 class State(StrEnum):
@@ -85,6 +86,7 @@ class Trigger(StrEnum):
     """What asked for a deployment. Automatic ones wait while their environment is pinned."""
 
     PUSH = "push"
+    PULL = "pull"
     RECONCILE = "reconcile"
     MANUAL = "manual"
 
@@ -92,6 +94,14 @@ class Trigger(StrEnum):
     def is_automatic(self) -> bool:
         """Whether no person asked for this very deployment."""
         return self is not Trigger.MANUAL
+
+
+class Hold(StrEnum):
+    """What a held deployment waits for."""
+
+    PINNED = "pinned"
+    APPROVAL = "approval"
+    CHECKS = "checks"
 
 
 class Blame(StrEnum):
@@ -128,7 +138,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One attempt, as stored. `version` grows with each change that people should see."""
+    """One attempt, as stored. `version` grows with each change that people should see.
+
+    `pull` is the pull request whose head `sha` is; `hold` is None unless the state is `held`.
+    """
 
     id: DeploymentId
     app_id: AppId
@@ -155,6 +168,8 @@ class Deployment:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    pull: PullNumber | None = None
+    hold: Hold | None = None
 
 
 def check_move(old: State, new: State) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bot.domain.app import MAX_LABEL
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
+from bot.domain.pull import PullNumber
 
 PRODUCTION = "production"
 
@@ -21,7 +22,11 @@ class EnvironmentKind(StrEnum):
 
 @dataclass(frozen=True)
 class Environment:
-    """One place of one app. `activation` counts the switches made there; it orders them at the edge."""
+    """One place of one app. `activation` counts the switches made there; it orders them at the edge.
+
+    The rest is about previews: `pull` is the pull request, `born_at` when the present life began,
+    `used_at` when it last changed. An archived one is taken down; its release is kept for a return.
+    """
 
     id: EnvironmentId
     app_id: AppId
@@ -37,6 +42,18 @@ class Environment:
     lease_holder: str | None
     lease_token: int
     lease_until: datetime | None
+    pull: PullNumber | None = None
+    born_at: datetime | None = None
+    used_at: datetime | None = None
+    archived_at: datetime | None = None
+    archive_reason: str | None = None
+
+
+def kind_of(name: str) -> EnvironmentKind:
+    """How an environment of that name behaves."""
+    if name == PRODUCTION:
+        return EnvironmentKind.PRODUCTION
+    return EnvironmentKind.PREVIEW if name.startswith("preview/") else EnvironmentKind.BRANCH
 
 
 def label(*parts: str) -> str:

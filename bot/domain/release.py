@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.domain.deployment import Kind
+from bot.domain.environment import label
 from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
 
 _ADJECTIVES = """
@@ -39,6 +40,16 @@ class Release:
     spa: bool
     deployment_id: DeploymentId
     created_at: datetime
+
+
+def release_hostname(release: Release, slug: str, domain: str) -> str:
+    """The hostname that shows this release and never another: `<12 hexadecimal digits>-<app>.<domain>`.
+
+    Nobody can guess it who does not know the content.
+    """
+    seed = f"{release.app_id}/{release.id}/{release.manifest}"
+    digits = hashlib.sha256(seed.encode()).hexdigest()[:12]
+    return f"{label(digits, slug)}.{domain}"
 
 
 def release_name(app: AppId, number: int) -> str:

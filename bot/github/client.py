@@ -13,19 +13,25 @@ import msgspec
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.ids import Sha
-from bot.github.errors import NotFoundError, RetryLaterError
+from bot.domain.pull import PullNumber, PullRequest
+from bot.github.errors import NotFoundError, RetryLaterError, UnreachableError
 from bot.github.pacing import Pacing
 from bot.github.session import Answer, Call, Grant, Session
 from bot.github.states import DeploymentState, StatusState
 from bot.github.wire import Patience
 from bot.github_app import AppKey
+from bot.intake.pull_events import UnusableError, read_pull
 from bot.settings import Settings
 
 T = TypeVar("T")
 _NAP = 1.0
 """Longest wait, in seconds, that is slept inside a call; a longer one goes back to the caller."""
-_FEEDBACK = (("deployments", "write"), ("statuses", "write"))
-_READ = (("contents", "read"),)
+Permissions = tuple[tuple[str, str], ...]
+_FEEDBACK: Permissions = (("deployments", "write"), ("statuses", "write"))
+_READ: Permissions = (("contents", "read"),)
+_PULLS: Permissions = (("pull_requests", "read"),)
+COMMENTS: Permissions = (("pull_requests", "write"),)
+"""What writing and reading comments on pull requests takes."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,14 @@ class _Id(msgspec.Struct):
     id: int
 
 
+class _AppName(msgspec.Struct):
+    slug: str
+
+
+class _User(msgspec.Struct):
+    login: str
+
+
 class _Deployment(msgspec.Struct):
     id: int
     payload: Any = None
@@ -88,6 +102,7 @@ class GitHub:
     session: Session
     settings: Settings
     _installations: dict[str, int] = field(default_factory=dict[str, int])
+    _own_name: list[str] = field(default_factory=list[str])
 
     @property
     def is_set(self) -> bool:
@@ -127,13 +142,31 @@ class GitHub:
         path = f"app/hook/deliveries/{delivery}/attempts"
         self.session.as_app(Call("POST", path, repeatable=True))
 
-    def send(self, app: App, call: Call, permissions: tuple[tuple[str, str], ...] = _FEEDBACK) -> Answer:
+    def pull_request(self, app: App, number: PullNumber) -> PullRequest:
+        """A pull request of the app's repository, as it is now. Raises `GitHubError`."""
+        answer = self.send(app, Call("GET", f"repos/{quote(app.repository)}/pulls/{number}"), _PULLS)
+        try:
+            return read_pull(answer.content)
+        except (msgspec.MsgspecError, UnusableError) as error:
+            raise UnreachableError(f"GitHub's pull request could not be read: {error}") from None
+
+    def send(self, app: App, call: Call, permissions: Permissions = _FEEDBACK) -> Answer:
         """Send a request about an app's repository, as whoever may. Raises `GitHubError`."""
         if not self.session.has_app:
             return self.session.with_token(call)
         return self._on_installation(
             app, lambda number: self.session.as_installation(_grant(app, number, permissions), call)
         )
+
+    def own_name(self) -> str:
+        """The name under which GitHub shows what we write: the App's bot, or the token's user."""
+        if not self._own_name:
+            if self.session.has_app:
+                name = self.session.as_app(Call("GET", "app")).read(_AppName).slug + "[bot]"
+            else:
+                name = self.session.with_token(Call("GET", "user")).read(_User).login
+            self._own_name.append(name)
+        return self._own_name[0]
 
     def key(self, app: App) -> str:
         """Under which name an app's writes are paced."""
@@ -216,6 +249,11 @@ class Repository:
         self._write(f"deployments/{deployment}/statuses", body, share)
 
     def _write(self, path: str, body: Mapping[str, Any], share: float) -> Answer:
+        self.wait_for_turn(share)
+        return self.github.send(self.app, Call("POST", f"repos/{quote(self.app.repository)}/{path}", body))
+
+    def wait_for_turn(self, share: float = 1.0) -> None:
+        """Take a place among the writes of this minute and hour. Raises `RetryLaterError`."""
         pacing, key = self.github.session.pacing, self.github.key(self.app)
         wait = pacing.acquire(key, share=share)
         if 0 < wait <= _NAP:
@@ -223,7 +261,6 @@ class Repository:
             wait = pacing.acquire(key, share=share)
         if wait > 0:
             raise RetryLaterError(wait, "the writes to GitHub are paced")
-        return self.github.send(self.app, Call("POST", f"repos/{quote(self.app.repository)}/{path}", body))
 
 
 def connect(
@@ -242,7 +279,7 @@ def connect(
     return GitHub(session, settings)
 
 
-def _grant(app: App, installation: int, permissions: tuple[tuple[str, str], ...]) -> Grant:
+def _grant(app: App, installation: int, permissions: Permissions) -> Grant:
     return Grant(installation, app.repository, app.repository_id, permissions)
 
 

@@ -35,7 +35,7 @@ class View:
     `says` is the description, `page` our page of the deployment, `site` where its environment is served.
     `is_latest`: nothing succeeded in its environment after it. `has_status`: no later deployment of
     this commit there, whose status it would overwrite. `outlived`: what is shown of earlier ones that
-    GitHub still shows as live.
+    GitHub still shows as live. `gone` says why the environment was taken down; empty while it is not.
     """
 
     app: App
@@ -48,6 +48,7 @@ class View:
     is_latest: bool
     has_status: bool
     outlived: tuple[Announcement, ...] = ()
+    gone: str = ""
 
 
 def context_of(app: App, environment: Environment) -> str:
@@ -151,7 +152,7 @@ def _belongs_on_github(view: View) -> bool:
     if deployment.started_at is None or deployment.state.is_waiting:
         return False
     # Created late, one that another has outlived would stand above the live one.
-    worth_it = view.is_latest and deployment.state in (State.SUCCEEDED, State.FAILED)
+    worth_it = view.is_latest and not view.gone and deployment.state in (State.SUCCEEDED, State.FAILED)
     return worth_it or not deployment.state.is_final
 
 
@@ -175,12 +176,13 @@ def _request(view: View) -> DeploymentRequest:
 
 
 def _deployment_status(view: View) -> DeploymentStatus:
-    failure = view.deployment.failure
-    blame = failure.blame if failure else None
-    state = deployment_state(view.deployment.state, blame, live=view.is_latest)
+    failure, final = view.deployment.failure, view.deployment.state.is_final
+    state = deployment_state(view.deployment.state, failure.blame if failure else None, live=view.is_latest)
+    if view.gone and final:
+        state = DeploymentState.INACTIVE
     return DeploymentStatus(
         state=state,
-        description=view.says,
+        description=view.gone if view.gone and final else view.says,
         log_url=view.page,
         environment_url=view.site if state is DeploymentState.SUCCESS else None,
         auto_inactive=retires_itself(view.environment),

@@ -1,95 +1,27 @@
 """What an event means for one app, and why: the rules. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import assert_never
 
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.environment import PRODUCTION
+from bot.intake.decision import Decision, Deploy, Facts, Ignore, Reason, Skip, Target
 from bot.intake.events import Event, PushEvent, Unusable, Unused
 from bot.intake.paths import Scope, touches
+from bot.intake.pull_events import PullEvent
 from bot.intake.recipe_file import SKIP_MARKERS, Policy
 
 MAX_MESSAGE = 4000
 """Characters of a commit's message that are kept."""
 
 
-class Reason(StrEnum):
-    """Stable codes of reasons."""
-
-    PRODUCTION_BRANCH = "production-branch"
-    MAPPED_BRANCH = "mapped-branch"
-    SKIP_MARKER = "skip-marker"
-    PATHS_UNTOUCHED = "paths-untouched"
-    BRANCH_UNUSED = "branch-unused"
-    BRANCH_DELETED = "branch-deleted"
-    TAG = "tag"
-    REF_UNUSED = "ref-unused"
-    APP_DISABLED = "app-disabled"
-    UNKNOWN_REPOSITORY = "unknown-repository"
-    EVENT_UNUSED = "event-unused"
-    PAYLOAD_UNUSABLE = "payload-unusable"
-
-
-@dataclass(frozen=True)
-class Target:
-    """An environment, and the branch that is brought there."""
-
-    name: str
-    branch: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the rules ask for besides the event: None as list of changed files means unknown.
-
-    `scope` is where the app's sources are; None: in its root directory.
-    """
-
-    policy: Policy
-    changed: Sequence[str] | None
-    scope: Scope | None = None
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """Bring the commit into these environments."""
-
-    environments: tuple[Target, ...]
-    commit: Commit
-    code: Reason
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Skip:
-    """Don't, although the branch is deployed: whoever waits for these environments' status is told."""
-
-    environments: tuple[Target, ...]
-    commit: Commit
-    code: Reason
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Ignore:
-    """Nothing to do."""
-
-    code: Reason
-    sentence: str
-
-
-Decision = Deploy | Skip | Ignore
-
-
 def decide(event: Event, app: App, facts: Facts) -> Decision:
-    """What an event means for an app of its repository. Never raises."""
+    """What an event means for an app of its repository; `decide_pull` knows about pull requests."""
     match event:
         case PushEvent():
             return _push(event, app, facts)
-        case Unused() | Unusable():
+        case PullEvent() | Unused() | Unusable():
             return decide_alone(event)
         case _:
             assert_never(event)
@@ -98,7 +30,7 @@ def decide(event: Event, app: App, facts: Facts) -> Decision:
 def decide_alone(event: Event) -> Ignore:
     """What an event means that concerns no app."""
     match event:
-        case PushEvent():
+        case PushEvent() | PullEvent():
             name = event.repository.full_name
             return Ignore(Reason.UNKNOWN_REPOSITORY, f"No app is made from {name}.")
         case Unused():

@@ -4,7 +4,6 @@ Only the fields that we use are read, so that unknown fields and actions, nulls,
 elsewhere can't hurt. Shapes: https://docs.github.com/webhooks/webhook-events-and-payloads
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, assert_never
@@ -12,25 +11,10 @@ from typing import Annotated, Any, assert_never
 import msgspec
 from msgspec import Meta, Struct
 
-from bot.domain.ids import Sha, is_sha
-
-MAX_TEXT = 255
-"""Longest name of a person, a repository or a branch that is believed, in characters."""
-
-# The store keeps ids in 64 bits.
-_GitHubId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-# What `git check-ref-format` refuses in a branch's name (git-check-ref-format(1)).
-_NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/-]|[/.]$|\.lock$|^@$")
-
-
-@dataclass(frozen=True)
-class Repository:
-    """The repository of an event. `default_branch` is empty when the payload does not tell it."""
-
-    id: int
-    full_name: str
-    default_branch: str
-    private: bool
+from bot.domain.ids import Sha
+from bot.intake import fields
+from bot.intake.fields import Repository, RepositoryField, is_branch
+from bot.intake.pull_events import ACTIONS, PullAction, PullEvent, UnusableError, action_of, read_event
 
 
 @dataclass(frozen=True)
@@ -78,19 +62,12 @@ class Unusable:
     reason: str
 
 
-Event = PushEvent | Unused | Unusable
-
-
-class _Repository(Struct):
-    id: _GitHubId
-    full_name: Annotated[str, Meta(min_length=3, max_length=MAX_TEXT)]
-    default_branch: Any = None
-    private: Any = None
+Event = PushEvent | PullEvent | Unused | Unusable
 
 
 class _Push(Struct):
     ref: Annotated[str, Meta(min_length=1, max_length=1024)]
-    repository: _Repository
+    repository: RepositoryField
     before: Any = None
     after: Any = None
     forced: Any = None
@@ -98,11 +75,6 @@ class _Push(Struct):
     pusher: Any = None
     sender: Any = None
     installation: Any = None
-
-
-def is_branch(name: str) -> bool:
-    """Whether git would take the text as a branch's name."""
-    return 0 < len(name) <= MAX_TEXT and _NOT_IN_A_REF.search(name) is None
 
 
 def parse(event: str, body: bytes) -> Event:
@@ -123,7 +95,7 @@ def parse(event: str, body: bytes) -> Event:
 def repository_of(event: Event) -> Repository | None:
     """The repository that an event is about, if it tells."""
     match event:
-        case PushEvent():
+        case PushEvent() | PullEvent():
             return event.repository
         case Unused() | Unusable():
             return None
@@ -133,15 +105,15 @@ def repository_of(event: Event) -> Repository | None:
 
 def _push(body: bytes) -> Event:
     payload = msgspec.json.decode(body, type=_Push)
-    before, after = _sha(payload.before), _sha(payload.after)
+    before, after = fields.sha(payload.before), fields.sha(payload.after)
     if before is None and after is None:
         return Unusable("push", "neither `before` nor `after` is a commit")
     branch = _below("refs/heads/", payload.ref)
     if branch is not None and not is_branch(branch):
         return Unusable("push", "`ref` is not a branch that git would take")
     return PushEvent(
-        repository=_repository(payload.repository),
-        installation_id=_installation(payload.installation),
+        repository=fields.repository(payload.repository),
+        installation_id=fields.number(payload.installation, "id"),
         ref=payload.ref,
         branch=branch,
         tag=_below("refs/tags/", payload.ref),
@@ -151,46 +123,31 @@ def _push(body: bytes) -> Event:
         deleted=after is None,
         forced=payload.forced is True,
         head=_head(payload.head_commit) if after is not None else None,
-        pusher=_text(payload.sender, "login") or _text(payload.pusher, "name"),
+        pusher=fields.text(payload.sender, "login") or fields.text(payload.pusher, "name"),
     )
-
-
-def _repository(found: _Repository) -> Repository:
-    default = found.default_branch if isinstance(found.default_branch, str) else ""
-    branch = default if is_branch(default) else ""
-    return Repository(found.id, _clean(found.full_name), branch, private=found.private is not False)
-
-
-def _installation(found: Any) -> int | None:
-    number: Any = found.get("id") if isinstance(found, dict) else None  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(number, int) or isinstance(number, bool):
-        return None
-    return number if 0 < number < 2**63 else None
 
 
 def _head(found: Any) -> HeadCommit | None:
     if not isinstance(found, dict):
         return None
     author: Any = found.get("author")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    return HeadCommit(_text(found, "message"), _text(author, "username") or _text(author, "name"))
-
-
-def _sha(found: Any) -> Sha | None:
-    return Sha(found) if isinstance(found, str) and is_sha(found) else None
+    return HeadCommit(
+        fields.text(found, "message"), fields.text(author, "username") or fields.text(author, "name")
+    )
 
 
 def _below(prefix: str, ref: str) -> str | None:
-    return _clean(ref.removeprefix(prefix)) if ref.startswith(prefix) else None
+    return fields.clean(ref.removeprefix(prefix)) if ref.startswith(prefix) else None
 
 
-def _text(found: Any, name: str) -> str:
-    value: Any = found.get(name) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownVariableType]
-    return _clean(value) if isinstance(value, str) else ""
+def _pull_request(body: bytes) -> Event:
+    action = action_of(body)
+    if action not in ACTIONS:
+        return Unused(f"pull_request.{action}" if action else "pull_request")
+    try:
+        return read_event(body, PullAction(action))
+    except UnusableError as error:
+        return Unusable("pull_request", str(error))
 
 
-def _clean(text: str) -> str:
-    # PostgreSQL refuses NUL in text.
-    return text.replace("\0", "")
-
-
-_READERS: dict[str, Callable[[bytes], Event]] = {"push": _push}
+_READERS: dict[str, Callable[[bytes], Event]] = {"push": _push, "pull_request": _pull_request}

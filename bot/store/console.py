@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from bot.domain.deployment import Kind, Phase, State
-from bot.domain.environment import PRODUCTION
+from bot.domain.environment import PRODUCTION, EnvironmentKind
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId, Sha
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployment_events, deployments, environments, releases
@@ -61,8 +61,13 @@ class Listed:
     environment: str
 
 
+def _is_there() -> sa.ColumnElement[bool]:
+    begun = sa.or_(environments.c.kind != EnvironmentKind.PREVIEW, environments.c.born_at.is_not(None))
+    return sa.and_(environments.c.archived_at.is_(None), begun)
+
+
 def places(tx: Tx, app: AppId | None = None) -> list[Place]:
-    """Every environment of every app, or of one, production first; apps without one stand there too."""
+    """Every environment that is there, of every app or of one, production first; apps without one, too."""
     named = {
         "app_id": apps.c.id,
         "app": apps.c.slug,
@@ -86,7 +91,7 @@ def places(tx: Tx, app: AppId | None = None) -> list[Place]:
     query = (
         sa.select(*(column.label(name) for name, column in named.items()))
         .select_from(apps)
-        .outerjoin(environments, environments.c.app_id == apps.c.id)
+        .outerjoin(environments, sa.and_(environments.c.app_id == apps.c.id, _is_there()))
         .outerjoin(releases, releases.c.id == environments.c.active_release_id)
         .outerjoin(deployments, deployments.c.id == environments.c.active_deployment_id)
         .where(apps.c.deleted_at.is_(None))

@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State, Trigger
+from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
+from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import announcements, apps, deployment_events, deployment_steps, deployments, releases
@@ -32,6 +33,8 @@ class NewDeployment:
     requested_by: str
     delivery_id: DeliveryId | None = None
     release_id: ReleaseId | None = None
+    pull: PullNumber | None = None
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,13 @@ def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
     where = (deployments.c.environment_id == environment, deployments.c.state.in_(_UNFINISHED))
     query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc())
     return [_deployment(row) for row in tx.execute(query).mappings()]
+
+
+def newest(tx: Tx, environment: EnvironmentId) -> Deployment | None:
+    """The deployment of an environment that was asked for last."""
+    query = sa.select(*_FIELDS).where(deployments.c.environment_id == environment)
+    row = tx.execute(query.order_by(deployments.c.id.desc()).limit(1)).mappings().one_or_none()
+    return _deployment(row) if row else None
 
 
 def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
@@ -302,6 +312,7 @@ def deployment_of(values: dict[str, Any]) -> Deployment:
     values["trigger"] = Trigger(values["trigger"])
     values["state"] = State(values["state"])
     values["phase"] = Phase(values["phase"]) if values["phase"] else None
+    values["hold"] = Hold(values["hold"]) if values["hold"] else None
     values["failure"] = _failure(values["failure"]) if values["failure"] else None
     return Deployment(**values)
 

@@ -67,15 +67,11 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     assert isinstance(connection, sqlite3.Connection)
     # Our own BEGIN decides between a read and a write transaction; the driver's would always defer.
     connection.isolation_level = None
-    # A new file gets `auto_vacuum`, an older one keeps what it has: it must stand before the first table.
+    # A new file gets it, before its first table; said again, it would wait for whoever writes.
+    if connection.execute("PRAGMA auto_vacuum").fetchall() == [(0,)]:
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL").close()
     limit = f"journal_size_limit={WAL_BYTES}"
-    for pragma in (
-        "auto_vacuum=INCREMENTAL",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        limit,
-    ):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", limit):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

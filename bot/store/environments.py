@@ -10,8 +10,9 @@ from sqlalchemy import RowMapping
 
 from bot.domain.app import App
 from bot.domain.deployment import State
-from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, label
+from bot.domain.environment import Environment, EnvironmentKind, kind_of, label
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
+from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, tenants
@@ -19,13 +20,21 @@ from bot.store.schema import apps, deployments, environments, tenants
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
 
 
-def ensure(tx: Tx, app: App, name: str, *, hostname: str, branch: str | None) -> Environment:
+def ensure(
+    tx: Tx, app: App, name: str, *, hostname: str, branch: str | None, pull: PullNumber | None = None
+) -> Environment:
     """The app's environment of that name; made at first use, its branch kept up to date."""
     found = by_name(tx, app.id, name)
     if found is None:
         hostname = _free(tx, app, hostname)
-        kind = EnvironmentKind.PRODUCTION if name == PRODUCTION else EnvironmentKind.BRANCH
-        values = {"app_id": app.id, "name": name, "kind": kind, "branch": branch, "hostname": hostname}
+        values = {
+            "app_id": app.id,
+            "name": name,
+            "kind": kind_of(name),
+            "branch": branch,
+            "hostname": hostname,
+            "pull": pull,
+        }
         row = tx.execute(environments.insert().values(values).returning(*_FIELDS)).mappings().one()
         return _environment(row)
     if found.branch == branch:
@@ -66,9 +75,51 @@ def of_apps(tx: Tx, app_ids: Sequence[AppId]) -> list[Environment]:
 
 
 def live(tx: Tx) -> list[Environment]:
-    """Every environment that has a release."""
-    where = environments.c.active_release_id.is_not(None)
+    """Every environment that shows a release: one that was taken down does not."""
+    shows = environments.c.active_release_id.is_not(None)
+    where = sa.and_(shows, environments.c.archived_at.is_(None))
     return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
+
+
+def previews(tx: Tx, app: AppId | None = None) -> list[Environment]:
+    """Previews that are not taken down, of every app or of one, longest unused first."""
+    where = [environments.c.kind == EnvironmentKind.PREVIEW, environments.c.archived_at.is_(None)]
+    if app is not None:
+        where.append(environments.c.app_id == app)
+    order = (environments.c.used_at.asc().nulls_first(), environments.c.id)
+    rows = tx.execute(sa.select(*_FIELDS).where(*where).order_by(*order)).mappings()
+    return [_environment(row) for row in rows]
+
+
+def archived(tx: Tx) -> list[Environment]:
+    """Environments that were taken down and whose release is kept yet."""
+    where = (environments.c.archived_at.is_not(None), environments.c.active_release_id.is_not(None))
+    return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(*where)).mappings()]
+
+
+def archive(tx: Tx, environment: EnvironmentId, now: datetime, reason: str) -> Environment:
+    """Remember that an environment is taken down, and why."""
+    changes = {"archived_at": now, "archive_reason": reason}
+    changed = environments.update().where(environments.c.id == environment).values(changes)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def revive(tx: Tx, environment: EnvironmentId, now: datetime) -> Environment:
+    """Begin a life of a preview: a first one, or another after it was taken down."""
+    changes = {"archived_at": None, "archive_reason": None, "born_at": now, "used_at": now}
+    changed = environments.update().where(environments.c.id == environment).values(changes)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def use(tx: Tx, environment: EnvironmentId, now: datetime) -> None:
+    """Remember that somebody used an environment."""
+    tx.execute(environments.update().where(environments.c.id == environment).values(used_at=now))
+
+
+def forget_release(tx: Tx, archived_before: datetime) -> int:
+    """Let retention have the releases of environments that were taken down before a moment; how many."""
+    where = (environments.c.archived_at < archived_before, environments.c.active_release_id.is_not(None))
+    return tx.execute(environments.update().where(*where).values(active_release_id=None)).rowcount
 
 
 def pin(tx: Tx, environment: EnvironmentId, reason: str | None) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from bot.domain.deployment import State
-from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
+from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
 from bot.domain.release import Release, release_name
 from bot.store.engine import Tx
 from bot.store.schema import deployments, environments, releases
@@ -96,6 +96,26 @@ def needed_ids(tx: Tx) -> set[ReleaseId]:
         deployments.c.state.in_(open_there), deployments.c.release_id.is_not(None)
     )
     return {ReleaseId(found) for found in tx.scalars(query) if found is not None}
+
+
+def exposed(tx: Tx) -> list[Release]:
+    """Releases that are kept and that an environment which is not taken down has shown."""
+    there = environments.c.archived_at.is_(None)
+    shown = _shown().where(environments.c.id == deployments.c.environment_id, there)
+    query = sa.select(*_FIELDS).where(_KEPT, shown.exists()).order_by(releases.c.id)
+    return [_release(row) for row in tx.execute(query).mappings()]
+
+
+def shown_in(tx: Tx, environment: EnvironmentId) -> list[Release]:
+    """Releases that an environment has shown and that are kept yet."""
+    shown = _shown().where(deployments.c.environment_id == environment)
+    query = sa.select(*_FIELDS).where(_KEPT, shown.exists()).order_by(releases.c.id)
+    return [_release(row) for row in tx.execute(query).mappings()]
+
+
+def _shown() -> sa.Select[tuple[int]]:
+    went_live = deployments.c.state == State.SUCCEEDED
+    return sa.select(deployments.c.id).where(deployments.c.release_id == releases.c.id, went_live)
 
 
 def live_ids(tx: Tx) -> set[ReleaseId]:

@@ -75,10 +75,43 @@ environments = sa.Table(
     _number("activation"),
     _flag("pinned"),
     _text("pin_reason", nullable=True),
+    # Of a preview: its pull request, when its present life began, when it was last used, and when and
+    # why it was taken down.
+    sa.Column("pull", sa.BigInteger, nullable=True),
+    _moment("born_at"),
+    _moment("used_at"),
+    _moment("archived_at"),
+    _text("archive_reason", nullable=True),
     _text("lease_holder", nullable=True),
     _number("lease_token"),
     sa.Column("lease_until", Moment, nullable=True, index=True),
     sa.UniqueConstraint("app_id", "name"),
+)
+
+pull_requests = sa.Table(
+    "pull_requests",
+    metadata,
+    _key(),
+    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    _text("state"),
+    _flag("merged"),
+    _flag("draft"),
+    _text("title", default=""),
+    _text("author", default=""),
+    _flag("by_bot"),
+    sa.Column("labels", sa.JSON, nullable=False),
+    _text("head_sha"),
+    _text("head_branch", default=""),
+    sa.Column("head_repository_id", sa.BigInteger, nullable=True),
+    _text("head_repository", nullable=True),
+    _text("base_branch"),
+    _text("base_sha", nullable=True),
+    # GitHub's own date, and whether these facts were told with a reopening.
+    _moment("updated_at", nullable=False),
+    _flag("reopened"),
+    _moment("seen_at", nullable=False),
+    sa.UniqueConstraint("repository_id", "number"),
 )
 
 deliveries = sa.Table(
@@ -132,9 +165,12 @@ deployments = sa.Table(
     _text("phase", nullable=True),
     _text("sha"),
     _text("branch", nullable=True),
+    sa.Column("pull", sa.BigInteger, nullable=True),
     _text("message", default=""),
     _text("author", default=""),
     _text("reason", default=""),
+    # What a held deployment waits for.
+    _text("hold", nullable=True),
     _text("requested_by", default=""),
     _to("deliveries", nullable=True, index=True),
     sa.Column("release_id", Id, nullable=True, index=True),
@@ -219,6 +255,17 @@ announcements = sa.Table(
     _number("attempts"),
     _moment("retry_at"),
     _text("note", default=""),
+)
+
+comments = sa.Table(
+    "comments",
+    metadata,
+    _key(),
+    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("github_comment_id", sa.BigInteger, nullable=True),
+    sa.Column("shown", sa.JSON, nullable=True),
+    sa.UniqueConstraint("repository_id", "number"),
 )
 
 singletons = sa.Table(

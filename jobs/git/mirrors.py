@@ -64,9 +64,15 @@ class Mirrors:
         """The mirror's folder; it may not exist yet."""
         return self.home / mirror_name(app.clone_url)
 
-    def fetch(self, app: App, *, seconds: float = FETCH_SECONDS, stopped: Stopped = never) -> None:
-        """Bring every branch up to date. Raises `UserError` REPOSITORY_UNREACHABLE."""
-        self._fetch(app, ("--prune", "origin", "+refs/heads/*:refs/heads/*"), seconds, stopped)
+    def fetch(
+        self, app: App, *, below: Sequence[str] = (), seconds: float = FETCH_SECONDS, stopped: Stopped = never
+    ) -> None:
+        """Bring every branch up to date, and the refs `below` some folders, such as `refs/pull/12`.
+
+        Raises `UserError` REPOSITORY_UNREACHABLE.
+        """
+        refs = [f"+{folder}/*:{folder}/*" for folder in ("refs/heads", *below)]
+        self._fetch(app, ("--prune", "origin", *refs), seconds, stopped)
 
     def fetch_commit(self, app: App, sha: Sha, *, stopped: Stopped = never) -> bool:
         """Make a commit available, and keep it from being pruned; whether it had to be fetched.
@@ -88,12 +94,19 @@ class Mirrors:
         Raises `UserError` BRANCH_GONE when there is no such branch, else REPOSITORY_UNREACHABLE.
         """
         ref = f"refs/heads/{branch}"
-        answer = self._talk(app, ("ls-remote", "--quiet", "origin", ref), QUICK_SECONDS, stopped)
-        for line in answer.out.decode(errors="replace").splitlines():
-            sha, _, name = line.partition("\t")
-            if name == ref and is_sha(sha):
-                return Sha(sha)
-        raise UserError(ErrorCode.BRANCH_GONE, branch=branch, url=shown(app))
+        found = self.newest(app, (ref,), stopped=stopped)
+        if ref not in found:
+            raise UserError(ErrorCode.BRANCH_GONE, branch=branch, url=shown(app))
+        return found[ref]
+
+    def newest(self, app: App, refs: Sequence[str], *, stopped: Stopped = never) -> dict[str, Sha]:
+        """The commits that some refs point at now, asked from the remote; without those that are not there.
+
+        Raises `UserError` REPOSITORY_UNREACHABLE.
+        """
+        answer = self._talk(app, ("ls-remote", "--quiet", "origin", *refs), QUICK_SECONDS, stopped)
+        lines = (line.partition("\t") for line in answer.out.decode(errors="replace").splitlines())
+        return {name: Sha(sha) for sha, _, name in lines if name in refs and is_sha(sha)}
 
     def heads(self, app: App) -> dict[str, Sha]:
         """Every branch and the commit that it points at now, asked from the remote.
@@ -118,7 +131,11 @@ class Mirrors:
 
     def head(self, app: App, branch: str) -> Sha | None:
         """The commit that a branch pointed at when the mirror was last fetched."""
-        kind, name, _ = self._look(app, f"refs/heads/{branch}")
+        return self.at(app, f"refs/heads/{branch}")
+
+    def at(self, app: App, ref: str) -> Sha | None:
+        """The commit that a ref pointed at when the mirror last fetched it; None when there was none."""
+        kind, name, _ = self._look(app, ref)
         return Sha(name) if kind == "commit" else None
 
     def default_branch(self, app: App) -> str | None:
@@ -199,6 +216,23 @@ class Mirrors:
         argv = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
         out = self.git.must([*self._at(app), *argv])
         return [name.decode(errors="surrogateescape") for name in out.split(b"\0") if name]
+
+    def changed_since_fork(self, app: App, base: str, head: Sha) -> list[str] | None:
+        """Files that differ between a commit and where it left a branch; None when unknown."""
+        onto = self.head(app, base)
+        if onto is None or not self.has(app, head):
+            return None
+        answer = self.git.run([*self._at(app), "merge-base", onto, head])
+        fork = answer.out.decode().strip()
+        return self.changed(app, Sha(fork), head) if answer.code == 0 and is_sha(fork) else None
+
+    def mentions(self, app: App, tree: str, words: Sequence[str]) -> bool:
+        """Whether a text file of a tree has one of some words in it."""
+        given = [part for word in words for part in ("-e", word)]
+        answer = self.git.run([*self._at(app), "grep", "--quiet", "-I", "-F", *given, tree])
+        if answer.code > 1:
+            raise GitFailedError(["grep"], answer)
+        return answer.code == 0
 
     def tree_id(self, app: App, sha: Sha, directory: str = "") -> str | None:
         """Git's id of a directory's content, which names that content; None when it is not there."""

@@ -16,7 +16,7 @@ from jobs.dependencies import Dependencies, key_of
 from jobs.sandbox import slots, toolchain
 from jobs.sandbox.box import Box, End, Limits, Mount, Outcome, Sandbox, attempt_prefix
 from jobs.sandbox.toolchain import Toolchain
-from jobs.steps.context import Context, Plan, Source
+from jobs.steps.context import PLACE_VARIABLES, Context, Plan, Source
 from jobs.stopping import StoppedError
 
 TREE = "/build"
@@ -47,21 +47,24 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
         work.install()
         if plan.build:
             work.command(
-                plan.build, {**environment(context), "NODE_ENV": "production"}, ErrorCode.BUILD_FAILED
+                plan.build, {**environment(context, plan), "NODE_ENV": "production"}, ErrorCode.BUILD_FAILED
             )
         return _output(site.tree, site.root, plan)
 
 
-def environment(context: Context) -> dict[str, str]:
+def environment(context: Context, plan: Plan) -> dict[str, str]:
     """What a build is told about itself. Variables and secrets of the environment belong here too."""
     deployment, settings = context.deployment, context.settings
+    place = (
+        context.environment.name,
+        settings.site_url(context.environment.hostname),
+        deployment.branch or "",
+    )
     return {
         "CI": "1",
         "SLIPWAY": "1",
-        "SLIPWAY_ENVIRONMENT": context.environment.name,
-        "SLIPWAY_BRANCH": deployment.branch or "",
         "SLIPWAY_COMMIT": deployment.sha,
-        "SLIPWAY_URL": settings.site_url(context.environment.hostname),
+        **(dict(zip(PLACE_VARIABLES, place, strict=True)) if plan.tells_place else {}),
     }
 
 
@@ -160,7 +163,7 @@ class _Work:
 
     def _install_environment(self) -> dict[str, str]:
         return {
-            **environment(self.context),
+            **environment(self.context, self.plan),
             "npm_config_cache": f"{CACHE}/npm",
             "npm_config_audit": "false",
             "npm_config_fund": "false",

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.app import App
-from bot.domain.deployment import UNKNOWN_COMMIT, Phase
+from bot.domain.deployment import Phase
 from bot.domain.ids import Sha
+from bot.domain.pull import PullRequest
 from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.copying import remove_folder
 from jobs.git.command import GitFailedError, GitStoppedError, locked
 from jobs.git.mirrors import Mirrors
+from jobs.heads import head_of_pull
 from jobs.recipes import Lay
 from jobs.scopes import digest_of, lay_in, scope_in
 from jobs.steps.context import Context, Source
@@ -63,14 +65,32 @@ def newest_head(context: Context, mirrors: Mirrors, branch: str) -> Sha:
     """
     try:
         head = mirrors.newest_head(context.app, branch, stopped=context.stopped)
-        mirrors.fetch_commit(context.app, head, stopped=context.stopped)
-        if context.deployment.sha not in (head, UNKNOWN_COMMIT):
-            # Gone, perhaps, after a force push: then the head takes its place.
-            with suppress(UserError):
-                mirrors.fetch_commit(context.app, context.deployment.sha, stopped=context.stopped)
+        _get(context, mirrors, head)
     except GitStoppedError as stopped:
         raise StoppedError from stopped
     return head
+
+
+def newest_pull_head(context: Context, mirrors: Mirrors, pull: PullRequest) -> Sha:
+    """The commit that a pull request's head is now, as far as git shows one; as `newest_head` otherwise."""
+    branch = "" if pull.is_fork or not pull.head_branch else f"refs/heads/{pull.head_branch}"
+    refs = [ref for ref in (branch, pull.ref) if ref]
+    try:
+        found = mirrors.newest(context.app, refs, stopped=context.stopped)
+        head = head_of_pull(context.deployment.sha, found.get(branch), found.get(pull.ref))
+        _get(context, mirrors, head)
+    except GitStoppedError as stopped:
+        raise StoppedError from stopped
+    return head
+
+
+def _get(context: Context, mirrors: Mirrors, head: Sha) -> None:
+    """Have a head in the mirror, and the deployment's own commit if it can be had."""
+    mirrors.fetch_commit(context.app, head, stopped=context.stopped)
+    if head != context.deployment.sha:
+        # Gone, perhaps, after a force push: then the head takes its place.
+        with suppress(UserError):
+            mirrors.fetch_commit(context.app, context.deployment.sha, stopped=context.stopped)
 
 
 def run(context: Context, mirrors: Mirrors) -> Source:

@@ -38,6 +38,10 @@ class Context:
             raise StoppedError
 
 
+PLACE_VARIABLES = ("SLIPWAY_ENVIRONMENT", "SLIPWAY_URL", "SLIPWAY_BRANCH")
+"""What tells a build where its result is going to be."""
+
+
 @dataclass(frozen=True)
 class Source:
     """The exact commit's files. `tree` is kept between deployments and is never written by a build.
@@ -58,7 +62,8 @@ class Plan:
     `install` and `build` are argv lists, or a user's own command as `["sh", "-c", command]`; empty
     when there is nothing to run. `output` is relative to the root; when it is not there after the
     build, the first of `alternatives` that is there is the output. `key` is the digest of everything
-    that decides the release's content: the tree, the recipe, the tools.
+    that decides the release's content: the tree, the recipe, the tools. With `tells_place` the build is
+    told which environment, address and branch it is for, and what it makes is used nowhere else.
     """
 
     framework: str
@@ -71,3 +76,4 @@ class Plan:
     spa: bool
     key: Digest
     alternatives: tuple[str, ...] = ()
+    tells_place: bool = True

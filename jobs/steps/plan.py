@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.domain.deployment import Phase
 from bot.domain.ids import Digest
@@ -10,15 +10,22 @@ from bot.intake.paths import RECIPE_FILE
 from jobs.effective import Choice, Effective, effective, snapshot_of
 from jobs.files import FolderFiles
 from jobs.recipes import nearest, recipe_of
-from jobs.steps.context import Context, Plan, Source
+from jobs.steps.context import PLACE_VARIABLES, Context, Plan, Source
 from jobs.tools import versions_of
 
 KEY_FORMAT = 1
 """Raised when the same recipe would give another result than before."""
 
 
-def run(context: Context, source: Source) -> Plan:
+Mentions = Callable[[Sequence[str]], bool]
+"""Whether a text file of the commit has one of some words in it."""
+
+
+def run(context: Context, source: Source, mentions: Mentions) -> Plan:
     """Choose the recipe, say where each part of it comes from, and make the key.
+
+    A build whose files and commands name none of `PLACE_VARIABLES` is not told them: so its result is
+    the same wherever it is made, and a preview's can go live in production.
 
     Raises `UserError` RECIPE_INVALID, NOTHING_DETECTED or TOOL_MISSING.
     """
@@ -32,6 +39,7 @@ def run(context: Context, source: Source) -> Plan:
     _explain(context, recipe, tools)
     output, *alternatives = recipe.outputs.value
     manager = recipe.manager
+    tells_place = _tells_place(recipe, mentions)
     return Plan(
         framework=recipe.framework,
         evidence=recipe.evidence,
@@ -42,17 +50,23 @@ def run(context: Context, source: Source) -> Plan:
         # A workspace's dependencies are not in the root directory alone, so they are not kept by its lock.
         lock_files=(manager.lock,) if manager and manager.lock and not manager.is_above else (),
         spa=recipe.spa,
-        key=_key(context, source, recipe, tools),
+        key=_key(context, source, recipe, tools=tools, tells_place=tells_place),
         alternatives=tuple(alternatives),
+        tells_place=tells_place,
     )
 
 
-def _key(context: Context, source: Source, recipe: Effective, tools: Mapping[str, str]) -> Digest:
-    """Digest of all that decides the release's content.
+def _tells_place(recipe: Effective, mentions: Mentions) -> bool:
+    """Whether the build asks where its result goes; files published as they are can't."""
+    commands = " ".join((*recipe.install.value, *recipe.build.value))
+    said = any(name in commands for name in PLACE_VARIABLES)
+    return bool(recipe.build.value) and (said or mentions(PLACE_VARIABLES))
 
-    A build sees the environment's name and address, so what it makes in one environment is not used
-    in another; files that are published as they are don't depend on it.
-    """
+
+def _key(
+    context: Context, source: Source, recipe: Effective, *, tools: Mapping[str, str], tells_place: bool
+) -> Digest:
+    """Digest of all that decides the release's content."""
     parts: dict[str, object] = {
         "format": KEY_FORMAT,
         "tree": source.digest,
@@ -62,7 +76,8 @@ def _key(context: Context, source: Source, recipe: Effective, tools: Mapping[str
         "spa": recipe.spa,
         "tools": tools,
     }
-    if recipe.build.value:
+    if tells_place:
+        parts["branch"] = context.deployment.branch
         parts["environment"] = context.environment.name
         parts["url"] = context.settings.site_url(context.environment.hostname)
     return Digest(hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())

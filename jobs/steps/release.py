@@ -49,17 +49,25 @@ def is_whole(context: Context, release: Release, artifacts: ArtifactStore) -> bo
     return True
 
 
-def activate(context: Context, ready: Ready, activation: int, sites: Sites) -> None:
-    """Switch the environment's hostname to the release."""
-    hostname = context.environment.hostname
-    sites.activate(
-        hostname,
-        activation=activation,
-        release=ready.release.id,
-        spa=ready.release.spa,
-        rules=ready.has_rules,
-    )
-    context.log.say("release", f"{ready.release.name} is live at {context.settings.site_url(hostname)}")
+def activate(
+    context: Context, ready: Ready, activation: int, sites: Sites, *, lasting: str, unlisted: bool
+) -> None:
+    """Switch the environment's hostname to the release; `lasting` is the hostname of the release alone.
+
+    With `unlisted`, search engines are asked to leave the environment out.
+    """
+    hostname, release = context.environment.hostname, ready.release
+    for name, number, hidden in ((lasting, 1, True), (hostname, activation, unlisted)):
+        sites.activate(
+            name,
+            activation=number,
+            release=release.id,
+            spa=release.spa,
+            rules=ready.has_rules,
+            unlisted=hidden,
+        )
+    context.log.say("release", f"{release.name} is live at {context.settings.site_url(hostname)}")
+    context.log.say("release", f"and, as long as it is kept, at {context.settings.site_url(lasting)}")
 
 
 def _folder(context: Context, release: Release) -> Path:

@@ -19,10 +19,10 @@ from bot.console.access import (
     sign_in_link,
 )
 from bot.console.pages import Pages
-from bot.console.wording import ago, duration, first_line, size
 from bot.domain.deployment import Blame, Failure, Phase
 from bot.logs import DeploymentLog, LogReader
 from bot.queue import connect
+from bot.wording import ago, duration, first_line, size
 from tests.instance import Instance
 from tests.serving import serving
 

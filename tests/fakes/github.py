@@ -27,10 +27,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.fakes.github_routes import Asked, Reply, Routes
+from tests.fakes.github_asked import Asked, Reply
+from tests.fakes.github_comments import Comment
+from tests.fakes.github_routes import Routes
 from tests.fakes.github_state import Attempt, Installation, Refusal, Repository, Token, World
 
-PERMISSIONS = {"metadata": "read", "contents": "read", "statuses": "write", "deployments": "write"}
+PERMISSIONS = {
+    "metadata": "read",
+    "contents": "read",
+    "statuses": "write",
+    "deployments": "write",
+    "pull_requests": "write",
+}
 HOOK_ID = "77"
 STATIC_TOKEN = "github_pat_" + "x" * 82
 
@@ -192,6 +200,20 @@ class FakeGitHub:
             (one["environment"], one["sha"][:7], one["statuses"][-1]["state"] if one["statuses"] else None)
             for one in self.world.repositories[full_name].deployments
         ]
+
+    def comments_on(self, full_name: str, number: int) -> list[Comment]:
+        """Every comment on a pull request, oldest first."""
+        return [one for one in self.world.repositories[full_name].comments if one.number == number]
+
+    def delete_comments(self, full_name: str) -> None:
+        """Delete every comment in a repository, as a maintainer may."""
+        self.world.repositories[full_name].comments.clear()
+
+    def write_comment(self, full_name: str, number: int, body: str, *, author: str) -> Comment:
+        """Comment as somebody."""
+        made = Comment(self.world.number(), number, author, [body])
+        self.world.repositories[full_name].comments.append(made)
+        return made
 
     def assert_nothing_unexpected(self) -> None:
         """Fail when the bot sent something that no bot should send."""

@@ -1,44 +1,17 @@
 """The routes of the fake GitHub: each checks its request as GitHub would, then changes the world."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes.github_apps import Apps
+from tests.fakes.github_asked import Asked, Reply
+from tests.fakes.github_comments import CommentRoutes
 from tests.fakes.github_state import Attempt, Refusal, Repository, World, choice, text, url
 
 STATUS_STATES = {"error", "failure", "pending", "success"}
 DEPLOYMENT_STATES = {"error", "failure", "inactive", "in_progress", "queued", "pending", "success"}
-
-
-@dataclass
-class Asked:
-    """A request, taken apart."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    authorization: str
-    raw: bytes
-
-    @property
-    def body(self) -> dict[str, Any]:
-        try:
-            value = json.loads(self.raw or b"{}")
-        except ValueError:
-            raise Refusal(400, "Problems parsing JSON") from None
-        if not isinstance(value, dict):
-            raise Refusal(400, "Body should be a JSON object")
-        return value  # pyright: ignore[reportUnknownVariableType]
-
-
-@dataclass
-class Reply:
-    status: int
-    body: Any = None
-    headers: dict[str, str] | None = None
 
 
 @dataclass
@@ -69,7 +42,9 @@ class Routes:
             ("GET", rf"{repository}/deployments", self.list_deployments),
             ("POST", rf"{repository}/deployments", self.deployment),
             ("POST", rf"{repository}/deployments/(\d+)/statuses", self.deployment_status),
+            ("GET", rf"{repository}/pulls/(\d+)", self.pull),
             ("GET", rf"{repository}/collaborators/([^/]+)/permission", self.permission),
+            *CommentRoutes(self.world, self._signed).table(),
         ]
 
     def root(self, _asked: Asked) -> Reply:
@@ -162,6 +137,12 @@ class Routes:
         if state == "success" and body.get("auto_inactive", True):
             self._retire_others(repository, found)
         return Reply(201, {"id": self.world.number(), "state": state})
+
+    def pull(self, asked: Asked, name: str, number: str) -> Reply:
+        repository = self._signed(asked, name, {"pull_requests": "read"})
+        if int(number) not in repository.pulls:
+            raise Refusal(404, "Not Found", expected=True)
+        return Reply(200, repository.pulls[int(number)])
 
     def permission(self, asked: Asked, name: str, user: str) -> Reply:
         repository = self._signed(asked, name, {"metadata": "read"})

@@ -45,6 +45,76 @@ def push(
     return payload
 
 
+def pull_request(
+    *,
+    action: str = "opened",
+    number: int = 1,
+    sha: str,
+    base: str = "main",
+    base_sha: str = "b" * 40,
+    branch: str = "feature",
+    repository: str = "acme/shop",
+    repository_id: int = 4711,
+    head_repository: str | None = "",
+    head_repository_id: int | None = None,
+    state: str | None = None,
+    merged: bool = False,
+    draft: bool = False,
+    title: str = "A feature",
+    labels: tuple[str, ...] = (),
+    label: str | None = None,
+    changes: dict[str, Any] | None = None,
+    login: str = "somebody",
+    kind: str = "User",
+    updated_at: str = "2026-01-01T12:00:00Z",
+    default_branch: str = "main",
+    installation_id: int | None = None,
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """An event of a pull request; `head_repository` None means that its fork is gone."""
+    base_repository = _repository(repository, repository_id, default_branch, url)
+    head: dict[str, Any] | None = base_repository
+    if head_repository is None:
+        head = None
+    elif head_repository:
+        head = _repository(head_repository, head_repository_id or 999, default_branch, url)
+    pull = {
+        "id": 1000 + number,
+        "number": number,
+        "state": state or ("closed" if action == "closed" else "open"),
+        "locked": False,
+        "title": title,
+        "body": None,
+        "user": {**_user(login, url), "type": kind},
+        "created_at": "2026-01-01T11:00:00Z",
+        "updated_at": updated_at,
+        "closed_at": updated_at if action == "closed" else None,
+        "merged_at": updated_at if merged else None,
+        "draft": draft,
+        "labels": [{"id": place, "name": name, "color": "ededed"} for place, name in enumerate(labels, 1)],
+        "head": {"label": f"acme:{branch}", "ref": branch, "sha": sha, "repo": head},
+        "base": {"label": f"acme:{base}", "ref": base, "sha": base_sha, "repo": base_repository},
+        "merged": merged,
+        "author_association": "NONE",
+        "commits": 1,
+        "changed_files": 1,
+    }
+    payload: dict[str, Any] = {
+        "action": action,
+        "number": number,
+        "pull_request": pull,
+        "repository": base_repository,
+        "sender": _user(login, url),
+    }
+    if label is not None:
+        payload["label"] = {"id": 9, "name": label, "color": "ededed"}
+    if changes is not None:
+        payload["changes"] = changes
+    if installation_id is not None:
+        payload["installation"] = {"id": installation_id, "node_id": "MDIz"}
+    return payload
+
+
 def ping(hook_id: int = 1) -> dict[str, Any]:
     """What GitHub sends when a webhook is made."""
     hook = {"type": "Repository", "id": hook_id, "name": "web", "active": True, "events": ["push"]}

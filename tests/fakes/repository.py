@@ -73,6 +73,17 @@ class Repository:
     def delete(self, branch: str) -> None:
         self._git("update-ref", "-d", f"refs/heads/{branch}")
 
+    def point(self, ref: str, sha: str) -> None:
+        """Make any ref point at a commit, as GitHub does with those of pull requests."""
+        self._git("update-ref", ref, sha)
+
+    def merge(self, branch: str, other: str) -> Sha:
+        """A merge of another branch that takes all of it, as of one that is up to date."""
+        parents = [part for name in (branch, other) for part in ("-p", f"refs/heads/{name}")]
+        sha = self._git("commit-tree", f"refs/heads/{other}^{{tree}}", *parents, given=b"Merge")
+        self.force(branch, sha)
+        return Sha(sha)
+
     def tree_with(self, name: str, content: str, branch: str) -> Sha:
         """A commit whose tree holds one file of any name, one that git itself would refuse, too."""
         tree = self._git("mktree", given=f"100644 blob {self._blob(content)}\t{name}\n".encode())

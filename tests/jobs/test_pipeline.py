@@ -9,15 +9,18 @@ from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
+from bot.domain.pull import PullNumber, preview_name
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.logs import DeploymentLog
+from bot.previews import take_down
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
 from bot.store.migrate import migrate
+from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.artifacts.manifest import decode
 from jobs.deploy import Deploy
@@ -30,6 +33,7 @@ from tests.fakes.repository import Repository
 from tests.waiting import wait_until
 
 HOST = "shop.localhost"
+PREVIEW = preview_name(PullNumber(1))
 
 
 class House:
@@ -37,6 +41,7 @@ class House:
 
     def __init__(self, folder: Path, edge: FakeEdge) -> None:
         self.edge = edge
+        self.patience = 0.3
         redis = f"unix://{folder / 'nothing.sock'}"
         self.settings = Settings.model_validate(
             {"home": folder / "home", "edge_address": edge.address, "redis_url": redis, "sandbox": "none"}
@@ -55,6 +60,7 @@ class House:
             sandbox=choose.choose(self.settings),
             artifacts=self.artifacts,
             sites=self.sites,
+            addresses=Addresses(self.engine, self.sites, "localhost"),
             open_log=lambda _app, deployment: DeploymentLog(self.settings.home, deployment, client),
         )
         with writing(self.engine) as tx:
@@ -67,7 +73,7 @@ class House:
             lifecycle=self.lifecycle,
             leases=self.leases,
             tools=self.tools,
-            patience=0.3,
+            patience=self.patience,
         )
         Deploy(leases=self.leases, pipeline=pipeline)()
 
@@ -80,6 +86,14 @@ class House:
             self.deploy()
         return self.seen(made)
 
+    def preview(self, text: str) -> Deployment:
+        sha = self.repository.commit({"index.html": text})
+        order = Order(
+            self.app, PREVIEW, "feature", Commit(sha), Trigger.PULL, "opened", "mona", pull=PullNumber(1)
+        )
+        with self.lifecycle.change() as change:
+            return self.lifecycle.request(change, order).deployment
+
     def roll_back(self, word: str | None = None) -> Deployment:
         with self.lifecycle.change() as change:
             made = self.lifecycle.rollback(change, self.app, "production", word=word, by="mona")
@@ -90,9 +104,9 @@ class House:
         with reading(self.engine) as tx:
             return deployments.get(tx, deployment.id)
 
-    def environment(self) -> Environment:
+    def environment(self, name: str = "production") -> Environment:
         with reading(self.engine) as tx:
-            found = environments.by_name(tx, self.app.id, "production")
+            found = environments.by_name(tx, self.app.id, name)
         assert found is not None
         return found
 
@@ -181,6 +195,34 @@ def test_a_cancel_after_the_switch_waits_for_the_edge_to_agree(house: House):
     assert (house.seen(second).state, code_of(house.seen(second))) == (State.FAILED, "edge-silent")
     assert house.environment().active_release_id == first.release_id
     assert house.agrees()
+
+
+def test_a_release_that_failed_is_at_no_address(house: House):
+    house.push("one")
+    house.edge.silent = True
+    failed = house.push("two")
+    assert failed.state is State.FAILED
+    assert house.environment().active_release_id in house.sites.releases()
+    shown = {entry.release for name in house.sites.hostnames() if (entry := house.sites.active(name))}
+    assert shown == {house.environment().active_release_id}
+
+
+def test_a_preview_that_is_taken_down_while_it_is_verified_did_not_fail(house: House):
+    house.edge.silent, house.patience = True, 20
+    made = house.preview("one")
+
+    def close_when_switched() -> None:
+        wait_until(lambda: house.environment(PREVIEW).active_deployment_id == made.id)
+        with house.lifecycle.change() as change:
+            take_down(change, environments.get(change.tx, made.environment_id), "#1 was closed")
+
+    closer = threading.Thread(target=close_when_switched)
+    closer.start()
+    house.deploy()
+    closer.join()
+    seen = house.seen(made)
+    assert (seen.state, seen.failure, seen.reason) == (State.CANCELLED, None, "#1 was closed")
+    assert house.environment(PREVIEW).active_release_id is None
 
 
 def break_file(artifacts: DiskStore, manifest: str, how: str) -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,11 @@ class Desk:
         context = make_context(
             self.home, app, Sha("a" * 40), log=self.log, environment=environment or make_environment()
         )
-        return plan.run(context, Source(self.tree, self.tree / root, digest))
+        return plan.run(context, Source(self.tree, self.tree / root, digest), self._mentions)
+
+    def _mentions(self, words: Sequence[str]) -> bool:
+        texts = [file.read_text() for file in self.tree.rglob("*") if file.is_file()]
+        return any(word in text for word in words for text in texts)
 
     def refused(self, files: dict[str, str]) -> UserError:
         with pytest.raises(UserError) as caught:
@@ -195,8 +200,8 @@ def test_the_key_holds_everything_that_decides_the_result(desk: Desk, programs: 
     keys: dict[str, Any] = {
         "first": desk.plan(files).key,
         "tree": desk.plan(files, "d2").key,
-        "environment": desk.plan(files, environment=staging).key,
     }
+    assert desk.plan(files, environment=staging).key == keys["first"]
     program(programs, "node", "node 2")
     keys["tool"] = desk.plan(files).key
     desk.app = replace(desk.app, build_command="make")
@@ -205,6 +210,19 @@ def test_the_key_holds_everything_that_decides_the_result(desk: Desk, programs: 
     keys["output"] = desk.plan(files).key
     assert len(set(keys.values())) == len(keys)
     assert desk.plan(files).key == keys["output"]
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_build_that_asks_for_its_place_is_made_for_each(desk: Desk):
+    files = {"package.json": VITE, "package-lock.json": "{}", "vite.config.js": "process.env.SLIPWAY_URL"}
+    staging = make_environment("staging", "staging-shop.localhost")
+    here, there = desk.plan(files), desk.plan(files, environment=staging)
+    assert here.tells_place
+    assert here.key != there.key
+    desk.app = replace(desk.app, build_command="build --to $SLIPWAY_ENVIRONMENT")
+    (desk.tree / "vite.config.js").unlink()
+    del files["vite.config.js"]
+    assert desk.plan(files).tells_place
 
 
 def test_files_that_are_published_as_they_are_have_one_key_everywhere(desk: Desk):

@@ -11,6 +11,18 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "comments",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("github_comment_id", sa.BigInteger(), nullable=True),
+        sa.Column("shown", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comments")),
+        sa.UniqueConstraint("repository_id", "number", name=op.f("uq_comments_repository_id_number")),
+    )
+    op.create_table(
         "deliveries",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -49,6 +61,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_errands")),
     )
     op.create_index("ix_errands_kind_id", "errands", ["kind", "id"], unique=False)
+    op.create_table(
+        "pull_requests",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("merged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("draft", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("title", sa.Text(), server_default="", nullable=False),
+        sa.Column("author", sa.Text(), server_default="", nullable=False),
+        sa.Column("by_bot", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("head_sha", sa.Text(), nullable=False),
+        sa.Column("head_branch", sa.Text(), server_default="", nullable=False),
+        sa.Column("head_repository_id", sa.BigInteger(), nullable=True),
+        sa.Column("head_repository", sa.Text(), nullable=True),
+        sa.Column("base_branch", sa.Text(), nullable=False),
+        sa.Column("base_sha", sa.Text(), nullable=True),
+        sa.Column("updated_at", Moment(), nullable=False),
+        sa.Column("reopened", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("seen_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pull_requests")),
+        sa.UniqueConstraint("repository_id", "number", name=op.f("uq_pull_requests_repository_id_number")),
+    )
     op.create_table(
         "replays",
         sa.Column(
@@ -190,6 +228,11 @@ def upgrade() -> None:
         sa.Column("activation", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("pinned", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("pin_reason", sa.Text(), nullable=True),
+        sa.Column("pull", sa.BigInteger(), nullable=True),
+        sa.Column("born_at", Moment(), nullable=True),
+        sa.Column("used_at", Moment(), nullable=True),
+        sa.Column("archived_at", Moment(), nullable=True),
+        sa.Column("archive_reason", sa.Text(), nullable=True),
         sa.Column("lease_holder", sa.Text(), nullable=True),
         sa.Column("lease_token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", Moment(), nullable=True),
@@ -239,9 +282,11 @@ def upgrade() -> None:
         sa.Column("phase", sa.Text(), nullable=True),
         sa.Column("sha", sa.Text(), nullable=False),
         sa.Column("branch", sa.Text(), nullable=True),
+        sa.Column("pull", sa.BigInteger(), nullable=True),
         sa.Column("message", sa.Text(), server_default="", nullable=False),
         sa.Column("author", sa.Text(), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("hold", sa.Text(), nullable=True),
         sa.Column("requested_by", sa.Text(), server_default="", nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("release_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -403,9 +448,11 @@ def downgrade() -> None:
     op.drop_table("singletons")
     op.drop_index(op.f("ix_replays_created_at"), table_name="replays")
     op.drop_table("replays")
+    op.drop_table("pull_requests")
     op.drop_index("ix_errands_kind_id", table_name="errands")
     op.drop_table("errands")
     op.drop_index("ix_deliveries_state_id", table_name="deliveries")
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")
+    op.drop_table("comments")
     # ### end Alembic commands ###

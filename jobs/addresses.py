@@ -1,0 +1,97 @@
+"""Which hostnames show which release: each environment's own, and one for each release that was shown.
+
+The second kind never changes what it shows. It is there as long as some environment that showed the
+release is: with a preview that is taken down go the addresses of what only it has shown.
+"""
+
+from dataclasses import dataclass
+
+from bot.domain.environment import Environment, EnvironmentKind
+from bot.domain.ids import ReleaseId
+from bot.domain.release import Release, release_hostname
+from bot.store import apps, environments, releases
+from bot.store.engine import Engine, Tx, reading
+from jobs.sites import Sites
+
+ONCE = 1
+"""Activation number of a hostname that never shows another release."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a hostname is to show. An `unlisted` one asks search engines to leave it out."""
+
+    release: Release
+    activation: int
+    unlisted: bool
+
+
+class Addresses:
+    """The hostnames of one instance, as the store implies them."""
+
+    def __init__(self, engine: Engine, sites: Sites, domain: str) -> None:
+        self._engine = engine
+        self._sites = sites
+        self._domain = domain
+
+    def wanted(self, tx: Tx) -> dict[str, Address]:
+        """All that is to be shown, by hostname."""
+        slugs = {app.id: app.slug for app in apps.all_apps(tx)}
+        exposed = releases.exposed(tx)
+        kept = {release.id: release for release in exposed}
+        found = {
+            release_hostname(release, slugs[release.app_id], self._domain): Address(release, ONCE, True)
+            for release in exposed
+        }
+        for one in environments.live(tx):
+            if one.active_release_id is not None:
+                release = kept.get(one.active_release_id) or releases.get(tx, one.active_release_id)
+                found[one.hostname] = Address(release, one.activation, is_unlisted(one))
+        return found
+
+    def of_release(self, environment: Environment, release: ReleaseId) -> str:
+        """The hostname that shows a release for as long as anything does."""
+        with reading(self._engine) as tx:
+            slug = apps.get(tx, environment.app_id).slug
+            return release_hostname(releases.get(tx, release), slug, self._domain)
+
+    def take_down(self, environment: Environment) -> None:
+        """Take the hostnames of an environment that was taken down off the edge, unless it is back."""
+        with reading(self._engine) as tx:
+            now = environments.get(tx, environment.id)
+            slug = apps.get(tx, environment.app_id).slug
+            shown = releases.shown_in(tx, environment.id)
+            others = {release.id for release in releases.exposed(tx)}
+        if now.archived_at is None:
+            return
+        self._retire(now)
+        for release in shown:
+            if release.id not in others:
+                self._sites.retire(release_hostname(release, slug, self._domain))
+
+    def withdraw(self, environment: Environment, release: Release) -> None:
+        """Take the hostname of a release that did not stay live off the edge, unless another shows it."""
+        with reading(self._engine) as tx:
+            slug = apps.get(tx, environment.app_id).slug
+            exposed = {one.id for one in releases.exposed(tx)}
+        if release.id not in exposed:
+            self._sites.retire(release_hostname(release, slug, self._domain))
+
+    def retire_archived(self) -> list[str]:
+        """Take off the edge whatever environments that are taken down left there; their hostnames."""
+        with reading(self._engine) as tx:
+            gone = environments.archived(tx)
+        return [one.hostname for one in gone if self._retire(one)]
+
+    def _retire(self, environment: Environment) -> bool:
+        # A higher number than the one we know: it came back while we looked.
+        entry = self._sites.active(environment.hostname)
+        if entry is None or entry.activation > environment.activation:
+            return False
+        self._sites.retire(environment.hostname)
+        return True
+
+
+def is_unlisted(environment: Environment) -> bool:
+    """Whether search engines are asked to leave an environment out."""
+    return environment.kind is EnvironmentKind.PREVIEW

@@ -1,0 +1,156 @@
+"""Makes the one comment on a pull request say what is true of all its apps."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.clock import Clock
+from bot.comment import MARKER, HeldRow, PullComment, Row, SkippedRow, body, next_shown
+from bot.domain.app import App
+from bot.domain.deployment import Deployment, Hold, State
+from bot.domain.environment import Environment
+from bot.domain.ids import reference
+from bot.domain.pull import PullNumber, preview_name
+from bot.github.client import GitHub
+from bot.github.comments import PullComments
+from bot.github.errors import RetryLaterError
+from bot.intake.recipe import policy_from_json
+from bot.intake.recipe_file import Policy
+from bot.settings import Settings
+from bot.store import apps, comments, deployments, environments
+from bot.store.engine import Engine, Tx, reading, writing
+from jobs.saying import says
+from jobs.turns import TakenError, Turn
+
+_PATIENCE = 5.0
+_AGAIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Commenting:
+    """What commenting needs."""
+
+    engine: Engine
+    github: GitHub
+    settings: Settings
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One app's preview of the pull request, and what was last asked for there."""
+
+    app: App
+    environment: Environment
+    newest: Deployment
+    policy: Policy
+
+
+def is_wanted(tx: Tx, app: App) -> bool:
+    """Whether an app's pull requests are to be told of anything at all, be it by a status."""
+    return _policy(tx, app).previews.comment != "off"
+
+
+def show(tools: Commenting, app: App, number: PullNumber) -> None:
+    """Bring the comment up to date, unless it is already. Raises `GitHubError`.
+
+    Writers of one comment take turns, so that there is never a second one.
+    """
+    repository_id = app.repository_id
+    if repository_id is None:
+        return
+    turn = Turn(tools.engine, tools.clock, f"comment-{repository_id}-{number}")
+    try:
+        with turn.taken(_PATIENCE):
+            _show(tools, app, repository_id, number)
+    except TakenError:
+        raise RetryLaterError(_AGAIN_SECONDS, "another process writes this comment now") from None
+
+
+def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -> None:
+    with reading(tools.engine) as tx:
+        known, before = comments.get(tx, repository_id, number)
+        comment = comment_of(tx, app, number, tools.settings)
+    shown = next_shown(comment, before) if before or comment.is_worth_it else None
+    if shown is None:
+        return
+    made = PullComments(tools.github.repository(app), number).put(known, body(comment), MARKER)
+    with writing(tools.engine) as tx:
+        comments.keep(tx, repository_id, number, comment=made, shown=shown)
+
+
+def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> PullComment:
+    """What there is to say about a pull request, for every app of its repository that may comment."""
+    assert app.repository_id is not None
+    places = [
+        place
+        for one in apps.of_repository(tx, app.repository_id, app.repository)
+        if (place := _place(tx, one, number)) and place.policy.previews.comment == "comment"
+    ]
+    rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
+    held = [_held(one) for one in places if _is_held(one)]
+    skipped = [SkippedRow(one.app.slug, one.newest.reason) for one in places if _is_skipped(one)]
+    return PullComment(rows, held, skipped, notes=_notes(places))
+
+
+def _place(tx: Tx, app: App, number: PullNumber) -> _Place | None:
+    environment = environments.by_name(tx, app.id, preview_name(number))
+    newest = deployments.newest(tx, environment.id) if environment else None
+    if environment is None or newest is None:
+        return None
+    return _Place(app, environment, newest, _policy(tx, app))
+
+
+def _policy(tx: Tx, app: App) -> Policy:
+    return policy_from_json(apps.policy(tx, app.id)) or Policy()
+
+
+def _is_held(place: _Place) -> bool:
+    return place.newest.state is State.HELD and place.newest.hold is Hold.APPROVAL
+
+
+def _is_skipped(place: _Place) -> bool:
+    # A preview of an earlier commit that is still served is worth its row.
+    return place.newest.state is State.SKIPPED and not _is_served(place)
+
+
+def _is_served(place: _Place) -> bool:
+    return place.environment.active_release_id is not None and place.environment.archived_at is None
+
+
+def _row(tx: Tx, place: _Place, settings: Settings) -> Row:
+    newest, environment = place.newest, place.environment
+    gone = environment.archived_at is not None
+    said = environment.archive_reason or "taken down" if gone else says(tx, newest, "the preview")
+    return Row(
+        app=place.app.slug,
+        deployment=newest.id,
+        state=newest.state,
+        says=said,
+        sha=newest.sha,
+        commit_url=f"{settings.github_url.rstrip('/')}/{place.app.repository}/commit/{newest.sha}",
+        page=f"{settings.url}/deployments/{reference(newest.id)}",
+        url=settings.site_url(environment.hostname) if _is_served(place) else None,
+        took=_took(newest),
+        gone=gone,
+    )
+
+
+def _took(deployment: Deployment) -> timedelta | None:
+    if deployment.started_at is None or deployment.finished_at is None:
+        return None
+    return deployment.finished_at - deployment.started_at
+
+
+def _held(place: _Place) -> HeldRow:
+    newest = place.newest
+    command = f"/approve {newest.sha[:7]}"
+    return HeldRow(place.app.slug, newest.sha, newest.reason, command, newest.id)
+
+
+def _notes(places: list[_Place]) -> list[str]:
+    if not any(_is_served(one) for one in places):
+        return []
+    ages = sorted({one.policy.previews.gone_after for one in places})
+    return [
+        f"Previews are taken down when the pull request closes, and after {ages[0].days} days at the latest."
+    ]

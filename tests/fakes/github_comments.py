@@ -1,0 +1,91 @@
+"""Comments on pull requests in the fake GitHub."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fakes.github_asked import Asked, Reply
+from tests.fakes.github_state import Refusal, Repository, World, text
+
+LONGEST = 65_536
+BOT = "slipway-test[bot]"
+USER = "token-owner"
+
+
+@dataclass
+class Comment:
+    """`bodies`: what it said, one after the other."""
+
+    id: int
+    number: int
+    author: str
+    bodies: list[str] = field(default_factory=list[str])
+
+    @property
+    def body(self) -> str:
+        return self.bodies[-1]
+
+    def public(self) -> dict[str, Any]:
+        return {"id": self.id, "body": self.body, "user": {"login": self.author}}
+
+
+@dataclass
+class CommentRoutes:
+    world: World
+    signed: Callable[[Asked, str, dict[str, str]], Repository]
+
+    def table(self) -> list[tuple[str, str, Callable[..., Reply]]]:
+        repository = r"/repos/([^/]+/[^/]+)"
+        return [
+            ("GET", r"/app", self.app),
+            ("GET", r"/user", self.user),
+            ("GET", rf"{repository}/issues/(\d+)/comments", self.read),
+            ("POST", rf"{repository}/issues/(\d+)/comments", self.create),
+            ("PATCH", rf"{repository}/issues/comments/(\d+)", self.edit),
+        ]
+
+    def app(self, asked: Asked) -> Reply:
+        self.world.check_app(asked.authorization)
+        return Reply(200, {"id": int(self.world.app_id), "slug": BOT.removesuffix("[bot]")})
+
+    def user(self, asked: Asked) -> Reply:
+        self._author(asked)
+        return Reply(200, {"login": USER})
+
+    def read(self, asked: Asked, name: str, number: str) -> Reply:
+        repository = self.signed(asked, name, {"pull_requests": "read"})
+        size, page = int(asked.query.get("per_page", "30")), int(asked.query.get("page", "1"))
+        found = [one.public() for one in repository.comments if one.number == int(number)]
+        return Reply(200, found[size * (page - 1) : size * page])
+
+    def create(self, asked: Asked, name: str, number: str) -> Reply:
+        repository = self.signed(asked, name, {"pull_requests": "write"})
+        said = text(asked.body, "body", longest=LONGEST, required=True)
+        author, first = self._author(asked), said.partition("\n")[0]
+        same = [one for one in repository.comments if one.number == int(number) and one.author == author]
+        if first.startswith("<!--") and any(one.body.startswith(first) for one in same):
+            raise Refusal(422, f"a second comment on pull request {number} that begins with {first}")
+        made = Comment(self.world.number(), int(number), author, [said])
+        repository.comments.append(made)
+        self.world.said.append(f"comment on #{number}")
+        return Reply(201, made.public())
+
+    def edit(self, asked: Asked, name: str, comment: str) -> Reply:
+        repository = self.signed(asked, name, {"pull_requests": "write"})
+        found = next((one for one in repository.comments if one.id == int(comment)), None)
+        if found is None:
+            raise Refusal(404, "Not Found", expected=True)
+        if found.author != self._author(asked):
+            raise Refusal(403, "Resource not accessible by integration")
+        said = text(asked.body, "body", longest=LONGEST, required=True)
+        if said == found.body:
+            raise Refusal(422, "an edit that changes nothing")
+        found.bodies.append(said)
+        self.world.said.append(f"edit of the comment on #{found.number}")
+        return Reply(200, found.public())
+
+    def _author(self, asked: Asked) -> str:
+        token = self.world.tokens.get(asked.authorization.partition(" ")[2])
+        if token is None:
+            raise Refusal(401, "Bad credentials", expected=True)
+        return BOT if token.installation is not None else USER
