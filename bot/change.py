@@ -7,7 +7,7 @@ from typing import Any
 from bot.domain.deployment import Deployment, State, check_move
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import DeploymentId, EnvironmentId
-from bot.store import deployments, environments
+from bot.store import deployments, environments, steps
 from bot.store.engine import Tx
 
 
@@ -27,7 +27,7 @@ class Change:
         """
         check_move(deployment.state, state)
         if state.is_final:
-            deployments.end_open_steps(self.tx, deployment.id, self.now)
+            steps.end_open(self.tx, deployment.id, self.now)
             changes["finished_at"] = self.now
             if state is not State.SUCCEEDED:
                 self.withdraw(deployment)

@@ -23,7 +23,7 @@ from bot.domain.environment import Environment
 from bot.domain.ids import EnvironmentId, ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
 from bot.lifecycle import Lifecycle
-from bot.store import deployments, environments
+from bot.store import deployments, environments, steps
 from bot.store.engine import Tx, reading, writing
 
 LEASE = timedelta(seconds=30)
@@ -112,9 +112,7 @@ class Leases:
         with writing(self._engine) as tx:
             self._hold(tx, claim)
             deployments.set_phase(tx, claim.deployment.id, phase)
-            deployments.start_step(
-                tx, claim.deployment.id, claim.deployment.attempt, phase, now=self._clock()
-            )
+            steps.start(tx, claim.deployment.id, claim.deployment.attempt, phase, now=self._clock())
 
     def identify(self, claim: Claim, commit: Commit) -> Claim:
         """Remember which commit the head of the branch is. Raises `PlatformError` when the claim was lost."""
@@ -273,7 +271,7 @@ def _requeue(
     if deployment.kind is Kind.BUILD and newer is not None:
         text = f"superseded by {reference(newer.id)}"
         return change.move(deployment, State.SUPERSEDED, text, superseded_by=newer.id)
-    deployments.end_open_steps(change.tx, deployment.id, change.now)
+    steps.end_open(change.tx, deployment.id, change.now)
     return change.move(
         deployment,
         State.QUEUED,

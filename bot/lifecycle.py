@@ -17,13 +17,11 @@ from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
-from bot.orders import Order, Requested, new_deployment
+from bot.orders import RESUMED, Order, Requested, again, answers, new_deployment, says_otherwise
 from bot.queue import Queue
 from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
-
-_RESUMED = "the environment was resumed"
 
 
 class Lifecycle:
@@ -58,7 +56,7 @@ class Lifecycle:
         self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
         there = environment.archived_at is None or order.hold is not None
-        if there and order.trigger.is_automatic and newest is not None and _answers(newest, order):
+        if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
         return Requested(self._insert(change, order, environment), is_new=True)
 
@@ -85,7 +83,7 @@ class Lifecycle:
         """
         environment = self._environment(change, order)
         newest = deployments.newest_of_branch(change.tx, environment.id)
-        if newest is not None and newest.sha == order.commit.sha and not _says_otherwise(newest, sentence):
+        if newest is not None and newest.sha == order.commit.sha and not says_otherwise(newest, sentence):
             return newest
         return self._leave(change, order, environment, state=State.SKIPPED, reason=sentence)
 
@@ -161,7 +159,7 @@ class Lifecycle:
         for deployment in unfinished:
             if deployment.state is State.HELD and deployment.hold in (None, Hold.PINNED):
                 change.use(environment)
-                change.move(deployment, State.QUEUED, _RESUMED, hold=None)
+                change.move(deployment, State.QUEUED, RESUMED, hold=None)
                 change.permit(environment)
         head = deployments.head_of_branch(change.tx, environment.id, environment.branch)
         if not was_pinned or head is None or head.state in (State.QUEUED, State.RUNNING):
@@ -174,7 +172,7 @@ class Lifecycle:
         is_live = now.active_release_id is not None and now.active_release_id == head.release_id
         if is_live and not any(one.kind is Kind.ROLLBACK for one in unfinished):
             return None
-        return self._insert(change, _again(head, app, now, by), now)
+        return self._insert(change, again(head, app, now, by), now)
 
     def let_go(self, change: Change, deployment: Deployment, reason: str) -> Deployment:
         """Let a held deployment go on, for a reason; one that is not held is returned as it is.
@@ -277,32 +275,3 @@ class Lifecycle:
         if before is None:
             raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
         return kept[before]
-
-
-def _says_otherwise(newest: Deployment, sentence: str) -> bool:
-    return newest.state is State.SKIPPED and newest.reason != sentence
-
-
-def _again(head: Deployment, app: App, environment: Environment, by: str) -> Order:
-    commit = Commit(head.sha, head.message, head.author)
-    return Order(
-        app=app,
-        environment=environment.name,
-        branch=head.branch,
-        commit=commit,
-        trigger=Trigger.RECONCILE,
-        reason=_RESUMED,
-        requested_by=by,
-        pull=environment.pull,
-        # What nobody allowed yet is not allowed by this.
-        hold=head.hold if head.hold is not Hold.PINNED else None,
-    )
-
-
-def _answers(newest: Deployment, order: Order) -> bool:
-    unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
-    if newest.sha != order.commit.sha or newest.state in unwanted:
-        return False
-    # What a pull request's label, title or base kept back before may be wanted now.
-    kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
-    return order.pull is None or order.hold is not None or not kept_back

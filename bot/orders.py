@@ -9,6 +9,8 @@ from bot.domain.ids import DeliveryId
 from bot.domain.pull import PullNumber
 from bot.store.deployments import NewDeployment
 
+RESUMED = "the environment was resumed"
+
 
 @dataclass(frozen=True)
 class Order:
@@ -55,3 +57,35 @@ def new_deployment(
         pull=order.pull,
         hold=hold,
     )
+
+
+def says_otherwise(newest: Deployment, sentence: str) -> bool:
+    """Whether a deployment was skipped for another reason than this one."""
+    return newest.state is State.SKIPPED and newest.reason != sentence
+
+
+def again(head: Deployment, app: App, environment: Environment, by: str) -> Order:
+    """The wish to bring a branch's head back into an environment that is resumed."""
+    commit = Commit(head.sha, head.message, head.author)
+    return Order(
+        app=app,
+        environment=environment.name,
+        branch=head.branch,
+        commit=commit,
+        trigger=Trigger.RECONCILE,
+        reason=RESUMED,
+        requested_by=by,
+        pull=environment.pull,
+        # What nobody allowed yet is not allowed by this.
+        hold=head.hold if head.hold is not Hold.PINNED else None,
+    )
+
+
+def answers(newest: Deployment, order: Order) -> bool:
+    """Whether the newest deployment of an environment is what an automatic order asks for."""
+    unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
+    if newest.sha != order.commit.sha or newest.state in unwanted:
+        return False
+    # What a pull request's label, title or base kept back before may be wanted now.
+    kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
+    return order.pull is None or order.hold is not None or not kept_back

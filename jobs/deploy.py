@@ -10,8 +10,8 @@ from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
 from bot.leases import Claim, Leases
 from bot.log import logger
 from bot.render import sentence_or
-from jobs.pipeline import OvertakenError, Pipeline
-from jobs.stopping import StoppedError
+from jobs.pipeline import Pipeline
+from jobs.stopping import OvertakenError, StoppedError
 from jobs.watch import Watch, Why, watching
 
 

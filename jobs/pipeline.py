@@ -1,6 +1,5 @@
 """The steps in order, each logged, timed and checked for a wish to stop."""
 
-import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,16 +13,15 @@ from bot.domain.app import App
 from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
-from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
+from bot.errors import ErrorCode, PlatformError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle
 from bot.logs import DeploymentLog
 from bot.orders import Order
-from bot.render import message_or
 from bot.settings import Settings
-from bot.store import apps, deployments, environments, pulls, releases
+from bot.store import apps, deployments, environments, pulls, releases, steps
 from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
 from jobs.addresses import Addresses
@@ -37,19 +35,9 @@ from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
 from jobs.steps import release as release_step
 from jobs.steps.context import Context, Plan, Source
-from jobs.stopping import StoppedError
+from jobs.stopping import OvertakenError, StoppedError
+from jobs.troubled import faults_named, troubles_said
 from jobs.watch import Watch, Why
-
-_FULL = 1024 * 1024
-"""With fewer bytes left on the disk, it and not the repository is why a build failed."""
-
-
-class OvertakenError(Exception):
-    """The branch has a newer commit than this deployment's; `by` is the deployment of that one."""
-
-    def __init__(self, by: DeploymentId) -> None:
-        self.by = by
-        super().__init__(reference(by))
 
 
 @dataclass(frozen=True)
@@ -88,14 +76,14 @@ class Pipeline:
 
     def run(self, claim: Claim, watch: Watch) -> Release:
         """Run every step. Raises `StoppedError`, `OvertakenError`, `UserError` or `PlatformError`."""
-        with _faults_named(), reading(self._engine) as tx:
+        with faults_named(), reading(self._engine) as tx:
             app = apps.get(tx, claim.environment.app_id)
-        with _faults_named():
+        with faults_named():
             log = self._tools.open_log(app, claim.deployment.id)
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
         is_last = True
         try:
-            with _troubles_said(log, self._settings.home):
+            with troubles_said(log, self._settings.home):
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 release = self._release_of(context, claim)
@@ -266,50 +254,11 @@ class Pipeline:
 
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
-            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
+            steps.change(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
 
 
 def _place(deployment: Deployment) -> str:
     return f"#{deployment.pull}" if deployment.pull is not None else str(deployment.branch)
-
-
-@contextmanager
-def _troubles_said(log: DeploymentLog, home: Path) -> Generator[None]:
-    """Say in the log why the work failed, and name faults of the machine."""
-    try:
-        with _faults_named(), _full_disk_told_from_a_bad_build(home):
-            yield
-    except SlipwayError as error:
-        for line in f"Failed: {message_or(error.code, error.facts, str(error))}".splitlines():
-            log.say("end", line)
-        raise
-    except (StoppedError, OvertakenError):
-        raise
-    except Exception as error:
-        log.say("end", f"Failed: an error of Slipway's own, {type(error).__name__}")
-        raise
-
-
-@contextmanager
-def _faults_named() -> Generator[None]:
-    try:
-        yield
-    except Exception as error:
-        fault = troubles.named(error)
-        if fault is None or fault is error:
-            raise
-        raise fault from error
-
-
-@contextmanager
-def _full_disk_told_from_a_bad_build(home: Path) -> Generator[None]:
-    try:
-        yield
-    except UserError as error:
-        left = shutil.disk_usage(home).free
-        if error.code not in (ErrorCode.BUILD_FAILED, ErrorCode.INSTALL_FAILED) or left > _FULL:
-            raise
-        raise PlatformError(ErrorCode.DISK_FULL, detail=f"the build ended with {left} bytes left") from error
 
 
 def _duration(began: datetime, ended: datetime) -> str:

@@ -11,7 +11,7 @@ from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.queue import Queue, connect
 from bot.settings import Settings
-from bot.store import apps, deployments, releases
+from bot.store import apps, releases, steps
 from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
 from bot.store.migrate import migrate
@@ -81,7 +81,7 @@ class Instance:
         done = {"state": "failed" if code else "succeeded", "finished_at": self.now()}
         changes = {"command": command, "exit_code": code, **done}
         with writing(self.engine) as tx:
-            deployments.change_step(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
+            steps.change(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
 
     def succeed(self, claim: Claim, *, size: int = 1_234_567) -> None:
         made = claim.deployment

@@ -23,7 +23,7 @@ from bot.domain.deployment import Deployment, State
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
 from bot.logs.line import OURS
-from bot.store import deployments, pages
+from bot.store import deployments, pages, steps
 from bot.store.pages import DeploymentFilter
 
 TAG = "Deployments"
@@ -74,7 +74,7 @@ def _list(call: Call) -> Page:
 
 def _read(call: Call) -> DeploymentDetail:
     one = call.of_deployment.deployment
-    steps = [
+    done = [
         StepView(
             name=step.name,
             attempt=step.attempt,
@@ -85,10 +85,10 @@ def _read(call: Call) -> DeploymentDetail:
             started_at=step.started_at,
             finished_at=step.finished_at,
         )
-        for step in deployments.steps(call.tx, one.id)
+        for step in steps.of_deployment(call.tx, one.id)
     ]
     events = [EventView(status=event.state, reason=event.reason, at=event.at) for event in _events(call, one)]
-    return DeploymentDetail(**view(call, call.of_deployment), steps=steps, events=events)
+    return DeploymentDetail(**view(call, call.of_deployment), steps=done, events=events)
 
 
 def _events(call: Call, one: Deployment) -> list[deployments.Event]:
@@ -101,8 +101,8 @@ def _failure(call: Call) -> FailureView:
         raise not_found("failure of", reference(one.id))
     text = render.message_or(one.failure.code, one.failure.facts, sentence(one.failure))
     said, _, advice = text.partition("\n")
-    steps = [step for step in deployments.steps(call.tx, one.id) if step.state == "failed"]
-    failed = steps[-1] if steps else None
+    found = [step for step in steps.of_deployment(call.tx, one.id) if step.state == "failed"]
+    failed = found[-1] if found else None
     return FailureView(
         reference=reference(one.id),
         phase=failed.name if failed else one.phase,

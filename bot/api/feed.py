@@ -23,9 +23,9 @@ from bot.domain.ids import DeploymentId
 from bot.log import logger
 from bot.logs.line import Line, stream_key
 from bot.logs.reader import Entry, LogReader, line_of
-from bot.store import deployments
-from bot.store.deployments import Step
+from bot.store import deployments, steps
 from bot.store.engine import Engine, reading
+from bot.store.steps import Step
 
 TICK = 0.1
 """Least seconds between two wakings of the viewers."""
@@ -188,7 +188,7 @@ class Feed:
 
     def _look(self) -> tuple[Deployment, list[Step]]:
         with reading(self._engine) as tx:
-            return deployments.get(tx, self._deployment), deployments.steps(tx, self._deployment)
+            return deployments.get(tx, self._deployment), steps.of_deployment(tx, self._deployment)
 
     async def _end(self, deployment: Deployment) -> None:
         await self.ready()

@@ -8,7 +8,7 @@ import msgspec
 from bot.domain.deployment import Deployment
 from bot.domain.ids import reference
 from bot.logs.line import OURS, Line
-from bot.store.deployments import Step
+from bot.store.steps import Step
 
 OPENING = b"retry: 1000\n\n"
 """Milliseconds after which a browser comes back to a stream that broke."""

@@ -17,9 +17,9 @@ from bot.api.refusals import RefusalError, not_found
 from bot.api.ring import Chunk
 from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId, parse_reference
-from bot.store import deployments
-from bot.store.deployments import Step
+from bot.store import deployments, steps
 from bot.store.engine import reading
+from bot.store.steps import Step
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -93,7 +93,7 @@ class Stream:
 
     def _steps(self, deployment: DeploymentId) -> list[Step]:
         with reading(self._feeds.engine) as tx:
-            return deployments.steps(tx, deployment)
+            return steps.of_deployment(tx, deployment)
 
 
 class _Viewer:

@@ -19,9 +19,10 @@ from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, parse_reference, reference
 from bot.domain.release import Release
 from bot.logs import Line, LogReader
-from bot.store import apps, deployments, environments, releases
-from bot.store.deployments import Event, Step
+from bot.store import apps, deployments, environments, releases, steps
+from bot.store.deployments import Event
 from bot.store.engine import Engine, reading
+from bot.store.steps import Step
 
 LINES = 2000
 """Lines of the log on one page."""
@@ -108,7 +109,7 @@ class DeploymentPages:
                 apps.get(tx, deployment.app_id),
                 environments.get(tx, deployment.environment_id),
                 releases.get(tx, release) if release is not None else None,
-                deployments.steps(tx, named)[::-1],
+                steps.of_deployment(tx, named)[::-1],
             )
 
     def _lines(self, named: DeploymentId, after: int | None) -> tuple[list[Line], bool]:

@@ -12,7 +12,7 @@ from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, Relea
 from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
-from bot.store.schema import announcements, apps, deployment_events, deployment_steps, deployments, releases
+from bot.store.schema import announcements, apps, deployment_events, deployments, releases
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
 _UNFINISHED = [state for state in State if not state.is_final]
@@ -44,19 +44,6 @@ class Event:
     state: State
     reason: str
     at: datetime
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of one attempt. State: `running`, `succeeded`, `failed` or `skipped`."""
-
-    attempt: int
-    name: str
-    state: str
-    command: str | None
-    exit_code: int | None
-    started_at: datetime
-    finished_at: datetime | None
 
 
 def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
@@ -256,40 +243,6 @@ def events(tx: Tx, deployment: DeploymentId) -> list[Event]:
     query = sa.select(table.c.state, table.c.reason, table.c.at).where(table.c.deployment_id == deployment)
     rows = tx.execute(query.order_by(table.c.id))
     return [Event(State(row[0]), row[1], row[2]) for row in rows]
-
-
-def start_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, *, now: datetime) -> None:
-    """Remember that a step of an attempt has begun."""
-    row = {
-        "deployment_id": deployment,
-        "attempt": attempt,
-        "name": name,
-        "state": "running",
-        "started_at": now,
-    }
-    tx.execute(deployment_steps.insert().values(row))
-
-
-def change_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, **changes: Any) -> None:
-    """Change a step: `command`, or its end with `state`, `exit_code` and `finished_at`."""
-    table = deployment_steps
-    where = (table.c.deployment_id == deployment, table.c.attempt == attempt, table.c.name == name)
-    tx.execute(table.update().where(*where).values(**changes))
-
-
-def end_open_steps(tx: Tx, deployment: DeploymentId, now: datetime) -> None:
-    """Mark steps as failed that their attempt left running when it ended."""
-    table = deployment_steps
-    where = (table.c.deployment_id == deployment, table.c.state == "running")
-    tx.execute(table.update().where(*where).values(state="failed", finished_at=now))
-
-
-def steps(tx: Tx, deployment: DeploymentId) -> list[Step]:
-    """The steps of every attempt, in order."""
-    columns = [deployment_steps.c[field.name] for field in fields(Step)]
-    query = sa.select(*columns).where(deployment_steps.c.deployment_id == deployment)
-    rows = tx.execute(query.order_by(deployment_steps.c.id)).mappings()
-    return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
 
 
 def _last_event() -> sa.ScalarSelect[int]:

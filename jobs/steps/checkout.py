@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.app import App
-from bot.domain.deployment import Phase
+from bot.domain.deployment import UNKNOWN_COMMIT, Phase
 from bot.domain.ids import Sha
 from bot.domain.pull import PullRequest
 from bot.errors import ErrorCode, PlatformError, UserError
@@ -87,7 +87,7 @@ def newest_pull_head(context: Context, mirrors: Mirrors, pull: PullRequest) -> S
 def _get(context: Context, mirrors: Mirrors, head: Sha) -> None:
     """Have a head in the mirror, and the deployment's own commit if it can be had."""
     mirrors.fetch_commit(context.app, head, stopped=context.stopped)
-    if head != context.deployment.sha:
+    if context.deployment.sha not in (head, UNKNOWN_COMMIT):
         # Gone, perhaps, after a force push: then the head takes its place.
         with suppress(UserError):
             mirrors.fetch_commit(context.app, context.deployment.sha, stopped=context.stopped)

@@ -27,7 +27,7 @@ from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId
 from bot.errors import ErrorCode, PlatformError, UserError
 from bot.leases import LEASE, Claim, Leases, Standing
 from bot.lifecycle import Lifecycle, Order
-from bot.store import apps, deployments, environments, releases, schema
+from bot.store import apps, deployments, environments, releases, schema, steps
 from bot.store.apps import NewApp
 from bot.store.engine import Engine, Tx, open_engine, reading, writing
 from bot.store.migrate import migrate
@@ -410,7 +410,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert states[-1] is one.state
         assert all(new in NEXT[old] for old, new in pairwise(states))
         assert not one.state.is_final or "running" not in [
-            step.state for step in deployments.steps(tx, one.id)
+            step.state for step in steps.of_deployment(tx, one.id)
         ]
 
     def teardown(self) -> None:

@@ -1,0 +1,58 @@
+"""The steps of deployments in the store."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.domain.ids import DeploymentId
+from bot.store.engine import Tx
+from bot.store.schema import deployment_steps
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one attempt. State: `running`, `succeeded`, `failed` or `skipped`."""
+
+    attempt: int
+    name: str
+    state: str
+    command: str | None
+    exit_code: int | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+def start(tx: Tx, deployment: DeploymentId, attempt: int, name: str, *, now: datetime) -> None:
+    """Remember that a step of an attempt has begun."""
+    row = {
+        "deployment_id": deployment,
+        "attempt": attempt,
+        "name": name,
+        "state": "running",
+        "started_at": now,
+    }
+    tx.execute(deployment_steps.insert().values(row))
+
+
+def change(tx: Tx, deployment: DeploymentId, attempt: int, name: str, **changes: Any) -> None:
+    """Change a step: `command`, or its end with `state`, `exit_code` and `finished_at`."""
+    table = deployment_steps
+    where = (table.c.deployment_id == deployment, table.c.attempt == attempt, table.c.name == name)
+    tx.execute(table.update().where(*where).values(**changes))
+
+
+def end_open(tx: Tx, deployment: DeploymentId, now: datetime) -> None:
+    """Mark steps as failed that their attempt left running when it ended."""
+    table = deployment_steps
+    where = (table.c.deployment_id == deployment, table.c.state == "running")
+    tx.execute(table.update().where(*where).values(state="failed", finished_at=now))
+
+
+def of_deployment(tx: Tx, deployment: DeploymentId) -> list[Step]:
+    """The steps of every attempt, in order."""
+    columns = [deployment_steps.c[field.name] for field in fields(Step)]
+    query = sa.select(*columns).where(deployment_steps.c.deployment_id == deployment)
+    rows = tx.execute(query.order_by(deployment_steps.c.id)).mappings()
+    return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
