@@ -267,11 +267,11 @@ def change_step(tx: Tx, deployment: DeploymentId, attempt: int, name: str, **cha
     tx.execute(table.update().where(*where).values(**changes))
 
 
-def end_open_steps(tx: Tx, deployment: DeploymentId, now: datetime) -> None:
-    """Mark steps as failed that their attempt left running when it ended."""
+def end_open_steps(tx: Tx, deployment: DeploymentId, now: datetime, *, state: str = "failed") -> None:
+    """End the steps that still run: `succeeded` when their attempt went on, else `failed`."""
     table = deployment_steps
     where = (table.c.deployment_id == deployment, table.c.state == "running")
-    tx.execute(table.update().where(*where).values(state="failed", finished_at=now))
+    tx.execute(table.update().where(*where).values(state=state, finished_at=now))
 
 
 def steps(tx: Tx, deployment: DeploymentId) -> list[Step]:
