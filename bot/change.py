@@ -27,7 +27,8 @@ class Change:
         """
         check_move(deployment.state, state)
         if state.is_final:
-            steps.end_open(self.tx, deployment.id, self.now)
+            ended = "succeeded" if state is State.SUCCEEDED else "failed"
+            steps.end_open(self.tx, deployment.id, self.now, state=ended)
             changes["finished_at"] = self.now
             if state is not State.SUCCEEDED:
                 self.withdraw(deployment)

@@ -108,11 +108,17 @@ class Leases:
             return Standing.HELD if wanted else Standing.CANCEL_WANTED
 
     def enter(self, claim: Claim, phase: Phase) -> None:
-        """Remember that a step begins. Raises `PlatformError` when the claim was lost."""
+        """Remember that a step begins, and that the one before has succeeded.
+
+        Both in one transaction, since each is a wait for the disk. Raises `PlatformError` when the claim
+        was lost.
+        """
+        deployment, now = claim.deployment, self._clock()
         with writing(self._engine) as tx:
             self._hold(tx, claim)
-            deployments.set_phase(tx, claim.deployment.id, phase)
-            steps.start(tx, claim.deployment.id, claim.deployment.attempt, phase, now=self._clock())
+            steps.end_open(tx, deployment.id, now, state="succeeded")
+            deployments.set_phase(tx, deployment.id, phase)
+            steps.start(tx, deployment.id, deployment.attempt, phase, now=now)
 
     def identify(self, claim: Claim, commit: Commit) -> Claim:
         """Remember which commit the head of the branch is. Raises `PlatformError` when the claim was lost."""

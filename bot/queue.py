@@ -51,6 +51,8 @@ def connect(url: str, *, seconds: float = 1, retries: int = 1) -> Redis:
         socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), retries),
         health_check_interval=30,
+        # Else redis-py reads its own version from its package's files for each connection, which takes 5 ms.
+        driver_info=None,
     )
 
 

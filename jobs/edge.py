@@ -32,6 +32,8 @@ from jobs.sites import Sites
 PRUNE_SECONDS = 30
 STOP_SECONDS = 1.5
 MAX_BACKOFF = 10.0
+# Caddy's own heap is small, so that Go would collect it many times a second: measured, a fifth of its time.
+_MEMORY = {"GOGC": "400", "GOMEMLIMIT": "256MiB"}
 
 _EXPECTED = ("admin endpoint disabled", "exiting; byeee!!", "server is listening only on the HTTP port")
 
@@ -64,7 +66,7 @@ class Caddy:
     def start(self) -> None:
         """Start it; it listens within about 0.1 s."""
         folder = str(self.home / "caddy")
-        environment = {"HOME": folder, "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder}
+        environment = {"HOME": folder, "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder, **_MEMORY}
         if self.dns_token:
             environment["EDGE_DNS_TOKEN"] = self.dns_token
         self.child = subprocess.Popen(

@@ -238,16 +238,15 @@ class Pipeline:
         context.check()
         self._leases.enter(claim, phase)
         began = self._clock()
-        ended = "failed"
         try:
             yield
-            ended = "succeeded"
-        finally:
-            now = self._clock()
+        except BaseException:
             context.log.end_step(phase)
-            self._change_step(claim, phase, state=ended, finished_at=now)
-            if ended == "succeeded":
-                context.log.say(phase, f"Done in {_duration(began, now)}.")
+            self._change_step(claim, phase, state="failed", finished_at=self._clock())
+            raise
+        # Its success is stored with the beginning of the next step, or with the last word.
+        context.log.end_step(phase)
+        context.log.say(phase, f"Done in {_duration(began, self._clock())}.")
 
     def _ran(self, claim: Claim, phase: Phase, command: str, code: int) -> None:
         self._change_step(claim, phase, command=command, exit_code=code)

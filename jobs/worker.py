@@ -5,6 +5,7 @@ errands, the others deploy. Each serves one RQ queue, since RQ loses jobs in a c
 several (it then takes them by BLPOP), and what ends is started again.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -37,6 +38,7 @@ from bot.queue import (
     INTAKE_QUEUE,
     PERMIT,
 )
+from bot.rehearsal import rehearse
 from bot.settings import Settings
 from jobs.workshop import Workshop, furnish
 
@@ -121,6 +123,10 @@ class Launcher:
         signal.signal(signal.SIGINT, self._stop)
         # What an earlier worker of this machine left behind would otherwise wait for its lease's end.
         self.reap()
+        rehearse(self._workshop.engine)
+        # What is here already stays: no collection writes into pages that the executors share.
+        gc.collect()
+        gc.freeze()
         while not self._stopping:
             for executor in self._executors:
                 self._keep(executor)
@@ -159,7 +165,7 @@ class Launcher:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
-        redis = Redis.from_url(self._settings.redis)
+        redis = Redis.from_url(self._settings.redis, driver_info=None)
         queue = RqQueue(executor.queue, connection=redis, serializer=JSONSerializer)
         kind = HorseWorker if executor.forks else SimpleWorker
         worker = kind(

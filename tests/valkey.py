@@ -16,9 +16,10 @@ from tests.waiting import wait_until
 
 
 class Valkey:
-    """One server. It writes its append-only file at every command, so that a kill loses nothing."""
+    """One server. By default it syncs its append-only file at every command: a kill loses nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: str = "always") -> None:
+        self._fsync = fsync
         # A socket's path has at most 107 letters; a test's own folder is often too deep.
         self.folder = Path(tempfile.mkdtemp(prefix="valkey-"))
         self.socket = self.folder / "v.sock"
@@ -29,7 +30,16 @@ class Valkey:
         """Start, and wait until it answers."""
         assert self._process is None
         command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket)]
-        command += ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        command += [
+            "--dir",
+            str(self.folder),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            self._fsync,
+            "--save",
+            "",
+        ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self._answers, what="Valkey answers")
 

@@ -9,7 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy.util import LRUCache
+
+from bot.store.schema import metadata
 
 Tx = Connection
 """A connection inside a transaction; every function of the store takes one."""
@@ -19,6 +22,7 @@ StoreError = SQLAlchemyError
 StoreUnavailableError = OperationalError
 """The store can't be used at present: it is locked, its disk is full or read-only, its server is away."""
 BUSY_SECONDS = 10
+_STATEMENTS = 500
 WAL_BYTES = 16 * 1024 * 1024
 """What SQLite's log of writes is cut to once all of it is in the database."""
 
@@ -32,11 +36,30 @@ def open_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
         return sa.create_engine(url, pool_pre_ping=True)
     path = Path(url.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": busy_seconds, "check_same_thread": False},
+        execution_options={"compiled_cache": LRUCache[Any, Any](_STATEMENTS)},
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _drop_read_only)
     return engine
+
+
+def rehearsal_of(engine: Engine) -> Engine | None:
+    """An empty store in memory; what it makes of statements, `engine` need not make again.
+
+    Both share the dialect and the statements that it has compiled. None where there is no store in memory.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
+    pool = StaticPool(_in_memory, dialect=engine.dialect)
+    stage = Engine(pool, engine.dialect, engine.url)
+    event.listen(stage, "connect", _prepare_sqlite)
+    event.listen(stage, "begin", _begin_sqlite)
+    metadata.create_all(stage)
+    return stage.execution_options(compiled_cache=engine.get_execution_options()["compiled_cache"])
 
 
 @contextmanager
@@ -55,6 +78,10 @@ def writing(engine: Engine) -> Generator[Tx]:
     """
     with engine.connect().execution_options(slipway_writing=True) as tx, tx.begin():
         yield tx
+
+
+def _in_memory() -> Any:
+    return sqlite3.connect(":memory:", check_same_thread=False)
 
 
 def reason_of(error: OperationalError) -> tuple[str, str]:

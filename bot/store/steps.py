@@ -43,11 +43,11 @@ def change(tx: Tx, deployment: DeploymentId, attempt: int, name: str, **changes:
     tx.execute(table.update().where(*where).values(**changes))
 
 
-def end_open(tx: Tx, deployment: DeploymentId, now: datetime) -> None:
-    """Mark steps as failed that their attempt left running when it ended."""
+def end_open(tx: Tx, deployment: DeploymentId, now: datetime, *, state: str = "failed") -> None:
+    """End the steps that still run: `succeeded` when their attempt went on, else `failed`."""
     table = deployment_steps
     where = (table.c.deployment_id == deployment, table.c.state == "running")
-    tx.execute(table.update().where(*where).values(state="failed", finished_at=now))
+    tx.execute(table.update().where(*where).values(state=state, finished_at=now))
 
 
 def of_deployment(tx: Tx, deployment: DeploymentId) -> list[Step]:

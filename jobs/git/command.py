@@ -18,6 +18,7 @@ FETCH_SECONDS = 600
 STALL_SECONDS = 30
 """A transfer that brings less than 1 kB/s for so long is given up."""
 _TICK = 0.05
+NO_OBJECT = ("", "", 0)
 
 # Packs come whole or not at all, where single objects could be left half way by a kill: unpackLimit.
 _CONFIG = f"""\
@@ -69,6 +70,15 @@ class Answer:
         """The last line of its complaint, without credentials."""
         lines = [line.strip() for line in self.error.splitlines() if line.strip()]
         return mask(lines[-1]) if lines else f"git ended with exit code {self.code}"
+
+    @property
+    def objects(self) -> list[tuple[str, str, int]]:
+        """What `cat-file --batch-check` told, line by line: type, id and size."""
+        told = (line.split() for line in self.out.decode(errors="replace").split("\n")[:-1])
+        return [
+            (words[1], words[0], int(words[2])) if len(words) == 3 and words[2].isdigit() else NO_OBJECT
+            for words in told
+        ]
 
 
 class GitFailedError(Exception):

@@ -13,6 +13,7 @@ from bot.errors import ErrorCode, PlatformError, UserError
 from bot.settings import Settings
 from jobs.git.command import (
     FETCH_SECONDS,
+    NO_OBJECT,
     QUICK_SECONDS,
     Answer,
     Git,
@@ -80,13 +81,12 @@ class Mirrors:
         Raises `UserError` COMMIT_GONE, or REPOSITORY_UNREACHABLE when the remote does not answer.
         """
         kept = f"refs/deploy/{sha}"
-        if self._look(app, kept)[0] == "commit":
+        is_kept, is_here = (kind == "commit" for kind, _, _ in self._look_at(app, kept, sha))
+        if is_kept:
             return False
-        is_new = not self.has(app, sha)
-        if is_new:
-            self._get(app, sha, stopped)
-        self.git.must([*self._at(app), "update-ref", kept, sha])
-        return is_new
+        if is_here or not self._get(app, sha, stopped):
+            self.git.must([*self._at(app), "update-ref", kept, sha])
+        return not is_here
 
     def newest_head(self, app: App, branch: str, *, stopped: Stopped = never) -> Sha:
         """The commit that a branch points at now, asked from the remote.
@@ -261,24 +261,28 @@ class Mirrors:
 
     def _look(self, app: App, name: str) -> tuple[str, str, int]:
         """Type, id and size of an object; an empty type when there is none."""
-        if "\n" in name or not self.path(app).exists():
-            return "", "", 0
-        given = f"{name}\n".encode(errors="surrogateescape")
+        return self._look_at(app, name)[0]
+
+    def _look_at(self, app: App, *names: str) -> list[tuple[str, str, int]]:
+        """The same of several, by one process."""
+        if any("\n" in name for name in names) or not self.path(app).exists():
+            return [NO_OBJECT] * len(names)
+        given = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
         answer = self.git.run([*self._at(app), "cat-file", "--batch-check"], given=given)
         if answer.code:
             raise GitFailedError(["cat-file"], answer)
-        words = answer.out.decode(errors="replace").split()
-        found = len(words) == 3 and words[2].isdigit()
-        return (words[1], words[0], int(words[2])) if found else ("", "", 0)
+        return answer.objects
 
-    def _get(self, app: App, sha: Sha, stopped: Stopped) -> None:
+    def _get(self, app: App, sha: Sha, stopped: Stopped) -> bool:
+        """Fetch a commit; whether its own ref keeps it already."""
         # Some servers give out nothing but branches, and all refuse a commit that is gone.
         with suppress(UserError):
             self._fetch(app, ("origin", f"+{sha}:refs/deploy/{sha}"), FETCH_SECONDS, stopped)
-        if not self.has(app, sha):
-            self.fetch(app, stopped=stopped)
+            return True
+        self.fetch(app, stopped=stopped)
         if not self.has(app, sha):
             raise UserError(ErrorCode.COMMIT_GONE, sha=sha, url=shown(app))
+        return False
 
     def _fetch(self, app: App, refs: Sequence[str], seconds: float, stopped: Stopped) -> None:
         argv = [*self._at(app), "fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", *refs]
