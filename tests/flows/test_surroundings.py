@@ -63,9 +63,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Generator[Place]:
 def filled(disk: Path, left: int) -> Generator[None]:
     """Fill a disk up but for so many bytes."""
     filler = disk / "filler"
-    with filler.open("wb") as file:
-        space = os.statvfs(disk)
-        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - left)
+    with filler.open("wb", buffering=0) as file:
+        # Others write, too: as much as there is at this moment, then the rest of it.
+        with suppress(OSError):
+            space = os.statvfs(disk)
+            os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - left)
+        with suppress(OSError):
+            file.seek(0, os.SEEK_END)
+            while left == 0:
+                file.write(bytes(4096))
     try:
         yield
     finally:
