@@ -1,6 +1,5 @@
 """Bare mirrors of repositories, kept between deployments, and questions to them."""
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from bot.domain.app import App
 from bot.domain.ids import Sha, is_sha
-from bot.errors import ErrorCode, PlatformError, UserError
+from bot.errors import ErrorCode, UserError
 from bot.settings import Settings
 from jobs.git.command import (
     FETCH_SECONDS,
@@ -18,33 +17,17 @@ from jobs.git.command import (
     Answer,
     Git,
     GitFailedError,
-    in_variables,
     locked,
     never,
 )
 from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of
-from jobs.git.remotes import Credentials, mask, remote_of, shown
+from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
+from jobs.git.talk import Asking, silent, talk
 
 Stopped = Callable[[], bool]
 MAX_PACKS = 40
 _SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 _ID = re.compile(r"[0-9a-f]{4,40}")
-
-# How git, curl and ssh complain of a server, a name server or a way that does not answer.
-_SILENCE = (
-    "Operation too slow",
-    "timed out",
-    "Could not resolve host",
-    "Temporary failure in name resolution",
-    "Empty reply from server",
-    "early EOF",
-    "The requested URL returned error: 5",
-)
-
-
-def mirror_name(clone_url: str) -> str:
-    """The name of the mirror's folder."""
-    return f"{hashlib.sha256(clone_url.encode()).hexdigest()}.git"
 
 
 class Mirrors:
@@ -292,7 +275,7 @@ class Mirrors:
                 self._talk(app, argv, seconds, stopped)
                 self._tidy(app)
         except TimeoutError as error:
-            raise _silent(app, str(error)) from error
+            raise silent(app, str(error)) from error
 
     def _make(self, app: App) -> None:
         path = self.path(app)
@@ -311,21 +294,4 @@ class Mirrors:
 
     def _talk(self, app: App, argv: Sequence[str], seconds: float, stopped: Stopped) -> Answer:
         remote = remote_of(app, self._github_url, self._credentials)
-        variables = in_variables((("remote.origin.url", remote.url), *remote.secrets))
-        try:
-            answer = self.git.run(argv, variables=variables, seconds=seconds, stopped=stopped)
-        except TimeoutError as error:
-            raise _silent(app, f"no answer within {seconds:.0f} s") from error
-        if answer.code:
-            if any(words in answer.error for words in _SILENCE):
-                raise _silent(app, answer.last_line)
-            raise _unreachable(app, answer.last_line)
-        return answer
-
-
-def _silent(app: App, detail: str) -> PlatformError:
-    return PlatformError(ErrorCode.REPOSITORY_SILENT, url=shown(app), detail=mask(detail))
-
-
-def _unreachable(app: App, detail: str) -> UserError:
-    return UserError(ErrorCode.REPOSITORY_UNREACHABLE, url=shown(app), detail=mask(detail))
+        return talk(self.git, remote, app, Asking(argv, seconds, stopped))

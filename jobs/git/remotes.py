@@ -1,6 +1,7 @@
 """How git is to reach a repository: the URL without secrets in it, and the secrets beside it. Pure."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,3 +67,8 @@ def shown(app: App) -> str:
 def _basic(origin: str, user: str, password: str) -> tuple[str, str]:
     pair = base64.b64encode(f"{user}:{password}".encode()).decode()
     return f"http.{quote(origin, safe=':/[]@')}.extraHeader", f"Authorization: Basic {pair}"
+
+
+def mirror_name(clone_url: str) -> str:
+    """The name of the mirror's folder."""
+    return f"{hashlib.sha256(clone_url.encode()).hexdigest()}.git"

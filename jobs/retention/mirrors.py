@@ -13,7 +13,7 @@ from bot.store.engine import Engine, reading
 from jobs.copying import remove_folder
 from jobs.git import upkeep
 from jobs.git.command import Git, GitFailedError
-from jobs.git.mirrors import mirror_name
+from jobs.git.remotes import mirror_name
 from jobs.retention.part import DAY, Freed, Part, changed_at, entries, size_of
 
 COMMITS = 50

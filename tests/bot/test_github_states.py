@@ -38,6 +38,7 @@ def test_every_state_has_its_words(state: State, kind: Kind):
     facts = {
         "kind": kind.value,
         "environment": "production",
+        "attempt": 1,
         "reason": "because",
         "release": None,
         "superseded_by": "DEP-2",

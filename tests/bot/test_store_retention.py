@@ -140,8 +140,9 @@ def deploy(instance: Instance, app: App, number: int, at: datetime, *, works: bo
 def fail(instance: Instance, number: int) -> None:
     with writing(instance.engine) as tx:
         tx.exec_driver_sql(
-            "INSERT INTO deployments (app_id, environment_id, kind, trigger, state, sha, created_at)"
-            " VALUES (1, 1, 'build', 'push', 'failed', ?, 0)",
+            "INSERT INTO deployments"
+            " (app_id, tenant_id, environment_id, kind, trigger, state, sha, created_at)"
+            " VALUES (1, 1, 1, 'build', 'push', 'failed', ?, 0)",
             (f"{number:040x}",),
         )
 

@@ -20,7 +20,8 @@ from bot.store.engine import writing
 from jobs.dependencies import Dependencies, lock_file
 from jobs.git import upkeep
 from jobs.git.command import locked
-from jobs.git.mirrors import Mirrors, mirror_name
+from jobs.git.mirrors import Mirrors
+from jobs.git.remotes import mirror_name
 from jobs.retention.caches import Caches
 from jobs.retention.logs import Logs
 from jobs.retention.mirrors import MirrorFolders
