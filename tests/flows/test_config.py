@@ -2,6 +2,7 @@ import json
 import tomllib
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from bot.domain.deployment import State
@@ -58,6 +59,7 @@ def decided(slipway: Slipway, guid: str) -> dict[str, str]:
     return wait_until(found, 20, f"a decision about {guid}") or {}
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_what_a_deployment_uses(slipway: Slipway, make_repository: MakeRepository):
     repository = make_repository("effective")
     sha = repository.commit({**PAGE, "slipway.toml": RECIPE}, "First")
@@ -88,6 +90,7 @@ def test_what_is_shown_is_what_a_deployment_uses(slipway: Slipway, make_reposito
     assert slipway.get(slipway.hostname(app, "staging")).text == "one"
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_with_its_place_in_status_and_log(
     slipway: Slipway, make_repository: MakeRepository
 ):
@@ -100,6 +103,7 @@ def test_a_mistake_is_told_with_its_place_in_status_and_log(
     assert told in slipway.run("logs", f"DEP-{failed.id}", code=1)
 
 
+@pytest.mark.slow
 def test_a_change_in_a_package_deploys_the_apps_that_need_it(
     slipway: Slipway, make_repository: MakeRepository
 ):
@@ -142,6 +146,7 @@ def test_a_change_in_a_package_deploys_the_apps_that_need_it(
     assert slipway.get(slipway.hostname(web)).text == "two"
 
 
+@pytest.mark.slow
 def test_the_schema_is_published(slipway: Slipway):
     answer = slipway.web.get("/schema/slipway.json")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/schema+json")

@@ -81,6 +81,7 @@ def test_a_killed_queue_loses_nothing(alone: Slipway, make_repository: MakeRepos
     assert alone.deploy("queued", next_sha, before=sha).state is State.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_stop_hands_a_running_build_back_and_a_second_start_makes_it(
     tmp_path: Path, make_repository: MakeRepository
 ):

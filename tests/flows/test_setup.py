@@ -91,6 +91,7 @@ def test_an_instance_that_github_can_t_reach_is_set_up_by_clicks_and_a_push_goes
     fake.assert_nothing_unexpected()
 
 
+@pytest.mark.slow
 def test_the_same_from_the_command_line(fake: FakeGitHub, tmp_path: Path):
     del fake.world.repositories["acme/shop"]
     fake.apps.clone_base = f"file://{tmp_path}"

@@ -1,6 +1,8 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from bot.domain.deployment import Deployment, State
 from tests.fakes import payloads
 from tests.flows.conftest import MakeRepository
@@ -8,6 +10,7 @@ from tests.running import Slipway
 from tests.waiting import wait_until
 
 
+@pytest.mark.slow
 def test_200_deliveries_of_one_guid_are_one_deployment(slipway: Slipway, make_repository: MakeRepository):
     repository = make_repository("echo")
     sha = repository.commit({"index.html": "echo"}, "Echo")
@@ -24,6 +27,7 @@ def test_200_deliveries_of_one_guid_are_one_deployment(slipway: Slipway, make_re
     assert len(slipway.deployments(app)) == 1
 
 
+@pytest.mark.slow
 def test_500_pushes_make_a_handful_of_builds_and_the_last_commit_is_live(
     slipway: Slipway, make_repository: MakeRepository
 ):

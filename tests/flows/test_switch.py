@@ -3,6 +3,7 @@ import threading
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 
 from bot.domain.deployment import State
 from tests.fakes.repository import Files
@@ -50,6 +51,7 @@ class Visitor:
         self.releases.setdefault(answer.headers.get("X-Slipway-Release", "none"), set()).update(found)
 
 
+@pytest.mark.slow
 def test_a_visitor_sees_only_whole_releases_during_20_deploys_and_20_rollbacks(
     slipway: Slipway, make_repository: MakeRepository
 ):
