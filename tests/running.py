@@ -172,9 +172,11 @@ class Slipway:
 
         def found() -> Deployment | None:
             with reading(self.engine) as tx:
-                ids = {delivery.id for delivery in deliveries.by_guid(tx, guid)}
-                made = [one for one in deployments.latest(tx, 1000) if one.delivery_id in ids]
-                return made[-1] if made else None
+                # The sweep may have found the commit first: then the delivery leads to what there is.
+                pushes = deliveries.by_guid(tx, guid)
+                decided = [one for push in pushes for one in deliveries.decisions_of(tx, push.id)]
+                made = [number for one in decided for number in one.facts.get("deployments", [])]
+                return deployments.find(tx, DeploymentId(made[0])) if made else None
 
         return wait_until(found, seconds, f"a deployment of delivery {guid}") or self.deployment_of(guid)
 

@@ -20,7 +20,7 @@ from bot.cli.sample import SampleRepository, Visitor, site_client
 from bot.clock import utc_now
 from bot.console.access import sign_in_link
 from bot.domain.deployment import Deployment, State
-from bot.domain.ids import reference
+from bot.domain.ids import DeploymentId, reference
 from bot.errors import ErrorCode, PlatformError
 from bot.keys import webhook_secrets
 from bot.logs import LogReader
@@ -169,8 +169,11 @@ def _push_payload(before: str, after: str) -> dict[str, Any]:
 def _deployment_of(instance: Instance, guid: str) -> Deployment:
     def found() -> Deployment | None:
         with reading(instance.engine) as tx:
-            delivered = {delivery.id for delivery in deliveries.by_guid(tx, guid)}
-            return next((one for one in deployments.latest(tx, 20) if one.delivery_id in delivered), None)
+            # By the decision: the sweep may have found the commit first, and then this delivery adds nothing.
+            pushes = deliveries.by_guid(tx, guid)
+            decided = [one for push in pushes for one in deliveries.decisions_of(tx, push.id)]
+            made = [number for one in decided for number in one.facts.get("deployments", [])]
+            return deployments.find(tx, DeploymentId(made[0])) if made else None
 
     return _wait(found, "the delivery to become a deployment")
 
