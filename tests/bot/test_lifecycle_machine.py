@@ -210,6 +210,9 @@ class LifecycleMachine(RuleBasedStateMachine):
         claim = self.leases.claim(executor.name)
         if claim is not None:
             assert claim.deployment.state is State.RUNNING
+            with reading(self.engine) as tx:
+                waiting = [one.kind for one in deployments.unfinished(tx, claim.environment.id)]
+            assert claim.deployment.kind is Kind.ROLLBACK or Kind.ROLLBACK not in waiting
             executor.claim = claim
 
     @rule(number=executors)
