@@ -77,12 +77,11 @@ class SkippedRow:
 
 @dataclass(frozen=True)
 class HeldRow:
-    """An app whose preview waits for somebody who may approve this very commit."""
+    """An app whose preview waits, and for what."""
 
     app: str
     sha: Sha
     reason: str
-    command: str | None
     deployment: DeploymentId
 
 
@@ -94,7 +93,6 @@ class PullComment:
     held: Sequence[HeldRow] = ()
     skipped: Sequence[SkippedRow] = ()
     notes: Sequence[str] = ()
-    commands: Sequence[str] = ()
 
     @property
     def is_worth_it(self) -> bool:
@@ -114,7 +112,6 @@ def body(comment: PullComment) -> str:
             "held": comment.held[:MAX_ROWS],
             "skipped": comment.skipped[:MAX_ROWS],
             "notes": comment.notes,
-            "commands": comment.commands,
         }
         made = text("comment/pull.md.j2", facts)
         if len(made) <= MAX_LENGTH or count == 0:

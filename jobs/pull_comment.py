@@ -143,8 +143,7 @@ def _took(deployment: Deployment) -> timedelta | None:
 
 def _held(place: _Place) -> HeldRow:
     newest = place.newest
-    command = f"/approve {newest.sha[:7]}"
-    return HeldRow(place.app.slug, newest.sha, newest.reason, command, newest.id)
+    return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id)
 
 
 def _notes(places: list[_Place]) -> list[str]:

@@ -10,7 +10,6 @@ from pydantic import Field
 from bot.api.envelope import Model
 from bot.clock import Clock
 from bot.domain.app import App
-from bot.domain.ids import DeploymentId
 from bot.domain.roles import Principal, Verb
 from bot.lifecycle import Change, Lifecycle
 from bot.logs import LogReader
@@ -161,11 +160,6 @@ class Searching(Paging):
     """Only what mentions this text."""
     filter: Annotated[str, Field(max_length=2000, examples=['{"branch":"main"}'])] | None = None
     """The other parameters as one JSON object; where both stand, the parameter of its own counts."""
-
-
-def the_deployment(call: Call) -> DeploymentId:
-    """The number of the deployment that a call is about."""
-    return call.of_deployment.deployment.id
 
 
 def plain(model: Model | None) -> Any:

@@ -122,13 +122,13 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "deploy"
     bots: Annotated[
         Literal["deploy", "wait", "skip"],
-        Meta(description="What becomes of pull requests of bots; those that wait need a '/deploy'."),
+        Meta(description="What becomes of pull requests of bots; those that wait are not built."),
     ] = "deploy"
     forks: Annotated[
         Literal["off", "hold", "sandboxed"],
         Meta(
-            description="Pull requests from forks are not built, wait for '/approve', or are built at once "
-            "without variables and secrets."
+            description="Pull requests from forks are skipped, or held. Nothing of a fork is built yet: "
+            "'sandboxed' holds, too."
         ),
     ] = "hold"
     only_label: Annotated[
@@ -139,7 +139,9 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[BranchGlob, ...],
         Meta(description="Only pull requests into these branches are deployed; empty: into any."),
     ] = ()
-    idle: Annotated[Duration, Meta(description="A preview that nobody visits so long is stopped.")] = "72h"
+    idle: Annotated[
+        Duration, Meta(description="Accepted, and without effect yet: a static preview needs no stop.")
+    ] = "72h"
     max_age: Annotated[Duration, Meta(description="A preview is taken down after that, visited or not.")] = (
         "30d"
     )
@@ -152,7 +154,7 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "comment"
     protection: Annotated[
         Literal["auto", "off", "link", "login"],
-        Meta(description="Who may see previews; with 'auto' those of private repositories are protected."),
+        Meta(description="Accepted, and without effect yet: whoever knows its address can see a preview."),
     ] = "auto"
 
     @property
@@ -171,7 +173,11 @@ class Checks(Struct, frozen=True, forbid_unknown_fields=True):
 
     require: Annotated[
         tuple[CheckName, ...],
-        Meta(min_length=1, max_length=50, description="Names of checks and statuses that must succeed."),
+        Meta(
+            min_length=1,
+            max_length=50,
+            description="Accepted, and without effect yet: nothing waits for checks.",
+        ),
     ]
     timeout: Annotated[Duration, Meta(description="How long to wait for them.")] = "1h"
 

@@ -40,10 +40,9 @@ WHOLE = PullComment(
         row("api", 9, State.RUNNING, says="Deploying to the preview"),
         row("old", 3, gone=True, says="taken down after 30 days", url=None),
     ],
-    held=[HeldRow("admin", SHA, "it comes from the fork mallory/shop", "/approve a1b2c3d", DeploymentId(10))],
+    held=[HeldRow("admin", SHA, "it comes from the fork mallory/shop", DeploymentId(10))],
     skipped=[SkippedRow("site", "No changed file is one of this app's"), SkippedRow("blog", "It is a draft")],
     notes=["Previews are taken down when the pull request closes, and after 30 days at the latest."],
-    commands=["/redeploy", "/help"],
 )
 
 
