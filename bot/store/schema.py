@@ -2,7 +2,16 @@
 
 import sqlalchemy as sa
 
-from bot.store.access_schema import members, replays, tokens, users
+from bot.store.access_schema import (
+    deploy_hooks,
+    installations,
+    invitations,
+    members,
+    replays,
+    sessions,
+    tokens,
+    users,
+)
 from bot.store.columns import Id, Moment, metadata, moment_to_number
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
@@ -11,7 +20,19 @@ from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
 
-__all__ = ["Moment", "members", "metadata", "moment_to_number", "replays", "tokens", "users"]
+__all__ = [
+    "Moment",
+    "deploy_hooks",
+    "installations",
+    "invitations",
+    "members",
+    "metadata",
+    "moment_to_number",
+    "replays",
+    "sessions",
+    "tokens",
+    "users",
+]
 
 tenants = sa.Table(
     "tenants",

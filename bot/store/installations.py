@@ -1,0 +1,81 @@
+"""Which tenants may use which installations of the GitHub App.
+
+An installation that is bound to nobody is the default tenant's, which is the operator's own.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+
+from bot.domain.ids import TenantId
+from bot.store.apps import DEFAULT
+from bot.store.engine import Tx
+from bot.store.schema import installations, tenants
+
+
+@dataclass(frozen=True)
+class Binding:
+    """An installation that a tenant may use. `account` is who installed the App, as GitHub calls them."""
+
+    id: int
+    installation_id: int
+    tenant_id: TenantId
+    account: str
+    created_by: str
+    created_at: datetime
+
+
+_FIELDS = [installations.c[field.name] for field in fields(Binding)]
+
+
+def bind(
+    tx: Tx, installation: int, tenant: TenantId, *, account: str, created_by: str, now: datetime
+) -> Binding:
+    """Let a tenant use an installation; what is bound already stays as it is."""
+    if (known := find(tx, installation, tenant)) is not None:
+        return known
+    values = {"installation_id": installation, "tenant_id": tenant, "account": account}
+    made = {**values, "created_by": created_by, "created_at": now}
+    return _binding(tx.execute(installations.insert().values(made).returning(*_FIELDS)).mappings().one())
+
+
+def unbind(tx: Tx, installation: int, tenant: TenantId) -> None:
+    """Take an installation from a tenant."""
+    tx.execute(installations.delete().where(*_named(installation, tenant)))
+
+
+def find(tx: Tx, installation: int, tenant: TenantId) -> Binding | None:
+    """One binding."""
+    row = tx.execute(sa.select(*_FIELDS).where(*_named(installation, tenant))).mappings().one_or_none()
+    return _binding(row) if row else None
+
+
+def of_tenant(tx: Tx, tenant: TenantId) -> list[Binding]:
+    """The installations bound to a tenant, oldest first."""
+    query = sa.select(*_FIELDS).where(installations.c.tenant_id == tenant).order_by(installations.c.id)
+    return [_binding(row) for row in tx.execute(query).mappings()]
+
+
+def may_use(tx: Tx, tenant: TenantId, installation: int) -> bool:
+    """Whether a tenant may use an installation: it is bound to it, or to nobody and the tenant is default."""
+    bound = set(
+        tx.scalars(
+            sa.select(installations.c.tenant_id).where(installations.c.installation_id == installation)
+        )
+    )
+    return tenant in bound if bound else tenant == _default(tx)
+
+
+def _default(tx: Tx) -> TenantId | None:
+    found = tx.scalar(sa.select(tenants.c.id).where(tenants.c.slug == DEFAULT))
+    return None if found is None else TenantId(found)
+
+
+def _named(installation: int, tenant: TenantId) -> tuple[sa.ColumnElement[bool], ...]:
+    return (installations.c.installation_id == installation, installations.c.tenant_id == tenant)
+
+
+def _binding(row: RowMapping) -> Binding:
+    return Binding(**{str(name): value for name, value in row.items()})
