@@ -1,8 +1,8 @@
-"""The tables of who may do what and how they sign in, and of requests that may be repeated."""
+"""The tables of who may do what, who did what, and of requests that may be repeated."""
 
 import sqlalchemy as sa
 
-from bot.store.columns import Moment, key, metadata, moment, text, to
+from bot.store.columns import Id, Moment, key, metadata, moment, text, to
 
 users = sa.Table(
     "users",
@@ -61,67 +61,21 @@ replays = sa.Table(
     sa.UniqueConstraint("caller", "key"),
 )
 
-sessions = sa.Table(
-    "sessions",
+audit = sa.Table(
+    "audit",
     metadata,
     key(),
-    to("users", index=True),
-    # The organisation that is chosen; of a session that an invitation began, the only one.
-    to("tenants", nullable=True),
-    text("via"),
-    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
-    text("address", default=""),
-    text("agent", default=""),
-    moment("created_at", nullable=False),
-    moment("last_used_at"),
-    moment("expires_at", nullable=False),
-    moment("revoked_at"),
-)
-
-invitations = sa.Table(
-    "invitations",
-    metadata,
-    key(),
-    to("tenants", index=True),
-    text("email"),
-    text("role"),
-    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
-    text("created_by"),
-    moment("created_at", nullable=False),
-    moment("expires_at", nullable=False),
-    moment("accepted_at"),
-    moment("revoked_at"),
-    # What became of the mail: none was wanted, or it waits, was sent, failed.
-    text("mail", default="none"),
-    text("mail_note", default=""),
-)
-
-deploy_hooks = sa.Table(
-    "deploy_hooks",
-    metadata,
-    key(),
-    to("apps", index=True),
-    text("name"),
-    text("environment"),
-    text("branch", nullable=True),
-    # The part of its address that is no secret: by it the row is found.
-    sa.Column("handle", sa.Text, nullable=False, unique=True),
+    moment("at", nullable=False),
+    text("action"),
+    text("actor"),
+    text("actor_key"),
+    text("origin"),
+    # No references: what was done is remembered when that which it was done to is gone.
+    sa.Column("tenant_id", Id, nullable=True),
+    sa.Column("app_id", Id, nullable=True),
+    text("subject"),
+    sa.Column("before", sa.JSON, nullable=False),
+    sa.Column("after", sa.JSON, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
-    text("created_by"),
-    moment("created_at", nullable=False),
-    moment("last_used_at"),
-    moment("revoked_at"),
-)
-
-installations = sa.Table(
-    "installations",
-    metadata,
-    key(),
-    # GitHub's number.
-    sa.Column("installation_id", sa.BigInteger, nullable=False),
-    to("tenants", index=True),
-    text("account", default=""),
-    text("created_by"),
-    moment("created_at", nullable=False),
-    sa.UniqueConstraint("installation_id", "tenant_id"),
+    sa.Index("ix_audit_tenant_id_id", "tenant_id", "id"),
 )

@@ -2,16 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.access_schema import (
-    deploy_hooks,
-    installations,
-    invitations,
-    members,
-    replays,
-    sessions,
-    tokens,
-    users,
-)
+from bot.store.access_schema import audit, members, replays, tokens, users
 from bot.store.columns import Id, Moment, metadata, moment_to_number
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
@@ -19,9 +10,11 @@ from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
+from bot.store.entry_schema import deploy_hooks, installations, invitations, sessions
 
 __all__ = [
     "Moment",
+    "audit",
     "deploy_hooks",
     "installations",
     "invitations",
