@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.ids import AppId
 from bot.store.engine import Tx
-from bot.store.schema import deploy_hooks
+from bot.store.entry_schema import deploy_hooks
 
 
 @dataclass(frozen=True)

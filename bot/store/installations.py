@@ -12,7 +12,8 @@ from sqlalchemy import RowMapping
 from bot.domain.ids import TenantId
 from bot.store.apps import DEFAULT
 from bot.store.engine import Tx
-from bot.store.schema import installations, tenants
+from bot.store.entry_schema import installations
+from bot.store.schema import tenants
 
 
 @dataclass(frozen=True)

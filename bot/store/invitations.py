@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from bot.domain.ids import TenantId
 from bot.domain.roles import Role
 from bot.store.engine import Tx
-from bot.store.schema import invitations
+from bot.store.entry_schema import invitations
 
 
 class Mail(StrEnum):

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from bot.store import entry_schema
 from bot.store.access_schema import audit, members, replays, tokens, users
 from bot.store.columns import Id, Moment, metadata, moment_to_number
 from bot.store.columns import flag as _flag
@@ -10,19 +11,15 @@ from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
-from bot.store.entry_schema import deploy_hooks, installations, invitations, sessions
 
 __all__ = [
     "Moment",
     "audit",
-    "deploy_hooks",
-    "installations",
-    "invitations",
+    "entry_schema",
     "members",
     "metadata",
     "moment_to_number",
     "replays",
-    "sessions",
     "tokens",
     "users",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from bot.domain.ids import TenantId
 from bot.domain.session import SignedInBy
 from bot.store.engine import Tx
-from bot.store.schema import sessions
+from bot.store.entry_schema import sessions
 
 USE_NOTED = timedelta(minutes=1)
 """How exactly the last use is known: noting each would make every request a write."""
