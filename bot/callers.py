@@ -21,4 +21,5 @@ def principal_of(
     named = (one for one in found if wanted in (one.tenant.slug, str(one.tenant.id)))
     chosen = next(named, found[0])
     who = f"{key}@{chosen.tenant.id}"
-    return Principal(who, user.email, VERBS_OF[chosen.role], chosen.tenant.id, user_id=user.id)
+    verbs, tenant = VERBS_OF[chosen.role], chosen.tenant.id
+    return Principal(who, user.email, verbs, tenant, user_id=user.id, roams=only is None)

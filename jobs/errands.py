@@ -32,6 +32,8 @@ from jobs.detection import RULES
 from jobs.git import Mirrors
 from jobs.git.command import GitFailedError
 from jobs.git.glance import Glance, glance
+from jobs.mail import Mailer, MailError
+from jobs.mailing import Mailing
 from jobs.recovery import NO_COMMIT, push_payload
 from jobs.suggest import Suggestion, chosen, suggest
 
@@ -67,7 +69,7 @@ class Errands:
             return
         try:
             result = self._do(errand)
-        except (GitHubError, SlipwayError, GitFailedError, RefusedError) as error:
+        except (GitHubError, SlipwayError, GitFailedError, MailError, RefusedError) as error:
             self._finish(errand, ErrandState.FAILED, note=_sentence(error))
         except Exception:  # noqa: BLE001  a person waits for an answer; the trace is the operator's
             logger.exception("an errand failed unexpectedly", errand=errand.id, kind=errand.kind)
@@ -91,6 +93,10 @@ class Errands:
                 return self._make_app(errand)
             case ErrandKind.REDELIVER:
                 return self._redeliver(errand)
+            case ErrandKind.SEND_MAIL:
+                mailer = Mailer(self.settings, self.clock)
+                Mailing(self.settings, self.engine, self.vault, mailer).send(errand)
+                return {}
         assert_never(errand.kind)
 
     def _finish_setup(self, errand: Errand) -> dict[str, Any]:
@@ -202,7 +208,7 @@ def _nothing(seen: Glance, root: str | None) -> dict[str, str | int]:
     }
 
 
-def _sentence(error: GitHubError | SlipwayError | GitFailedError | RefusedError) -> str:
+def _sentence(error: GitHubError | SlipwayError | GitFailedError | MailError | RefusedError) -> str:
     if isinstance(error, SlipwayError):
         return render.message_or(error.code, error.facts, str(error))
     return str(error)
