@@ -75,7 +75,7 @@ def create_app(
         is_operator=operator_by(access),
         visitors=Visitors(engine, sessions, issuer),
     )
-    desk = Desk(settings, engine, queue, vault)
+    desk = Desk(settings, engine, queue, vault, clock)
     app = Starlette(
         lifespan=_lifespan(ledger, feeds, redis, engine),
         exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
@@ -83,7 +83,7 @@ def create_app(
             Route("/webhooks/github", _webhook(settings, engine, ledger, vault)),
             *health.routes(settings, engine, redis),
             *schema.routes(settings.url),
-            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk),
+            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk, issuer=issuer),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
             *api,
         ],

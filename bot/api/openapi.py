@@ -16,7 +16,7 @@ VERSION = "1.0.0"
 _REFUSALS = {
     400: "The body or a parameter is not well formed; `validationErrors` says which.",
     401: "There is no token, or not a valid one.",
-    403: "The caller lacks a right; `details.needs` says which.",
+    403: "The caller lacks a right (`details.needs` says which), or belongs to no organisation.",
     404: "There is no such thing, or it is somebody else's.",
     409: "It changed in the same moment, or the same request is under way.",
     413: f"The body has more than {MAX_BODY} bytes.",
@@ -203,7 +203,7 @@ def _own_headers(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
-    statuses = {401, 404, 429, 503, *([] if operation.streams else [400]), *([403] if operation.verb else [])}
+    statuses = {401, 403, 404, 429, 503, *([] if operation.streams else [400])}
     if operation.writes:
         statuses |= {409, 413, 422}
     if operation.body is not None:

@@ -79,7 +79,8 @@ def routes(dispatcher: Dispatcher, streams: Mapping[str, ASGIApp]) -> list[BaseR
             by_path.setdefault(address.path, {})[operation.method] = operation
     return [
         Route(f"{PREFIX}{path}", Endpoint(dispatcher, operations, streams))
-        for path, operations in by_path.items()
+        # Fixed words count more than parts that vary.
+        for path, operations in sorted(by_path.items(), key=lambda pair: pair[0].count("{"))
     ]
 
 

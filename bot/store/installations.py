@@ -6,14 +6,16 @@ An installation that is bound to nobody is the default tenant's, which is the op
 from dataclasses import dataclass, fields
 from datetime import datetime
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from bot.domain.ids import TenantId
 from bot.store.apps import DEFAULT
+from bot.store.deliveries import GITHUB, body_of
 from bot.store.engine import Tx
 from bot.store.entry_schema import installations
-from bot.store.schema import tenants
+from bot.store.schema import deliveries, tenants
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,18 @@ class Binding:
     created_at: datetime
 
 
+class _Numbered(msgspec.Struct):
+    id: int
+
+
+class _Told(msgspec.Struct):
+    action: str
+    installation: _Numbered
+    sender: _Numbered
+
+
+_LATELY = 5000
+"""Deliveries that are looked through, from the newest."""
 _FIELDS = [installations.c[field.name] for field in fields(Binding)]
 
 
@@ -67,6 +81,26 @@ def may_use(tx: Tx, tenant: TenantId, installation: int) -> bool:
         )
     )
     return tenant in bound if bound else tenant == _default(tx)
+
+
+def installer(tx: Tx, installation: int) -> int | None:
+    """Who installed the App there, by GitHub's number of them, as a delivery signed by GitHub told lately."""
+    newest = tx.scalar(sa.select(sa.func.max(deliveries.c.id))) or 0
+    where = (
+        deliveries.c.id > newest - _LATELY,
+        deliveries.c.event == "installation",
+        deliveries.c.source == GITHUB,
+        deliveries.c.verified_app_id.is_(None),
+    )
+    query = sa.select(deliveries.c.body).where(*where).order_by(deliveries.c.id.desc())
+    for body in tx.scalars(query):
+        try:
+            told = msgspec.json.decode(body_of(body), type=_Told)
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        if told.action == "created" and told.installation.id == installation:
+            return told.sender.id
+    return None
 
 
 def _default(tx: Tx) -> TenantId | None:
