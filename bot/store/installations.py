@@ -73,8 +73,11 @@ def of_tenant(tx: Tx, tenant: TenantId) -> list[Binding]:
     return [_binding(row) for row in tx.execute(query).mappings()]
 
 
-def may_use(tx: Tx, tenant: TenantId, installation: int) -> bool:
-    """Whether a tenant may use an installation: it is bound to it, or to nobody and the tenant is default."""
+def may_use(tx: Tx, tenant: TenantId, installation: int | None) -> bool:
+    """Whether a tenant may use an installation: it is bound to it, or to nobody and the tenant is default.
+
+    None stands for what is the operator's own as well: the token of the settings, the webhook's secret.
+    """
     bound = set(
         tx.scalars(
             sa.select(installations.c.tenant_id).where(installations.c.installation_id == installation)
