@@ -34,7 +34,13 @@ class Sessions:
         self.cookie = "__Host-slipway-session" if self._secure else "slipway-session"
 
     def begin(
-        self, tx: Tx, connection: HTTPConnection, user: User, via: SignedInBy, tenant: TenantId | None = None
+        self,
+        tx: Tx,
+        connection: HTTPConnection,
+        user: User,
+        via: SignedInBy,
+        *,
+        tenant: TenantId | None = None,
     ) -> str:
         """Store a session and return its secret, which `give` puts into the cookie."""
         secret = secrets.token_urlsafe(32)

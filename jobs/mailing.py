@@ -40,4 +40,4 @@ class Mailing:
     def _note(self, number: int | None, secret: str | None, mail: Mail, *, note: str = "") -> None:
         if number is not None and secret is not None:
             with writing(self.engine) as tx:
-                invitations.note_mail(tx, number, digest_of(secret), mail, note)
+                invitations.note_mail(tx, number, digest_of(secret), mail, note=note)

@@ -65,7 +65,7 @@ class InvitationPages:
             has_own = present is not None and present.user_id == user.id and not present.is_bound
             if not has_own:
                 tenant = people.tenant_by_id(tx, found.tenant_id).id
-                begun = self._sessions.begin(tx, request, user, SignedInBy.INVITATION, tenant)
+                begun = self._sessions.begin(tx, request, user, SignedInBy.INVITATION, tenant=tenant)
         response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store"})
         if begun is not None:
             self._access.sign_out(response)

@@ -94,7 +94,7 @@ def change(tx: Tx, number: int, **changes: Any) -> None:
     tx.execute(invitations.update().where(invitations.c.id == number).values(**changes))
 
 
-def note_mail(tx: Tx, number: int, digest: bytes, mail: Mail, note: str = "") -> None:
+def note_mail(tx: Tx, number: int, digest: bytes, mail: Mail, *, note: str = "") -> None:
     """Remember what became of the mail with that link; another one may have been sent since."""
     where = (invitations.c.id == number, invitations.c.digest == digest)
     tx.execute(invitations.update().where(*where).values(mail=mail, mail_note=note))

@@ -37,7 +37,7 @@ def acme(office: Office) -> Tenant:
 
 
 def theirs(office: Office, tenant: Tenant, slug: str, name: str = "acme/shop") -> App:
-    new = NewApp(slug, name, f"https://github.com/{name}.git", "main")
+    new = NewApp(slug, name, f"{office.settings.github_url}/{name}.git", "main")
     with writing(office.engine) as tx:
         scope = (tenant.id, people.projects_of(tx, tenant.id)[0].id)
         return apps.insert(tx, new, office.clock.now(), scope)
@@ -63,7 +63,7 @@ def push(office: Office, guid: str, *, private: bool) -> set[str]:
 
 def test_what_is_private_is_told_to_apps_of_organisations_that_may_know(office: Office, acme: Tenant):
     own, other = (
-        office.app("own", "https://github.com/acme/shop.git", "acme/shop"),
+        office.app("own", f"{office.settings.github_url}/acme/shop.git", "acme/shop"),
         theirs(office, acme, "other"),
     )
     assert push(office, "a", private=True) == {"own"}
@@ -79,7 +79,7 @@ def test_what_is_private_is_told_to_apps_of_organisations_that_may_know(office: 
 def test_the_sign_in_is_for_organisations_that_it_is_bound_to(office: Office, acme: Tenant):
     office.repository("acme/shop")
     other = theirs(office, acme, "other")
-    own = office.app("own", "https://github.com/acme/shop.git", "acme/shop")
+    own = office.app("own", f"{office.settings.github_url}/acme/shop.git", "acme/shop")
     asked = Call("GET", "repos/acme/shop")
     with pytest.raises(RejectedError, match="may not use"):
         office.github.git_token(other)
