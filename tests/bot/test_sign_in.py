@@ -311,7 +311,7 @@ def test_the_operator_makes_the_first_owner_who_signs_in_by_password(world: Worl
     # Another password for the same owner, whatever address the form has; who knew the old one is out.
     assert owner.get("/api/v1/auth/me").status_code == 401
     assert owner.post(path, data=form).status_code == 403
-    assert [owner.post(path, data={}).status_code for _ in range(6)][-1] == 429
+    assert 429 in [owner.post(path, data={}).status_code for _ in range(10)]
 
 
 def test_where_there_is_an_owner_already_nobody_gets_a_password(world: World):
