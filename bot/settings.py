@@ -154,6 +154,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Days that deployments are remembered; of each environment 100 stay.",
     )
+    keep_audit_days: int = Field(
+        default=365, ge=1, description="Days that the audit log is kept; the newest row stays."
+    )
     keep_deliveries_days: int = Field(
         default=30,
         ge=4,

@@ -14,8 +14,8 @@ from types import FrameType
 
 from redis.exceptions import RedisError
 
+from bot import anchors, program
 from bot import holder as holders
-from bot import program
 from bot.log import logger, set_up_logging
 from bot.queue import DEPLOY_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE
 from bot.settings import Settings
@@ -79,6 +79,7 @@ class Sweep:
             Chore("recovery", 300, workshop.recover),
             Chore("retention", 3600, workshop.retention.prune),
             Chore("old errands", 3600, self._drop_errands),
+            Chore("audit anchor", 900, self._anchor),
         ]
         rounds = [Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow)]
         if settings.intake == "poll":
@@ -166,6 +167,9 @@ class Sweep:
     def _drop_errands(self) -> None:
         with writing(self._workshop.engine) as tx:
             errands.drop_old(tx, self._workshop.clock() - _KEPT_ERRANDS)
+
+    def _anchor(self) -> None:
+        anchors.anchor(self._workshop.engine, self._settings, self._workshop.clock())
 
     def _slot(self) -> str:
         # A job id of its own each time: that of a job that was lost stays taken for a while.

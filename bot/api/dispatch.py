@@ -67,13 +67,18 @@ class Dispatcher:
         self._gate = gate
         self._limiter = limiter
 
-    def admission(self, operation: Operation) -> Callable[[Request], None]:
-        """What raises `RefusalError` unless a caller may read what streams. Such requests are not counted."""
+    def admission(self, operation: Operation) -> Callable[[Request], Call]:
+        """What raises `RefusalError` unless a caller may read what streams; what the request is about.
 
-        def admit(request: Request) -> None:
+        Such requests are not counted.
+        """
+
+        def admit(request: Request) -> Call:
             principal = self._gate.identify(request)
             with reading(self._services.lifecycle.engine) as tx:
-                locate(Call(self._services, principal, tx, request.path_params), operation)
+                call = Call(self._services, principal, tx, request.path_params)
+                locate(call, operation)
+                return call
 
         return admit
 

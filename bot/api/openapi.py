@@ -200,10 +200,9 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.streams:
-        frames = {"type": "string", "description": "Server-Sent Events."}
         return {
-            "description": "Frames until the deployment ends.",
-            "content": {"text/event-stream": {"schema": frames}},
+            "description": operation.summary + ".",
+            "content": {operation.media: {"schema": {"type": "string"}}},
         }
     data: dict[str, Any] = {"type": "null"} if operation.answer is None else _ref(operation.answer)
     if operation.lists:

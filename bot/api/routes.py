@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, apps, deliveries, deployments, members, orders, releases
+from bot.api import account, activity, apps, audit, deliveries, deployments, members, orders, releases
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -24,6 +24,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *deliveries.OPERATIONS,
     *account.OPERATIONS,
     *members.OPERATIONS,
+    *audit.OPERATIONS,
+    *activity.OPERATIONS,
 )
 _ORG = "/orgs/{org}"
 _PROJECT = f"{_ORG}/projects/{{project}}"

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot.cli.instance import find_app, open_instance
+from bot.cli.instance import by_hand, find_app, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App
 from bot.domain.environment import PRODUCTION
@@ -17,7 +17,7 @@ from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.listing import Listed, find, from_json
 from bot.registration import Registry, Wish
 from bot.settings import Settings
-from bot.store import apps, deployments, environments, errands, releases
+from bot.store import apps, audit, deployments, environments, errands, releases
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import open_vault
 
@@ -68,6 +68,8 @@ def create(
         if listed is not None:
             apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
             app = apps.get(tx, app.id)
+        after = {"repository": app.repository, "productionBranch": app.production_branch}
+        audit.record(tx, by_hand("app.created", f"app {app.slug}", app, after=after), utc_now())
     if as_json:
         _print_json({**_facts(app), "webhook_secret": secret})
         return
@@ -138,7 +140,10 @@ def enable(slug: str) -> None:
 
 def _switch(slug: str, *, enabled: bool) -> None:
     with writing(open_instance().engine) as tx:
-        apps.set_enabled(tx, find_app(tx, slug).id, enabled=enabled)
+        app = find_app(tx, slug)
+        apps.set_enabled(tx, app.id, enabled=enabled)
+        before, after = {"enabled": app.enabled}, {"enabled": enabled}
+        audit.record(tx, by_hand("app.changed", f"app {slug}", app, before=before, after=after), utc_now())
     sys.stdout.write(f"Pushes to {slug} {'deploy' if enabled else 'do not deploy any more'}.\n")
 
 

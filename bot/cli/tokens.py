@@ -9,12 +9,12 @@ import typer
 
 from bot.api.auth import PERSONAL, mint
 from bot.api.openapi import document
-from bot.cli.instance import caller, open_instance
+from bot.cli.instance import by_hand, caller, open_instance
 from bot.clock import utc_now
 from bot.domain.roles import Role
 from bot.errors import ErrorCode, UserError
 from bot.registration import check
-from bot.store import apps, people, tokens
+from bot.store import apps, audit, people, tokens
 from bot.store.engine import writing
 from bot.store.tokens import NewToken
 
@@ -58,7 +58,10 @@ def create(
             created_by=caller(),
             expires_at=now + timedelta(days=days),
         )
-        tokens.insert(tx, new, now)
+        made = tokens.insert(tx, new, now)
+        after = {"name": name, "holder": member.email, "role": member.role, "days": days}
+        act = by_hand("token.created", f"token {made.id}", tenant_id=tenant.id, after=after)
+        audit.record(tx, act, now)
     facts = {"token": minted.text, "email": member.email, "role": member.role, "org": tenant.slug}
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")

@@ -23,7 +23,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def routes(*, pages: Pages, engine: Engine, logs: LogReader, access: Access, desk: Desk) -> list[BaseRoute]:
     """Every route of the console; all but sign-in and assets need its key."""
-    overview, sign_in = Overview(engine, pages), SignIn(access, pages)
+    overview, sign_in = Overview(engine, pages), SignIn(access, pages, desk)
     deployments = DeploymentPages(engine, pages, logs)
     setup, deliveries = SetupPages(pages, access, desk), DeliveryPages(pages, desk)
     private = {

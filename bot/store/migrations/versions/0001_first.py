@@ -28,6 +28,12 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
+    op.create_index("ix_audit_action", "audit", ["action"], unique=False)
+    op.create_index("ix_audit_actor", "audit", ["actor"], unique=False)
+    op.create_index("ix_audit_actor_key", "audit", ["actor_key"], unique=False)
+    op.create_index("ix_audit_app_id", "audit", ["app_id"], unique=False)
+    op.create_index("ix_audit_at", "audit", ["at"], unique=False)
+    op.create_index("ix_audit_subject", "audit", ["subject"], unique=False)
     op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
         "comments",
@@ -475,5 +481,11 @@ def downgrade() -> None:
     op.drop_table("deliveries")
     op.drop_table("comments")
     op.drop_index("ix_audit_tenant_id_id", table_name="audit")
+    op.drop_index("ix_audit_subject", table_name="audit")
+    op.drop_index("ix_audit_at", table_name="audit")
+    op.drop_index("ix_audit_app_id", table_name="audit")
+    op.drop_index("ix_audit_actor_key", table_name="audit")
+    op.drop_index("ix_audit_actor", table_name="audit")
+    op.drop_index("ix_audit_action", table_name="audit")
     op.drop_table("audit")
     # ### end Alembic commands ###
