@@ -145,7 +145,7 @@ OPERATIONS = (
         handle=_streamed,
         query=ExportQuery,
         streams=True,
-        media="application/x-ndjson",
+        media=("application/x-ndjson", "text/csv"),
         description="Oldest first, one JSON object a line, or CSV with `format=csv`.",
         refusals={400: "A parameter is not well formed."},
     ),

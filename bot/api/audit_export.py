@@ -41,7 +41,7 @@ class AuditExport:
             response: Response = failure(refusal, request_id=request_id_of(request))
         else:
             is_csv = asked.format == "csv"
-            media = "text/csv; charset=utf-8" if is_csv else "application/x-ndjson"
+            media = "text/csv" if is_csv else "application/x-ndjson"
             name = f'attachment; filename="audit.{asked.format}"'
             headers = {
                 "Content-Disposition": name,

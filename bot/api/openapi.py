@@ -202,7 +202,7 @@ def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.streams:
         return {
             "description": operation.summary + ".",
-            "content": {operation.media: {"schema": {"type": "string"}}},
+            "content": {one: {"schema": {"type": "string"}} for one in operation.media},
         }
     data: dict[str, Any] = {"type": "null"} if operation.answer is None else _ref(operation.answer)
     if operation.lists:

@@ -145,8 +145,8 @@ class Operation:
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     description: str = ""
     streams: bool = False
-    media: str = "text/event-stream"
-    """What a stream is."""
+    media: tuple[str, ...] = ("text/event-stream",)
+    """What a stream can be."""
 
     @property
     def writes(self) -> bool:

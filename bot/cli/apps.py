@@ -21,7 +21,7 @@ from bot.store import apps, audit, deployments, environments, errands, releases
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import open_vault
 
-application = typer.Typer(no_args_is_help=True)
+application = typer.Typer(no_args_is_help=True, help="Apps: what is deployed.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -64,19 +64,18 @@ def create(
     registry = Registry(instance.settings, open_vault(instance.settings))
     with writing(instance.engine) as tx:
         registered = registry.register(tx, wish, utc_now())
-        app, secret = registered.app, registered.secret
+        app = registered.app
         if listed is not None:
             apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
             app = apps.get(tx, app.id)
-        after = {"repository": app.repository, "productionBranch": app.production_branch}
-        audit.record(tx, by_hand("app.created", f"app {app.slug}", app, after=after), utc_now())
+        _remember(tx, "created", app, after={"repository": app.repository})
     if as_json:
-        _print_json({**_facts(app), "webhook_secret": secret})
+        _print_json({**_facts(app), "webhook_secret": registered.secret})
         return
     url = instance.settings.site_url(f"{app.slug}.{instance.settings.preview_domain}")
     sys.stdout.write(f"{app.slug} is registered. A push to {app.production_branch} makes it live at {url}\n")
-    if secret:
-        sys.stdout.write(f"Its webhook secret, shown this once: {secret}\n")
+    if registered.secret:
+        sys.stdout.write(f"Its webhook secret, shown this once: {registered.secret}\n")
 
 
 @application.command("list")
@@ -142,9 +141,12 @@ def _switch(slug: str, *, enabled: bool) -> None:
     with writing(open_instance().engine) as tx:
         app = find_app(tx, slug)
         apps.set_enabled(tx, app.id, enabled=enabled)
-        before, after = {"enabled": app.enabled}, {"enabled": enabled}
-        audit.record(tx, by_hand("app.changed", f"app {slug}", app, before=before, after=after), utc_now())
+        _remember(tx, "changed", app, before={"enabled": app.enabled}, after={"enabled": enabled})
     sys.stdout.write(f"Pushes to {slug} {'deploy' if enabled else 'do not deploy any more'}.\n")
+
+
+def _remember(tx: Tx, done: str, app: App, **more: Any) -> None:
+    audit.record(tx, by_hand(f"app.{done}", f"app {app.slug}", app, **more), utc_now())
 
 
 def _listed(engine: Engine, repository: str) -> Listed | None:

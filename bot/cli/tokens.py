@@ -1,4 +1,4 @@
-"""Commands about the API: the first token, and its document."""
+"""Commands about tokens of the API."""
 
 import json
 import sys
@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from bot.api.auth import PERSONAL, mint
-from bot.api.openapi import document
 from bot.cli.instance import by_hand, caller, open_instance
 from bot.clock import utc_now
 from bot.domain.roles import Role
 from bot.errors import ErrorCode, UserError
 from bot.registration import check
 from bot.store import apps, audit, people, tokens
-from bot.store.engine import writing
-from bot.store.tokens import NewToken
+from bot.store.engine import Tx, writing
+from bot.store.people import Member
+from bot.store.tokens import NewToken, Token
 
 application = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -58,10 +58,7 @@ def create(
             created_by=caller(),
             expires_at=now + timedelta(days=days),
         )
-        made = tokens.insert(tx, new, now)
-        after = {"name": name, "holder": member.email, "role": member.role, "days": days}
-        act = by_hand("token.created", f"token {made.id}", tenant_id=tenant.id, after=after)
-        audit.record(tx, act, now)
+        _remember(tx, tokens.insert(tx, new, now), member)
     facts = {"token": minted.text, "email": member.email, "role": member.role, "org": tenant.slug}
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -72,6 +69,7 @@ def create(
     )
 
 
-def openapi() -> None:
-    """Print the API's OpenAPI document."""
-    sys.stdout.write(json.dumps(document(), indent=2) + "\n")
+def _remember(tx: Tx, token: Token, holder: Member) -> None:
+    after = {"name": token.name, "holder": holder.email, "role": holder.role}
+    act = by_hand("token.created", f"token {token.id}", tenant_id=token.tenant_id, after=after)
+    audit.record(tx, act, token.created_at)
