@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from bot import anchors, program
 from bot import holder as holders
 from bot.log import logger, set_up_logging
-from bot.queue import DEPLOY_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE
+from bot.queue import DEPLOY_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE, OUTGOING_QUEUE
 from bot.settings import Settings
 from bot.store import deliveries, environments, errands, singletons
 from bot.store.engine import StoreError, reading, writing
@@ -71,6 +71,7 @@ class Sweep:
             Chore("permits", every, self._permit),
             Chore("announcements", every, workshop.tell_owed),
             Chore("errands", every, self._remind),
+            Chore("outgoing", every, self._send),
             Chore("previews", every, workshop.housekeeping.tidy_previews),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
@@ -163,6 +164,10 @@ class Sweep:
         if forgotten and self._workshop.queue.is_empty(ERRAND_QUEUE):
             for errand in forgotten:
                 self._workshop.queue.errand(errand, slot=self._slot())
+
+    def _send(self) -> None:
+        if self._workshop.postman.is_owed() and self._workshop.queue.is_empty(OUTGOING_QUEUE):
+            self._workshop.queue.send(0, slot=self._slot())
 
     def _drop_errands(self) -> None:
         with writing(self._workshop.engine) as tx:

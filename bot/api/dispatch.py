@@ -26,7 +26,7 @@ from bot.domain.roles import Principal
 from bot.errors import SlipwayError
 from bot.lifecycle import Change
 from bot.log import logger
-from bot.store import audit, replays
+from bot.store import replays
 from bot.store.engine import StoreError, Tx, reading
 from bot.store.replays import Replay
 
@@ -149,7 +149,7 @@ class Dispatcher:
             before=noted.before,
             after=noted.after,
         )
-        audit.record(change.tx, act, change.now)
+        change.record(act)
         return result
 
     def _call(self, exchange: Exchange, principal: Principal, tx: Tx) -> Call:

@@ -34,6 +34,9 @@ _PARTS = {
     "environment": "Name or id of an environment. Write a slash in a name as `%2F`, or use the id.",
     "delivery": "GUID of a delivery.",
     "token": "Id of a token.",
+    "webhook": "Id of a webhook.",
+    "channel": "Id of a channel.",
+    "message": "Id of what was sent.",
     "member": "Id or e-mail address of a member.",
 }
 _EXAMPLES = {
@@ -46,6 +49,9 @@ _EXAMPLES = {
     "delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
     "token": "5",
     "member": "3",
+    "webhook": "4",
+    "channel": "5",
+    "message": "12",
 }
 _ABOUT = f"""
 Everything that Slipway does, by HTTP.

@@ -8,7 +8,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, activity, apps, audit, deliveries, deployments, members, orders, releases
+from bot.api import (
+    account,
+    activity,
+    apps,
+    audit,
+    channels,
+    deliveries,
+    deployments,
+    members,
+    orders,
+    outgoing,
+    releases,
+    webhooks,
+)
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -26,6 +39,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *members.OPERATIONS,
     *audit.OPERATIONS,
     *activity.OPERATIONS,
+    *outgoing.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *channels.OPERATIONS,
 )
 _ORG = "/orgs/{org}"
 _PROJECT = f"{_ORG}/projects/{{project}}"

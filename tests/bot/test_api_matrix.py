@@ -77,14 +77,33 @@ ROWS = {
     "exportAudit": "configure",
     "getActivity": "list",
     "getAppActivity": "read",
+    "listEventTypes": "list",
+    **dict.fromkeys(
+        (
+            "listWebhooks createWebhook getWebhook updateWebhook deleteWebhook rotateWebhookSecret "
+            "testWebhook listWebhookDeliveries redeliverWebhook listChannels createChannel getChannel "
+            "updateChannel deleteChannel testChannel listChannelNotices"
+        ).split(),
+        "configure",
+    ),
 }
 # Of these a stranger has some of its own, where no organisation is named.
 OWN = set(
     "listApps createApp listDeployments listDeliveries listOrgs listMembers addMember updateMember "
-    "removeMember getMe listTokens createToken revokeToken listAudit exportAudit getActivity".split()
+    "removeMember getMe listTokens createToken revokeToken listAudit exportAudit getActivity listEventTypes "
+    "listWebhooks createWebhook updateWebhook rotateWebhookSecret testWebhook deleteWebhook redeliverWebhook "
+    "listChannels createChannel updateChannel testChannel deleteChannel".split()
 )
 # The operator belongs to no organisation: it must name one.
-NAMED = {"listMembers"}
+NAMED = {
+    "listMembers",
+    "listWebhooks",
+    "getWebhook",
+    "listWebhookDeliveries",
+    "listChannels",
+    "getChannel",
+    "listChannelNotices",
+}
 
 
 def operations() -> list[tuple[str, str, str]]:
@@ -109,8 +128,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[Site]:
 
 
 def fill(site: Site) -> None:
-    """A release that is live, a deployment that failed with a log, and a delivery."""
+    """A release that is live, a deployment that failed with a log, a delivery, a webhook, a channel."""
     instance = site.instance
+    hook = site.owner.post("/webhooks", {"name": "board", "url": "https://board.example/"})
+    channel = site.owner.post("/channels", {"name": "chat", "url": "slack://a/b/c"})
+    assert (hook["id"], channel["id"]) == (1, 2)
+    assert site.owner.post("/webhooks/1/test")["id"] == "1"
     instance.push(site.shop, "a" * 40)
     instance.succeed(instance.claim())
     instance.push(site.shop, "b" * 40)
@@ -149,6 +172,9 @@ def address(site: Site, path: str) -> str:
         "delivery": GUID,
         "token": token.id,
         "member": member.id,
+        "webhook": 1,
+        "channel": 2,
+        "message": 1,
     }
     return path.format(**parts)
 
