@@ -87,7 +87,7 @@ class MessageQuery(Paging):
     status: Literal["waiting", "delivered", "failed"] | None = Field(default=None, examples=["failed"])
 
 
-class EventView(Model):
+class EventTypeView(Model):
     """Something that can be chosen."""
 
     type: Event = Field(examples=["deployment.failed"])
@@ -264,7 +264,7 @@ def _message(one: Message, attempts: list[Attempt]) -> MessageView:
 
 
 def _events(call: Call) -> Page:
-    rows = [EventView(type=event, description=text) for event, text in DESCRIBED.items()]
+    rows = [EventTypeView(type=event, description=text) for event, text in DESCRIBED.items()]
     part = call.asked(Paging).part("")
     return Page(rows[part.offset : part.offset + part.limit], len(rows))
 
@@ -279,7 +279,7 @@ OPERATIONS = (
         about=About.TENANT,
         verb=Verb.READ,
         handle=_events,
-        answer=EventView,
+        answer=EventTypeView,
         lists=True,
         query=Paging,
     ),

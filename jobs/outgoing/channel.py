@@ -27,6 +27,7 @@ class Notifier:
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = [str(one) for one in allowed]
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
         self._asked: dict[int, Future[Answer]] = {}
         self._lock = threading.Lock()
         self._numbers = count(1)
@@ -43,7 +44,8 @@ class Notifier:
             )
             self._process = process
             _write(process, self._allowed)
-        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+            self._listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
+            self._listener.start()
 
     def send(self, url: str, title: str, body: str) -> Answer:
         """Send a notice, and tell what came of it."""
@@ -66,19 +68,18 @@ class Notifier:
 
     def close(self) -> None:
         """End the program."""
-        with self._lock:
-            if self._process is not None:
-                self._process.kill()
-                self._process.wait()
+        if self._process is not None and self._listener is not None:
+            self._process.kill()
+            self._listener.join()
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        for line in _output(process):
-            told: dict[str, Any] = json.loads(line)
-            with self._lock:
-                asked = self._asked.pop(told["id"], None)
-            if asked is not None:
-                asked.set_result(Answer(ok=told["ok"], note=told["note"]))
-        process.wait()
+        with process:
+            for line in _output(process):
+                told: dict[str, Any] = json.loads(line)
+                with self._lock:
+                    asked = self._asked.pop(told["id"], None)
+                if asked is not None:
+                    asked.set_result(Answer(ok=told["ok"], note=told["note"]))
         with self._lock:
             if self._process is not process:
                 return
@@ -99,7 +100,8 @@ def _write(process: subprocess.Popen[bytes], value: object) -> bool:
     try:
         process.stdin.write(json.dumps(value).encode() + b"\n")
         process.stdin.flush()
-    except OSError:
+    except (OSError, ValueError):
+        # It ended, or ends at this moment.
         return False
     return True
 

@@ -23,15 +23,17 @@ _LONGEST_RETRY = 3600
 _GONE = 410
 
 
-def post(url: str, headers: Mapping[str, str], body: bytes, *, allowed: Sequence[Network]) -> Answer:
+def post(
+    url: str, headers: Mapping[str, str], body: bytes, *, allowed: Sequence[Network], seconds: float = SECONDS
+) -> Answer:
     """Send it once, and tell what came of it."""
     began = time.monotonic()
     try:
-        status, answered, text = _exchange(url, headers, body, _Backend(allowed, began + SECONDS))
+        status, answered, text = _exchange(url, headers, body, _Backend(allowed, began + seconds))
     except UnreachableError as error:
         return Answer(ok=False, milliseconds=_since(began), note=f"Not sent: {error}.")
     except (httpcore.TimeoutException, TimeoutError):
-        return Answer(ok=False, milliseconds=_since(began), note=f"No answer within {SECONDS:.0f} seconds.")
+        return Answer(ok=False, milliseconds=_since(began), note=f"No answer within {seconds:g} seconds.")
     except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
         return Answer(ok=False, milliseconds=_since(began), note=_note(error))
     ok = 200 <= status < 300
