@@ -26,10 +26,10 @@ def of_deployment(tx: Tx, deployment: Deployment, now: datetime) -> int:
     if event is None or not wanted:
         return 0
     facts = _facts(tx, deployment)
-    newest = outbox.put(tx, wanted, event, facts, now)
+    newest = outbox.put(tx, wanted, event, facts, now=now)
     if deployment.state is State.SUCCEEDED:
         for more in _successes(tx, deployment):
-            newest = outbox.put(tx, wanted, more, facts, now) or newest
+            newest = outbox.put(tx, wanted, more, facts, now=now) or newest
     return newest
 
 
@@ -39,7 +39,7 @@ def of_preview(tx: Tx, environment: Environment, event: Event, now: datetime) ->
     if not wanted:
         return 0
     facts = {**_place(tx, environment.app_id, environment), "reason": environment.archive_reason}
-    return outbox.put(tx, wanted, event, facts, now)
+    return outbox.put(tx, wanted, event, facts, now=now)
 
 
 def of_act(tx: Tx, act: Act, now: datetime) -> int:
@@ -57,7 +57,8 @@ def of_act(tx: Tx, act: Act, now: datetime) -> int:
     scope = _scope(tx, app) if app is not None else {}
     facts = {"organisation": people.tenant_by_id(tx, act.tenant_id).slug, **scope}
     facts |= {"action": act.action, "actor": act.actor, "subject": act.subject}
-    return outbox.put(tx, wanted, event, {**facts, "before": dict(act.before), "after": dict(act.after)}, now)
+    facts |= {"before": dict(act.before), "after": dict(act.after)}
+    return outbox.put(tx, wanted, event, facts, now=now)
 
 
 def _successes(tx: Tx, deployment: Deployment) -> list[Event]:

@@ -192,7 +192,7 @@ def test(call: Call, one: Receiver) -> MessageView:
     _refuse_disabled(one)
     call.note(f"{one.kind} {one.name}")
     facts = {"organisation": call.of_tenant.slug, "actor": call.principal.name, "receiver": one.name}
-    number = outbox.put(call.tx, [one], Event.TEST, facts, call.writing.now)
+    number = outbox.put(call.tx, [one], Event.TEST, facts, now=call.writing.now)
     # A test tells how it stands now: it does not wait for the pause after a failure.
     receivers.change(call.tx, one.id, {"rest_until": None})
     return _sent(call, number)

@@ -37,7 +37,7 @@ class Attempt:
     answer: str
 
 
-def put(tx: Tx, to: Sequence[Receiver], event: Event, facts: Mapping[str, Any], now: datetime) -> int:
+def put(tx: Tx, to: Sequence[Receiver], event: Event, facts: Mapping[str, Any], *, now: datetime) -> int:
     """Write a message for each of some receivers that chose the event; the newest number, or 0."""
     newest = 0
     for one in to:
@@ -72,7 +72,7 @@ def take(
     return taken
 
 
-def settle(tx: Tx, receiver: Receiver, message: Message, answer: Answer, now: datetime) -> Receiver | None:
+def settle(tx: Tx, receiver: Receiver, message: Message, answer: Answer, *, now: datetime) -> Receiver | None:
     """Keep what came of an attempt, and when the next one is due.
 
     The receiver as it stands; None when it was deleted meanwhile.

@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -103,19 +103,14 @@ class _Backend(httpcore.NetworkBackend):
         self._real = httpcore.SyncBackend()
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *more: Any, **named: Any
     ) -> httpcore.NetworkStream:
         """Connect to one of a host's addresses."""
         failed: Exception = UnreachableError(f"{host} has no address")
         for address in addresses(host, port, self._allowed):
             left = min(timeout or SECONDS, _left(self._deadline))
             try:
-                found = self._real.connect_tcp(address, port, left, local_address, socket_options)
+                found = self._real.connect_tcp(address, port, left, *more, **named)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
             else:

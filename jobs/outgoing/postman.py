@@ -109,7 +109,7 @@ class Postman:
     def _settle(self, receiver: Receiver, message: Message, answer: Answer) -> None:
         now = self.clock()
         with writing(self.engine) as tx:
-            standing = outbox.settle(tx, receiver, message, answer, now)
+            standing = outbox.settle(tx, receiver, message, answer, now=now)
             if standing is None or answer.ok:
                 return
             outbox.give_up(tx, receiver.id, now, keep=outbox.MAX_WAITING)
@@ -134,7 +134,7 @@ class Postman:
         audit.record(tx, Act("webhook.disabled", "slipway", "slipway", subject=subject, **own), now)
         facts = {"kind": receiver.kind, "name": receiver.name, "reason": reason}
         others = [one for one in _neighbours(tx, receiver) if one.id != receiver.id]
-        outbox.put(tx, others, Event.WEBHOOK_DISABLED, facts, now)
+        outbox.put(tx, others, Event.WEBHOOK_DISABLED, facts, now=now)
         logger.warning("a receiver was switched off", receiver=receiver.id, why=reason)
 
 

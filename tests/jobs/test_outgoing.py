@@ -12,9 +12,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -41,6 +39,7 @@ from bot.vault import open_vault
 from jobs.outgoing.post import post
 from jobs.outgoing.postman import Postman
 from jobs.outgoing.reach import may_reach
+from tests.fakes.ear import Ear, listening
 from tests.instance import Instance
 from tests.waiting import wait_until
 from tests.web import free_port
@@ -51,60 +50,10 @@ FAILED = (Event.DEPLOYMENT_FAILED,)
 FAILURE = Failure("build-failed", {"command": "npm run build", "exit_code": 1}, Blame.USER)
 
 
-@dataclass
-class Heard:
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def event(self) -> str:
-        return json.loads(self.body)["type"]
-
-
-@dataclass
-class Ear:
-    """A receiver that answers as it is told, by path; a path with a gate waits for that."""
-
-    url: str = ""
-    heard: list[Heard] = field(default_factory=list[Heard])
-    answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict[str, Any])
-    gates: dict[str, threading.Event] = field(default_factory=dict[str, threading.Event])
-
-    def events(self, path: str = "/") -> list[str]:
-        return [one.event for one in self.heard if one.path == path]
-
-
 @pytest.fixture
 def ear() -> Generator[Ear]:
-    ear = Ear()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            ear.heard.append(Heard(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            if gate := ear.gates.get(self.path):
-                gate.wait(20)
-            status, headers, answer = ear.answers.get(self.path, (200, {}, b"thanks"))
-            self.send_response(status)
-            for name, value in {**headers, "content-length": str(len(answer))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    ear.url = f"http://127.0.0.1:{server.server_port}"
-    yield ear
-    for gate in ear.gates.values():
-        gate.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening() as ear:
+        yield ear
 
 
 class Office:
@@ -283,7 +232,7 @@ def test_a_slow_receiver_delays_no_other(office: Office, ear: Ear):
         tenant = people.insert_tenant(tx, "other", "Other", office.instance.now()).id
     fast = office.hook(f"{ear.url}/fast", tenant=tenant)
     with writing(office.instance.engine) as tx:
-        outbox.put(tx, [fast], Event.TEST, {}, office.instance.now())
+        outbox.put(tx, [fast], Event.TEST, {}, now=office.instance.now())
     wait_until(lambda: ear.events("/fast"), what="the other tenant is told")
     assert running.is_alive()
     assert len([one for one in ear.heard if one.path.startswith("/slow")]) == 2
