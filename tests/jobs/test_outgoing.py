@@ -23,6 +23,7 @@ from aiosmtpd.smtp import Envelope
 
 from bot import signing
 from bot.domain.app import App
+from bot.domain.audit import Act
 from bot.domain.deployment import Blame, Commit, Failure, Trigger
 from bot.domain.ids import Sha, TenantId
 from bot.domain.outgoing import RETRIES, Event, MessageState, Receiver, ReceiverKind
@@ -36,6 +37,7 @@ from bot.store.outbox import Attempt
 from bot.store.pages import Slice
 from bot.store.receivers import NewReceiver
 from bot.vault import open_vault
+from jobs.outgoing import texts
 from jobs.outgoing.post import post
 from jobs.outgoing.postman import Postman
 from jobs.outgoing.reach import may_reach
@@ -348,6 +350,34 @@ def test_a_lost_process_leaves_its_message_to_the_next(office: Office, ear: Ear)
     office.instance.pass_by(outbox.HOLD + timedelta(seconds=1))
     office.postman.run()
     assert ear.events() == ["deployment.failed"]
+
+
+def test_every_event_has_its_words(office: Office):
+    hook = office.hook("http://127.0.0.1:1/")
+    office.deploy(fails=True)
+    office.deploy("b")
+    instance = office.instance
+    with instance.lifecycle.change() as change:
+        change.use(instance.lifecycle.environment(change, office.shop, "preview/pr-7"))
+        own: dict[str, Any] = {"tenant_id": office.shop.tenant_id, "app_id": office.shop.id}
+        for action in ("updateApp", "setVariables", "addDomain", "addMember", "createToken"):
+            change.record(Act(action, "mona", "token:1", subject="x", **own))
+            change.record(Act(action, "mona", "token:1", subject="x", tenant_id=office.shop.tenant_id))
+        outbox.put(change.tx, [hook], Event.TEST, {"actor": "mona"}, now=change.now)
+        disabled = {"kind": "webhook", "name": "board", "reason": "It failed."}
+        outbox.put(change.tx, [hook], Event.WEBHOOK_DISABLED, disabled, now=change.now)
+    with reading(instance.engine) as tx:
+        told = outbox.page(tx, hook.id, Slice(0, 100, "")).rows
+    titles = {one.event: texts.notice(instance.settings, one)[0] for one in told}
+    # The others are told in the same words as a deployment, or a preview, that came.
+    others = "held cancelled superseded skipped rejected rolled-back removed".split()
+    assert {one for one in Event if one not in titles} == {
+        one for one in Event if one.endswith(tuple(others))
+    }
+    assert titles[Event.DEPLOYMENT_RECOVERED].startswith("shop production works again: ")
+    assert titles[Event.VARIABLE_CHANGED].endswith(": x")
+    assert titles[Event.WEBHOOK_DISABLED] == "board was switched off"
+    assert all(titles.values())
 
 
 def test_two_secrets_sign_for_a_day_after_a_rotation(office: Office):
