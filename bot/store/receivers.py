@@ -15,8 +15,19 @@ from bot.store.outgoing_schema import message_attempts, messages, receivers
 from bot.store.pages import COUNTED, Found, Slice
 from bot.store.schema import apps, projects, tenants
 
-_SCOPE = (apps.c.tenant_id, apps.c.project_id)
 _FIELDS = [receivers.c[field.name] for field in fields(Receiver)]
+# Made once: each step of each deployment asks it.
+_OF_APP = (
+    sa.select(*_FIELDS)
+    .select_from(apps.join(receivers, receivers.c.tenant_id == apps.c.tenant_id))
+    .where(
+        apps.c.id == sa.bindparam("app"),
+        receivers.c.enabled,
+        sa.or_(receivers.c.app_id.is_(None), receivers.c.app_id == apps.c.id),
+        sa.or_(receivers.c.project_id.is_(None), receivers.c.project_id == apps.c.project_id),
+    )
+    .order_by(receivers.c.id)
+)
 
 
 @dataclass(frozen=True)
@@ -69,15 +80,7 @@ def count(tx: Tx, tenant: TenantId) -> int:
 
 def listening_to_app(tx: Tx, app: AppId) -> list[Receiver]:
     """Receivers that are switched on and are for an app, its project, or its tenant."""
-    own = {one.name: sa.select(one).where(apps.c.id == app).scalar_subquery() for one in _SCOPE}
-    where = (
-        receivers.c.tenant_id == own["tenant_id"],
-        receivers.c.enabled,
-        sa.or_(receivers.c.app_id.is_(None), receivers.c.app_id == app),
-        sa.or_(receivers.c.project_id.is_(None), receivers.c.project_id == own["project_id"]),
-    )
-    query = sa.select(*_FIELDS).where(*where).order_by(receivers.c.id)
-    return [receiver_of(row) for row in tx.execute(query).mappings()]
+    return [receiver_of(row) for row in tx.execute(_OF_APP, {"app": app}).mappings()]
 
 
 def listening_to_tenant(tx: Tx, tenant: TenantId) -> list[Receiver]:
