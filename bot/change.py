@@ -4,10 +4,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bot import occasions
+from bot.domain.audit import Act
 from bot.domain.deployment import Deployment, State, check_move
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import DeploymentId, EnvironmentId, ErrandId
-from bot.store import deployments, environments, steps
+from bot.domain.outgoing import Event
+from bot.store import audit, deployments, environments, steps
+from bot.store.deployments import NewDeployment
 from bot.store.engine import Tx
 
 
@@ -20,6 +24,8 @@ class Change:
     permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
     changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
     errands: list[ErrandId] = field(default_factory=list[ErrandId])
+    message: int = 0
+    """The newest message for webhooks and channels, if there is one."""
 
     def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
         """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be.
@@ -36,8 +42,31 @@ class Change:
         moved = deployments.change(
             self.tx, deployment.id, self.now, event=reason, state=state, reason=reason, **changes
         )
-        self.changed[moved.id] = moved.version
-        return moved
+        return self._happened(moved)
+
+    def add(self, new: NewDeployment) -> Deployment:
+        """Store a deployment."""
+        return self._happened(deployments.insert(self.tx, new, self.now))
+
+    def record(self, act: Act) -> None:
+        """Remember in the audit log what somebody did, and tell those who want to know."""
+        audit.record(self.tx, act, self.now)
+        self._tell(occasions.of_act(self.tx, act, self.now))
+
+    def archive(self, environment: Environment, reason: str) -> Environment:
+        """Remember that an environment is taken down, and why."""
+        archived = environments.archive(self.tx, environment.id, self.now, reason)
+        if archived.kind is EnvironmentKind.PREVIEW:
+            self._tell(occasions.of_preview(self.tx, archived, Event.PREVIEW_REMOVED, self.now))
+        return archived
+
+    def _happened(self, deployment: Deployment) -> Deployment:
+        self.changed[deployment.id] = deployment.version
+        self._tell(occasions.of_deployment(self.tx, deployment, self.now))
+        return deployment
+
+    def _tell(self, message: int) -> None:
+        self.message = max(self.message, message)
 
     def withdraw(self, deployment: Deployment) -> bool:
         """Point the environment at what succeeded before, if it points at this deployment; whether it did."""
@@ -58,7 +87,8 @@ class Change:
         if environment.kind is not EnvironmentKind.PREVIEW:
             return
         if environment.born_at is None or environment.archived_at is not None:
-            environments.revive(self.tx, environment.id, self.now)
+            born = environments.revive(self.tx, environment.id, self.now)
+            self._tell(occasions.of_preview(self.tx, born, Event.PREVIEW_CREATED, self.now))
         else:
             environments.use(self.tx, environment.id, self.now)
 

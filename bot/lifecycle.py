@@ -45,6 +45,8 @@ class Lifecycle:
             self._queue.announce(deployment, version)
         for errand in change.errands:
             self._queue.errand(errand)
+        if change.message:
+            self._queue.send(change.message)
 
     def request(self, change: Change, order: Order) -> Requested:
         """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.
@@ -70,8 +72,7 @@ class Lifecycle:
             change.use(environment)
         reason = environment.pin_reason or "pinned" if hold is Hold.PINNED else order.reason
         new = new_deployment(order, environment, state, reason, hold=hold)
-        deployment = deployments.insert(change.tx, new, change.now)
-        change.changed[deployment.id] = deployment.version
+        deployment = change.add(new)
         self._supersede(change, environment, deployment)
         if hold is None:
             change.permit(environment)
@@ -108,7 +109,7 @@ class Lifecycle:
         **more: Any,
     ) -> Deployment:
         new = new_deployment(order, environment, state, reason)
-        inserted = deployments.insert(change.tx, new, change.now)
+        inserted = change.add(new)
         left = deployments.change(change.tx, inserted.id, change.now, finished_at=change.now, **more)
         change.changed[left.id] = left.version
         return left
@@ -126,8 +127,7 @@ class Lifecycle:
         release = self._release_to_restore(change.tx, environment, word)
         reason = f"rolled back to {release.name} by {by}"
         environments.pin(change.tx, environment.id, reason)
-        deployment = deployments.insert(
-            change.tx,
+        deployment = change.add(
             NewDeployment(
                 app_id=app.id,
                 environment_id=environment.id,
@@ -139,10 +139,8 @@ class Lifecycle:
                 reason=reason,
                 requested_by=by,
                 release_id=release.id,
-            ),
-            change.now,
+            )
         )
-        change.changed[deployment.id] = deployment.version
         for other in deployments.unfinished(change.tx, environment.id):
             self._make_way(change, other, deployment)
         change.permit(environment)

@@ -22,7 +22,7 @@ def take_down(change: Change, environment: Environment, reason: str) -> Environm
     """
     if environments.get(change.tx, environment.id).archived_at is not None:
         return None
-    archived = environments.archive(change.tx, environment.id, change.now, reason)
+    archived = change.archive(environment, reason)
     for deployment in deployments.unfinished(change.tx, environment.id):
         if deployment.state.is_waiting:
             change.move(deployment, State.CANCELLED, reason, hold=None)

@@ -26,8 +26,7 @@ def promote(change: Change, environment: Environment, release: Release, *, by: s
         requested_by=by,
         release_id=release.id,
     )
-    deployment = deployments.insert(change.tx, new, change.now)
-    change.changed[deployment.id] = deployment.version
+    deployment = change.add(new)
     for other in deployments.unfinished(change.tx, environment.id):
         if other.kind is Kind.ROLLBACK and other.state.is_waiting and other.id != deployment.id:
             reason = f"superseded by {reference(deployment.id)}"

@@ -32,10 +32,14 @@ DEPLOY_QUEUE = "deploy"
 ERRAND_QUEUE = "errands"
 """What a person waits for: it may neither wait behind deliveries nor hold them up."""
 
+OUTGOING_QUEUE = "outgoing"
+"""Telling webhooks and channels, which may be slow: nothing else waits behind them."""
+
 INTAKE = "jobs.intake.intake"
 ANNOUNCE = "jobs.announce.announce"
 PERMIT = "jobs.deploy.deploy"
 ERRAND = "jobs.errands.errand"
+SEND = "jobs.outgoing.send"
 
 _QUICK_TIMEOUT = timedelta(minutes=5)
 # The lease and the build's own time-out end a deployment; this is only RQ's last resort.
@@ -69,6 +73,7 @@ class Queue:
         self._announce = RqQueue(ANNOUNCE_QUEUE, connection=redis, serializer=JSONSerializer)
         self._deploy = RqQueue(DEPLOY_QUEUE, connection=redis, serializer=JSONSerializer)
         self._errands = RqQueue(ERRAND_QUEUE, connection=redis, serializer=JSONSerializer)
+        self._outgoing = RqQueue(OUTGOING_QUEUE, connection=redis, serializer=JSONSerializer)
 
     def intake(self, deliveries: Sequence[DeliveryId], slot: str = "") -> bool:
         """Ask for decisions about some deliveries. A slot makes the job differ from earlier ones."""
@@ -97,13 +102,17 @@ class Queue:
         """Ask that an errand be done."""
         return self._enqueue(self._errands, ERRAND, f"errand-{errand}{slot}", errand)
 
+    def send(self, message: int, slot: str = "") -> bool:
+        """Ask that what waits for webhooks and channels be sent."""
+        return self._enqueue(self._outgoing, SEND, f"send-{message}{slot}")
+
     def is_empty(self, name: str) -> bool:
         """Whether no job waits in a queue. Raises `RedisError`: nothing is known of a queue that is away."""
         return self.lengths()[name] == 0
 
     def lengths(self) -> dict[str, int]:
         """How many jobs wait, by queue."""
-        queues = (self._intake, self._announce, self._deploy, self._errands)
+        queues = (self._intake, self._announce, self._deploy, self._errands, self._outgoing)
         return {queue.name: queue.count for queue in queues}
 
     def _enqueue(self, queue: RqQueue, name: str, job_id: str, *args: Any) -> bool:

@@ -74,6 +74,8 @@ def _url(scheme: str, place: tuple[str, int]) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)]
 
 
@@ -143,6 +145,13 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(
         default=60.0, gt=0, description="With `INTAKE=poll`: how often each repository is asked."
     )
+    outgoing_networks: Networks = Field(
+        default_factory=list[Network],
+        description="Private networks that webhooks and notices may reach, comma-separated: `10.1.0.0/16`.",
+    )
+    outgoing_failing_days: int = Field(
+        default=5, ge=1, description="Days of failures after which a webhook or a channel is switched off."
+    )
     encryption_key: Secrets = Field(
         default_factory=list[SecretStr],
         description="Keys of secrets at rest (32 bytes, URL-safe base64), newest first. Default: in home.",
@@ -192,6 +201,14 @@ class Settings(BaseSettings):
         default=365,
         ge=1,
         description="Days that deployments are remembered; of each environment 100 stay.",
+    )
+    keep_audit_days: int = Field(
+        default=365, ge=1, description="Days that the audit log is kept; the newest row stays."
+    )
+    keep_messages_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days that messages to webhooks and channels are kept, with the answers.",
     )
     keep_deliveries_days: int = Field(
         default=30,

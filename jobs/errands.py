@@ -11,6 +11,7 @@ import msgspec
 from bot import github_app, manifest, render
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
+from bot.domain.audit import Act
 from bot.domain.deployment import Commit
 from bot.domain.errand import Errand, ErrandKind, ErrandState
 from bot.domain.ids import AppId, DeliveryId, ErrandId, ProjectId, TenantId
@@ -24,7 +25,7 @@ from bot.log import logger
 from bot.queue import Queue
 from bot.registration import Registry, Wish
 from bot.settings import Settings
-from bot.store import apps, deliveries, errands, gaps, installations, people
+from bot.store import apps, audit, deliveries, errands, gaps, installations, people
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import Vault
@@ -121,6 +122,7 @@ class Errands:
         )
         with writing(self.engine) as tx:
             github_app.keep(tx, self.vault, shown, Secrets(made.pem, made.client_secret, secret))
+            audit.record(tx, _act("github-app.made", errand, made.slug), self.clock())
         logger.info("a GitHub App was made", app=made.slug)
         if has_hook and not made.webhook_secret:
             source.set_hook_secret(self.github, self.settings.url + manifest.HOOK, secret)
@@ -150,7 +152,7 @@ class Errands:
                 return {"choices": [one.facts() for one in found], "repository": listed.full_name}
             if meant is None:
                 raise UserError(ErrorCode.NOTHING_DETECTED, **_nothing(seen, root))
-            app = self._register(listed, meant, seen, scope=(tenant, project))
+            app = self._register(errand, listed, meant=meant, seen=seen, scope=(tenant, project))
         return {"slug": app.slug, **meant.facts()}
 
     def _home(self, errand: Errand, listed: Listed) -> tuple[TenantId, ProjectId]:
@@ -166,7 +168,13 @@ class Errands:
         return scope
 
     def _register(
-        self, listed: Listed, meant: Suggestion, seen: Glance, *, scope: tuple[TenantId, ProjectId]
+        self,
+        errand: Errand,
+        listed: Listed,
+        *,
+        meant: Suggestion,
+        seen: Glance,
+        scope: tuple[TenantId, ProjectId],
     ) -> App:
         wish = Wish(
             repository=listed.full_name,
@@ -182,6 +190,8 @@ class Errands:
             app = Registry(self.settings, self.vault).register(tx, wish, self.clock(), scope).app
             apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
             app = apps.get(tx, app.id)
+            own = {"tenant_id": app.tenant_id, "app_id": app.id, "after": {"repository": app.repository}}
+            audit.record(tx, _act("app.created", errand, f"app {app.slug}", **own), self.clock())
             added = self._first_push(tx, app, commit)
         self.queue.intake(added)
         return app
@@ -192,6 +202,10 @@ class Errands:
         guid = f"{SETUP}-{app.id}-{commit.sha}"
         new = NewDelivery(SETUP, guid, "push", body, self.clock(), source=SETUP, verified_app_id=app.id)
         return list(deliveries.insert_new(tx, [new]).values())
+
+
+def _act(action: str, errand: Errand, subject: str, **more: Any) -> Act:
+    return Act(action, "slipway", "slipway", f"errand {errand.id}", subject=subject, **more)
 
 
 def _draft(listed: Listed, tenant: TenantId) -> App:

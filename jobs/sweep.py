@@ -14,10 +14,10 @@ from types import FrameType
 
 from redis.exceptions import RedisError
 
+from bot import anchors, program
 from bot import holder as holders
-from bot import program
 from bot.log import logger, set_up_logging
-from bot.queue import DEPLOY_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE
+from bot.queue import DEPLOY_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE, OUTGOING_QUEUE
 from bot.settings import Settings
 from bot.store import deliveries, environments, errands, singletons
 from bot.store.engine import StoreError, reading, writing
@@ -71,6 +71,7 @@ class Sweep:
             Chore("permits", every, self._permit),
             Chore("announcements", every, workshop.tell_owed),
             Chore("errands", every, self._remind),
+            Chore("outgoing", every, self._send),
             Chore("previews", every, workshop.housekeeping.tidy_previews),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
@@ -79,6 +80,7 @@ class Sweep:
             Chore("recovery", 300, workshop.recover),
             Chore("retention", 3600, workshop.retention.prune),
             Chore("old errands", 3600, self._drop_errands),
+            Chore("audit anchor", 900, self._anchor),
         ]
         rounds = [Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow)]
         if settings.intake == "poll":
@@ -163,9 +165,16 @@ class Sweep:
             for errand in forgotten:
                 self._workshop.queue.errand(errand, slot=self._slot())
 
+    def _send(self) -> None:
+        if self._workshop.postman.is_owed() and self._workshop.queue.is_empty(OUTGOING_QUEUE):
+            self._workshop.queue.send(0, slot=self._slot())
+
     def _drop_errands(self) -> None:
         with writing(self._workshop.engine) as tx:
             errands.drop_old(tx, self._workshop.clock() - _KEPT_ERRANDS)
+
+    def _anchor(self) -> None:
+        anchors.anchor(self._workshop.engine, self._settings, self._workshop.clock())
 
     def _slot(self) -> str:
         # A job id of its own each time: that of a job that was lost stays taken for a while.

@@ -1,8 +1,8 @@
 """Composition root of the worker: its collaborators, its job functions, and its processes.
 
-One launcher forks a process per executor: one decides about deliveries, one tells GitHub, one does
-errands, the others deploy. Each serves one RQ queue, since RQ loses jobs in a crash when a worker serves
-several (it then takes them by BLPOP), and what ends is started again.
+One launcher forks a process per executor: one decides about deliveries, one tells GitHub, one tells
+webhooks and channels, one does errands, the others deploy. Each serves one RQ queue, since RQ loses jobs in a
+crash when a worker serves several (it then takes them by BLPOP), and what ends is started again.
 """
 
 import gc
@@ -36,7 +36,9 @@ from bot.queue import (
     ERRAND_QUEUE,
     INTAKE,
     INTAKE_QUEUE,
+    OUTGOING_QUEUE,
     PERMIT,
+    SEND,
 )
 from bot.rehearsal import rehearse
 from bot.settings import Settings
@@ -58,6 +60,7 @@ def jobs_of(workshop: Workshop) -> Jobs:
         ANNOUNCE: workshop.announce,
         PERMIT: workshop.deploy,
         ERRAND: workshop.errand,
+        SEND: workshop.send,
     }
 
 
@@ -113,6 +116,7 @@ class Launcher:
             Executor(INTAKE_QUEUE, forks=False),
             Executor(ANNOUNCE_QUEUE, forks=False),
             Executor(ERRAND_QUEUE, forks=False),
+            Executor(OUTGOING_QUEUE, forks=False),
             *deploying,
         ]
         self._stopping = False

@@ -33,6 +33,7 @@ from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
+from jobs.outgoing.postman import Postman
 from jobs.pipeline import Pipeline, Tools
 from jobs.poll import Polling
 from jobs.retention import rules
@@ -63,6 +64,7 @@ class Workshop:
     mirrors: Mirrors
     errands: Errands
     polling: Polling
+    postman: Postman
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -75,6 +77,10 @@ class Workshop:
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
         self.errands.run(number)
+
+    def send(self) -> None:
+        """Job: tell webhooks and channels what waits for them."""
+        self.postman.run()
 
     def poll(self) -> None:
         """Chore: ask repositories what is new, where GitHub can't tell."""
@@ -190,5 +196,6 @@ def furnish(settings: Settings) -> Workshop:
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,
         errands=Errands(settings, engine, queue, hub, mirrors, vault),
+        postman=Postman(settings, engine, queue, vault),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
     )

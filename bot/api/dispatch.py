@@ -27,7 +27,7 @@ from bot.domain.roles import Principal
 from bot.errors import SlipwayError
 from bot.lifecycle import Change
 from bot.log import logger
-from bot.store import audit, replays
+from bot.store import replays
 from bot.store.engine import StoreError, Tx, reading
 from bot.store.replays import Replay
 
@@ -68,13 +68,18 @@ class Dispatcher:
         self._gate = gate
         self._limiter = limiter
 
-    def admission(self, operation: Operation) -> Callable[[Request], None]:
-        """What raises `RefusalError` unless a caller may read what streams. Such requests are not counted."""
+    def admission(self, operation: Operation) -> Callable[[Request], Call]:
+        """What raises `RefusalError` unless a caller may read what streams; what the request is about.
 
-        def admit(request: Request) -> None:
+        Such requests are not counted.
+        """
+
+        def admit(request: Request) -> Call:
             principal = self._gate.identify(request)
             with reading(self._services.lifecycle.engine) as tx:
-                locate(Call(self._services, principal, tx, _path_of(request)), operation)
+                call = Call(self._services, principal, tx, _path_of(request))
+                locate(call, operation)
+                return call
 
         return admit
 
@@ -148,7 +153,7 @@ class Dispatcher:
             before=noted.before,
             after=noted.after,
         )
-        audit.record(change.tx, act, change.now)
+        change.record(act)
         return result
 
     def _call(self, exchange: Exchange, principal: Principal, tx: Tx) -> Call:

@@ -34,6 +34,9 @@ _PARTS = {
     "environment": "Name or id of an environment. Write a slash in a name as `%2F`, or use the id.",
     "delivery": "GUID of a delivery.",
     "token": "Id of a token.",
+    "webhook": "Id of a webhook.",
+    "channel": "Id of a channel.",
+    "message": "Id of what was sent.",
     "member": "Id or e-mail address of a member.",
     "session": "Id of a session.",
     "invitation": "Id of an invitation.",
@@ -54,6 +57,9 @@ _EXAMPLES = {
     "invitation": "4",
     "hook": "6",
     "installation": "51234567",
+    "webhook": "4",
+    "channel": "5",
+    "message": "12",
 }
 _ABOUT = f"""
 Everything that Slipway does, by HTTP.
@@ -221,10 +227,9 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.streams:
-        frames = {"type": "string", "description": "Server-Sent Events."}
         return {
-            "description": "Frames until the deployment ends.",
-            "content": {"text/event-stream": {"schema": frames}},
+            "description": operation.summary + ".",
+            "content": {one: {"schema": {"type": "string"}} for one in operation.media},
         }
     if operation.bare and operation.answer is not None:
         schema = _ref(operation.answer)

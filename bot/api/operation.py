@@ -149,6 +149,8 @@ class Operation:
     streams: bool = False
     bare: bool = False
     """Whether it answers without the envelope, as another API does."""
+    media: tuple[str, ...] = ("text/event-stream",)
+    """What a stream can be."""
 
     @property
     def writes(self) -> bool:

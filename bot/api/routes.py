@@ -10,7 +10,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.api import (
     account,
+    activity,
     apps,
+    audit,
+    channels,
     deliveries,
     deploy_hooks,
     deployments,
@@ -20,7 +23,9 @@ from bot.api import (
     me,
     members,
     orders,
+    outgoing,
     releases,
+    webhooks,
 )
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
@@ -42,6 +47,11 @@ OPERATIONS: tuple[Operation, ...] = (
     *deploy_hooks.OPERATIONS,
     *installations.OPERATIONS,
     *mail_test.OPERATIONS,
+    *audit.OPERATIONS,
+    *activity.OPERATIONS,
+    *outgoing.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *channels.OPERATIONS,
 )
 _ORG = "/orgs/{org}"
 _PROJECT = f"{_ORG}/projects/{{project}}"

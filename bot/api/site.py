@@ -7,8 +7,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from bot.api import openapi
+from bot.api.audit_export import AuditExport
 from bot.api.auth import Gate
 from bot.api.dispatch import Dispatcher
 from bot.api.feed import Feeds
@@ -37,7 +39,11 @@ def api_routes(
     engine, clock = services.lifecycle.engine, services.clock
     gate = Gate(engine, is_operator=is_operator, visitors=visitors, clock=clock)
     dispatcher = Dispatcher(services, gate, limiter)
-    streams = {one.id: Stream(feeds, dispatcher.admission(one)) for one in OPERATIONS if one.streams}
+    admit = {one.id: dispatcher.admission(one) for one in OPERATIONS if one.streams}
+    streams: dict[str, ASGIApp] = {
+        "streamDeployment": Stream(feeds, admit["streamDeployment"]),
+        "exportAudit": AuditExport(services.lifecycle.engine, admit["exportAudit"]),
+    }
     return [
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
         *routes(dispatcher, streams),

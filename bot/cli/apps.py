@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bot.cli.instance import find_app, open_instance
+from bot.cli.instance import by_hand, find_app, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App
 from bot.domain.environment import PRODUCTION
@@ -17,7 +17,7 @@ from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.listing import Listed, find, from_json
 from bot.registration import Registry, Wish
 from bot.settings import Settings
-from bot.store import apps, deployments, environments, errands, releases
+from bot.store import apps, audit, deployments, environments, errands, releases
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import open_vault
 
@@ -64,17 +64,18 @@ def create(
     registry = Registry(instance.settings, open_vault(instance.settings))
     with writing(instance.engine) as tx:
         registered = registry.register(tx, wish, utc_now())
-        app, secret = registered.app, registered.secret
+        app = registered.app
         if listed is not None:
             apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
             app = apps.get(tx, app.id)
+        _remember(tx, "created", app, after={"repository": app.repository})
     if as_json:
-        _print_json({**_facts(app), "webhook_secret": secret})
+        _print_json({**_facts(app), "webhook_secret": registered.secret})
         return
     url = instance.settings.site_url(f"{app.slug}.{instance.settings.preview_domain}")
     sys.stdout.write(f"{app.slug} is registered. A push to {app.production_branch} makes it live at {url}\n")
-    if secret:
-        sys.stdout.write(f"Its webhook secret, shown this once: {secret}\n")
+    if registered.secret:
+        sys.stdout.write(f"Its webhook secret, shown this once: {registered.secret}\n")
 
 
 @application.command("list")
@@ -138,8 +139,14 @@ def enable(slug: str) -> None:
 
 def _switch(slug: str, *, enabled: bool) -> None:
     with writing(open_instance().engine) as tx:
-        apps.set_enabled(tx, find_app(tx, slug).id, enabled=enabled)
+        app = find_app(tx, slug)
+        apps.set_enabled(tx, app.id, enabled=enabled)
+        _remember(tx, "changed", app, before={"enabled": app.enabled}, after={"enabled": enabled})
     sys.stdout.write(f"Pushes to {slug} {'deploy' if enabled else 'do not deploy any more'}.\n")
+
+
+def _remember(tx: Tx, done: str, app: App, **more: Any) -> None:
+    audit.record(tx, by_hand(f"app.{done}", f"app {app.slug}", app, **more), utc_now())
 
 
 def _listed(engine: Engine, repository: str) -> Listed | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.instance import Instance, caller, find_app, find_deployment, open_instance
+from bot.cli.instance import Instance, by_hand, caller, find_app, find_deployment, open_instance
 from bot.cli.programs import become
 from bot.cli.waiting import await_end
 from bot.domain.deployment import Deployment, State
@@ -17,7 +17,7 @@ from bot.errors import ErrorCode, UserError
 from bot.explain import explain as explain_delivery
 from bot.logs import LogReader
 from bot.queue import connect
-from bot.store import deployments, environments
+from bot.store import apps, audit, deployments, environments
 from bot.store.engine import reading
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -57,6 +57,8 @@ def cancel(deployment: str, *, as_json: Json = False) -> None:
     with instance.lifecycle.change() as change:
         found = find_deployment(change.tx, deployment)
         instance.lifecycle.cancel(change, found, caller())
+        app = apps.get(change.tx, found.app_id)
+        audit.record(change.tx, by_hand("deployment.cancelled", reference(found.id), app), change.now)
     _tell(await_end(instance, found), as_json=as_json)
 
 
@@ -74,6 +76,9 @@ def rollback(
     with instance.lifecycle.change() as change:
         found = find_app(change.tx, app)
         made = instance.lifecycle.rollback(change, found, environment, word=release, by=caller())
+        after = {"deployment": reference(made.id), "environment": environment}
+        act = by_hand("deployment.rolled-back", f"environment {environment}", found, after=after)
+        audit.record(change.tx, act, change.now)
     ended = await_end(instance, made)
     _tell(ended, as_json=as_json)
     if ended.state is not State.SUCCEEDED:
@@ -84,10 +89,13 @@ def resume(app: str, *, environment: _Environment = PRODUCTION) -> None:
     """Let automatic deploys of a pinned environment go on."""
     instance = open_instance()
     with instance.lifecycle.change() as change:
-        found = environments.by_name(change.tx, find_app(change.tx, app).id, environment)
+        own = find_app(change.tx, app)
+        found = environments.by_name(change.tx, own.id, environment)
         if found is None:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=environment)
         head = instance.lifecycle.resume(change, found, by=caller())
+        act = by_hand("environment.resumed", f"environment {environment}", own)
+        audit.record(change.tx, act, change.now)
     sys.stdout.write(f"{app} {environment} deploys automatically again.\n")
     if head is not None and not head.state.is_final:
         branch = found.branch or "its branch"

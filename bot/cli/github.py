@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot import github_app, manifest
-from bot.cli.instance import Instance, open_instance
+from bot.cli.instance import Instance, by_hand, open_instance
 from bot.clock import utc_now
 from bot.console.access import Access, console_key, sign_in_link
 from bot.console.setup import SETUP, STATE_LIFE
@@ -20,7 +20,7 @@ from bot.domain.errand import Errand, ErrandKind, ErrandState
 from bot.domain.listing import Installed, find, from_json
 from bot.errors import ErrorCode, UserError
 from bot.settings import Settings
-from bot.store import apps, errands
+from bot.store import apps, audit, errands
 from bot.store.engine import reading, writing
 from bot.vault import open_vault
 
@@ -136,6 +136,7 @@ def forget() -> None:
     with writing(instance.engine) as tx:
         made = github_app.shown(tx, instance.settings)
         github_app.forget(tx)
+        audit.record(tx, by_hand("github-app.forgotten", made.slug if made else ""), utc_now())
     where = f" Delete it at {made.page}." if made else ""
     sys.stdout.write(f"The GitHub App is forgotten.{where}\n")
 

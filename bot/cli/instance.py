@@ -3,8 +3,10 @@
 import getpass
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from bot.domain.app import App
+from bot.domain.audit import Act
 from bot.domain.deployment import Deployment
 from bot.domain.ids import parse_reference
 from bot.errors import ErrorCode, PlatformError, UserError
@@ -49,6 +51,14 @@ def caller() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
+
+
+def by_hand(action: str, subject: str, app: App | None = None, **more: Any) -> Act:
+    """What a command does, for the audit log; `more` are other fields of an `Act`."""
+    who = caller()
+    if app is not None:
+        more = {"tenant_id": app.tenant_id, "app_id": app.id, **more}
+    return Act(action, who, f"os:{who}", "command line", subject=subject, **more)
 
 
 def find_app(tx: Tx, slug: str) -> App:

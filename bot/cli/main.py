@@ -17,6 +17,7 @@ class Commands(LazyGroup):
         "demo": "bot.cli.demo.command:demo",
         "doctor": "bot.cli.doctor:doctor",
         "app": "bot.cli.apps:application",
+        "audit": "bot.cli.audit:application",
         "config": "bot.cli.config:application",
         "github": "bot.cli.github:application",
         "token": "bot.cli.tokens:application",

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from bot.api.auth import PERSONAL, mint
-from bot.cli.instance import caller, open_instance
+from bot.cli.instance import by_hand, caller, open_instance
 from bot.clock import utc_now
 from bot.domain.roles import Role
 from bot.errors import ErrorCode, UserError
 from bot.registration import check
-from bot.store import apps, people, tokens
-from bot.store.engine import writing
-from bot.store.tokens import NewToken
+from bot.store import apps, audit, people, tokens
+from bot.store.engine import Tx, writing
+from bot.store.people import Member
+from bot.store.tokens import NewToken, Token
 
 application = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -57,7 +58,7 @@ def create(
             created_by=caller(),
             expires_at=now + timedelta(days=days),
         )
-        tokens.insert(tx, new, now)
+        _remember(tx, tokens.insert(tx, new, now), member)
     facts = {"token": minted.text, "email": member.email, "role": member.role, "org": tenant.slug}
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -66,3 +67,9 @@ def create(
     sys.stderr.write(
         f"For {member.email}, {member.role} of {tenant.slug}, for {days} days. Shown this once.\n"
     )
+
+
+def _remember(tx: Tx, token: Token, holder: Member) -> None:
+    after = {"name": token.name, "holder": holder.email, "role": holder.role}
+    act = by_hand("token.created", f"token {token.id}", tenant_id=token.tenant_id, after=after)
+    audit.record(tx, act, token.created_at)

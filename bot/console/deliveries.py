@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from bot.console.access import is_same_origin
-from bot.console.desk import Desk
+from bot.console.desk import Desk, address_of
 from bot.console.pages import Pages
 from bot.domain.errand import ErrandKind
 from bot.domain.ids import DeliveryId, DeploymentId
@@ -43,7 +43,7 @@ class DeliveryPages:
             return self._pages.problem(403)
         number: int = request.path_params["delivery"]
         if number < 2**62:
-            await run_in_threadpool(self._desk.decide_again, DeliveryId(number))
+            await run_in_threadpool(self._desk.decide_again, DeliveryId(number), address_of(request))
         return _to(f"/deliveries/{number}")
 
     async def fetch(self, request: Request) -> Response:
@@ -53,7 +53,9 @@ class DeliveryPages:
         guid: str = request.path_params["guid"]
         if not await run_in_threadpool(self._is_gap, guid):
             return self._pages.problem(404)
-        await run_in_threadpool(self._desk.ask, ErrandKind.REDELIVER, {"guid": guid})
+        await run_in_threadpool(
+            self._desk.ask, ErrandKind.REDELIVER, {"guid": guid}, origin=address_of(request)
+        )
         return _to("/deliveries")
 
     def _list(self, state: str, before: int | None) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bot import github_app, manifest
 from bot.console.access import Access, is_same_origin
-from bot.console.desk import Desk
+from bot.console.desk import Desk, address_of
 from bot.console.forms import read_form
 from bot.console.pages import HEADERS, Pages
 from bot.console.visitor import visitor
@@ -64,7 +64,9 @@ class SetupPages:
                     "code that this page's address holds."
                 ),
             )
-        await run_in_threadpool(self._desk.ask, ErrandKind.FINISH_SETUP, secret=code)
+        await run_in_threadpool(
+            self._desk.ask, ErrandKind.FINISH_SETUP, secret=code, origin=address_of(request)
+        )
         return _to("/setup")
 
     async def refresh(self, request: Request) -> Response:
@@ -85,7 +87,9 @@ class SetupPages:
         subject: dict[str, object] = {"repository_id": int(number)}
         if "root" in form or form.get("chosen"):
             subject["root"] = form.get("root", "")
-        errand = await run_in_threadpool(self._desk.ask, ErrandKind.MAKE_APP, subject)
+        errand = await run_in_threadpool(
+            self._desk.ask, ErrandKind.MAKE_APP, subject, origin=address_of(request)
+        )
         return _to(f"/setup/apps/{errand}")
 
     async def show_app(self, request: Request) -> Response:

@@ -1,18 +1,20 @@
 """The sign-in page: a form for the console key, filled by a link's fragment."""
 
+from contextlib import suppress
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from bot.attempts import Attempts
 from bot.console.access import Access, is_same_origin, local_path
-from bot.console.desk import Desk
+from bot.console.desk import Desk, address_of
 from bot.console.forms import read_form
 from bot.console.pages import Pages
 from bot.console.providers import Ways
 from bot.sessions import Sessions
 from bot.store import people, sessions
-from bot.store.engine import reading, writing
+from bot.store.engine import StoreError, reading, writing
 
 
 class SignIn:
@@ -24,6 +26,7 @@ class SignIn:
         self._ways = ways
         self._access = access
         self._pages = pages
+        self._desk = desk
         self._attempts = Attempts()
 
     async def show(self, request: Request) -> Response:
@@ -37,13 +40,15 @@ class SignIn:
             return self._pages.problem(403)
         form = await read_form(request)
         following = local_path(form.get("next"))
-        address = request.client.host if request.client else ""
+        address = address_of(request)
         if pause := self._attempts.pause(address):
             return self._refuse_for(pause, following)
         if not self._access.is_key(form.get("key", "").strip()):
             self._attempts.failed(address)
+            await self._remember("console.sign-in-refused", address)
             return self._form(following, status=403, problem="That is not this instance's console key.")
         self._attempts.succeeded(address)
+        await self._remember("console.signed-in", address)
         response = RedirectResponse(following, 303, headers={"Cache-Control": "no-store"})
         self._access.sign_in(response)
         self._sessions.take_back(response)
@@ -64,6 +69,11 @@ class SignIn:
         if found is not None:
             with writing(self._desk.engine) as tx:
                 sessions.revoke(tx, found.id, self._desk.clock())
+
+    async def _remember(self, action: str, address: str) -> None:
+        # The operator gets in, and is refused, also while the store can't be written.
+        with suppress(StoreError):
+            await run_in_threadpool(self._desk.signed, action, address)
 
     def _form(self, following: str, *, status: int = 200, problem: str = "") -> Response:
         with reading(self._desk.engine) as tx:

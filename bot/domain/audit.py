@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from bot.domain.ids import AppId, TenantId
@@ -25,3 +26,12 @@ class Act:
     """What it was done to: `DEP-12`, `variable DATABASE_URL`."""
     before: Mapping[str, Any] = field(default_factory=dict[str, Any])
     after: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Row:
+    """An act as the log has it: its number, and when it was done."""
+
+    id: int
+    at: datetime
+    act: Act

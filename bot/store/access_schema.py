@@ -78,4 +78,5 @@ audit = sa.Table(
     sa.Column("after", sa.JSON, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Index("ix_audit_tenant_id_id", "tenant_id", "id"),
+    *(sa.Index(f"ix_audit_{name}", name) for name in "app_id actor actor_key action subject at".split()),
 )

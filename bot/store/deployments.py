@@ -119,6 +119,17 @@ def last_succeeded(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     return _deployment(row) if row else None
 
 
+def ended_before(tx: Tx, deployment: Deployment) -> State | None:
+    """How the deployment before this one ended in its environment, of those that succeeded or failed."""
+    where = (
+        deployments.c.environment_id == deployment.environment_id,
+        deployments.c.state.in_((State.SUCCEEDED, State.FAILED)),
+        deployments.c.id < deployment.id,
+    )
+    state = tx.scalar(sa.select(deployments.c.state).where(*where).order_by(deployments.c.id.desc()).limit(1))
+    return State(state) if state else None
+
+
 def head_of_branch(tx: Tx, environment: EnvironmentId, branch: str | None) -> Deployment | None:
     """The newest build of a branch that was to go live; one that a newer commit replaced is none.
 

@@ -107,6 +107,21 @@ def deployments_page(tx: Tx, wanted: DeploymentFilter, part: Slice) -> Found[Sho
     return Found([_named(row) for row in tx.execute(query).mappings()], _count(tx, ids))
 
 
+def newest_deployments(tx: Tx, wanted: DeploymentFilter, *, below: int | None, limit: int) -> list[Shown]:
+    """The newest deployments, below a number where there is one."""
+    where = _deployments_where(wanted)
+    if below is not None:
+        where.append(deployments.c.id < below)
+    query = _shown().where(*where).order_by(deployments.c.id.desc()).limit(limit)
+    return [_named(row) for row in tx.execute(query).mappings()]
+
+
+def slugs(tx: Tx, ids: Sequence[AppId]) -> dict[AppId, str]:
+    """What apps are called."""
+    found = tx.execute(sa.select(apps.c.id, apps.c.slug).where(apps.c.id.in_(ids))) if ids else ()
+    return {AppId(row[0]): row[1] for row in found}
+
+
 def shown(tx: Tx, deployment: DeploymentId) -> Shown | None:
     """One deployment with the names of what it belongs to, unless its app was deleted."""
     query = _shown().where(deployments.c.id == deployment, apps.c.deleted_at.is_(None))

@@ -17,6 +17,7 @@ from bot.store.deliveries import RECEIVED
 from bot.store.engine import Tx
 from bot.store.schema import (
     announcements,
+    audit,
     decisions,
     deliveries,
     deployment_events,
@@ -125,6 +126,11 @@ def _end(tx: Tx, before: datetime) -> int:
         else:
             high = middle
     return low
+
+
+def held_audit(tx: Tx) -> int:
+    """How many rows the audit log has."""
+    return tx.scalar(sa.select(sa.func.count()).select_from(audit)) or 0
 
 
 def held_deployments(tx: Tx) -> int:

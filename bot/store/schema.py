@@ -11,6 +11,7 @@ from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
+from bot.store.outgoing_schema import receivers as receivers  # noqa: PLC0414 so that it is known
 
 __all__ = ["Moment", "audit", "entry_schema", "members", "metadata", "tokens", "users"]
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bot.clock import Clock
 from bot.settings import Settings
-from bot.store import file, retention
+from bot.store import audit, file, outbox, retention
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.store.retention import SPARED, Rows
 from jobs.retention.part import Freed, Part
@@ -76,6 +76,48 @@ class Deployments:
             )
             count += gone.count
         return Freed(count)
+
+
+@dataclass(frozen=True)
+class AuditLog:
+    """Rows of the audit log. What is left can be verified without those that went."""
+
+    engine: Engine
+    settings: Settings
+    clock: Clock
+    name: str = "audit"
+
+    def look(self) -> Part:
+        """Its rows; the bytes are the store's."""
+        with reading(self.engine) as tx:
+            held = retention.held_audit(tx)
+        return Part(self.name, f"{self.settings.keep_audit_days} days (KEEP_AUDIT_DAYS)", held, 0, 0)
+
+    def prune(self) -> Freed:
+        """Forget the oldest."""
+        before = _days_ago(self.clock, self.settings.keep_audit_days)
+        return _until_none_is_left(self.engine, lambda tx: Rows(audit.forget(tx, before, retention.ROWS)))
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What was sent to webhooks and channels, with the answers."""
+
+    engine: Engine
+    settings: Settings
+    clock: Clock
+    name: str = "messages"
+
+    def look(self) -> Part:
+        """Their rows; the bytes are the store's."""
+        with reading(self.engine) as tx:
+            held = outbox.held(tx)
+        return Part(self.name, f"{self.settings.keep_messages_days} days (KEEP_MESSAGES_DAYS)", held, 0, 0)
+
+    def prune(self) -> Freed:
+        """Forget the oldest."""
+        before = _days_ago(self.clock, self.settings.keep_messages_days)
+        return _until_none_is_left(self.engine, lambda tx: Rows(outbox.forget(tx, before, retention.ROWS)))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jobs.retention.logs import Logs
 from jobs.retention.mirrors import MirrorFolders
 from jobs.retention.part import Part, Rule
 from jobs.retention.passing import Attempts, QueueFiles
-from jobs.retention.records import Deliveries, Deployments, StoreFile
+from jobs.retention.records import AuditLog, Deliveries, Deployments, Messages, StoreFile
 from jobs.retention.releases import Releases, Routes
 from jobs.retention.trees import WorkTrees
 from jobs.sites import Sites
@@ -58,6 +58,8 @@ def make(settings: Settings, engine: Engine, *, git: Git, sites: Sites, clock: C
             MirrorFolders(engine, settings, git, clock),
             Deployments(engine, settings, clock),
             Deliveries(engine, settings, clock),
+            Messages(engine, settings, clock),
+            AuditLog(engine, settings, clock),
             StoreFile(engine),
         )
     )

@@ -28,6 +28,12 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
+    op.create_index("ix_audit_action", "audit", ["action"], unique=False)
+    op.create_index("ix_audit_actor", "audit", ["actor"], unique=False)
+    op.create_index("ix_audit_actor_key", "audit", ["actor_key"], unique=False)
+    op.create_index("ix_audit_app_id", "audit", ["app_id"], unique=False)
+    op.create_index("ix_audit_at", "audit", ["at"], unique=False)
+    op.create_index("ix_audit_subject", "audit", ["subject"], unique=False)
     op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
         "comments",
@@ -342,6 +348,35 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_environments_lease_until"), "environments", ["lease_until"], unique=False)
     op.create_table(
+        "receivers",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("project_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("failures", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("failing_since", Moment(), nullable=True),
+        sa.Column("rest_until", Moment(), nullable=True),
+        sa.Column("held_until", Moment(), nullable=True),
+        sa.Column("served_at", Moment(), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_receivers_app_id")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_receivers_project_id")),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_receivers_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_receivers")),
+    )
+    op.create_index(op.f("ix_receivers_app_id"), "receivers", ["app_id"], unique=False)
+    op.create_index(op.f("ix_receivers_tenant_id"), "receivers", ["tenant_id"], unique=False)
+    op.create_table(
         "tokens",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -426,6 +461,34 @@ def upgrade() -> None:
         postgresql_where=sa.text("announced < version"),
     )
     op.create_table(
+        "messages",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("receiver_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("ready_at", Moment(), nullable=True),
+        sa.Column("finished_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(["receiver_id"], ["receivers.id"], name=op.f("fk_messages_receiver_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
+        sa.UniqueConstraint("uid", name=op.f("uq_messages_uid")),
+    )
+    op.create_index(op.f("ix_messages_created_at"), "messages", ["created_at"], unique=False)
+    op.create_index("ix_messages_receiver_id_id", "messages", ["receiver_id", "id"], unique=False)
+    op.create_index(
+        "ix_messages_waiting",
+        "messages",
+        ["receiver_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_table(
         "announcements",
         sa.Column("deployment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("github_deployment_id", sa.BigInteger(), nullable=True),
@@ -477,6 +540,22 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "message_attempts",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.Column("ok", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("milliseconds", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("answer", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name=op.f("fk_message_attempts_message_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message_attempts")),
+    )
+    op.create_index(op.f("ix_message_attempts_message_id"), "message_attempts", ["message_id"], unique=False)
+    op.create_table(
         "releases",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -509,10 +588,21 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_releases_deployment_id"), table_name="releases")
     op.drop_index("ix_releases_app_id_key", table_name="releases")
     op.drop_table("releases")
+    op.drop_index(op.f("ix_message_attempts_message_id"), table_name="message_attempts")
+    op.drop_table("message_attempts")
     op.drop_table("deployment_steps")
     op.drop_index(op.f("ix_deployment_events_deployment_id"), table_name="deployment_events")
     op.drop_table("deployment_events")
     op.drop_table("announcements")
+    op.drop_index(
+        "ix_messages_waiting",
+        table_name="messages",
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.drop_index("ix_messages_receiver_id_id", table_name="messages")
+    op.drop_index(op.f("ix_messages_created_at"), table_name="messages")
+    op.drop_table("messages")
     op.drop_index(
         "ix_deployments_unannounced",
         table_name="deployments",
@@ -530,6 +620,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_tokens_tenant_id"), table_name="tokens")
     op.drop_index(op.f("ix_tokens_app_id"), table_name="tokens")
     op.drop_table("tokens")
+    op.drop_index(op.f("ix_receivers_tenant_id"), table_name="receivers")
+    op.drop_index(op.f("ix_receivers_app_id"), table_name="receivers")
+    op.drop_table("receivers")
     op.drop_index(op.f("ix_environments_lease_until"), table_name="environments")
     op.drop_table("environments")
     op.drop_index(op.f("ix_deploy_hooks_app_id"), table_name="deploy_hooks")
@@ -563,5 +656,11 @@ def downgrade() -> None:
     op.drop_table("deliveries")
     op.drop_table("comments")
     op.drop_index("ix_audit_tenant_id_id", table_name="audit")
+    op.drop_index("ix_audit_subject", table_name="audit")
+    op.drop_index("ix_audit_at", table_name="audit")
+    op.drop_index("ix_audit_app_id", table_name="audit")
+    op.drop_index("ix_audit_actor_key", table_name="audit")
+    op.drop_index("ix_audit_actor", table_name="audit")
+    op.drop_index("ix_audit_action", table_name="audit")
     op.drop_table("audit")
     # ### end Alembic commands ###
