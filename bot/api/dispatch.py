@@ -20,12 +20,13 @@ from bot.api.locate import locate
 from bot.api.operation import Call, Operation, Page, Paging, Services, plain
 from bot.api.rates import Limiter
 from bot.api.refusals import Code, RefusalError, conflict, refusal_of
+from bot.domain.audit import Act
 from bot.domain.deployment import ImpossibleMoveError
 from bot.domain.roles import Principal
 from bot.errors import SlipwayError
 from bot.lifecycle import Change
 from bot.log import logger
-from bot.store import replays
+from bot.store import audit, replays
 from bot.store.engine import StoreError, Tx, reading
 from bot.store.replays import Replay
 
@@ -128,6 +129,24 @@ class Dispatcher:
             call.change = change
             return self._once(exchange, call, change)
 
+    def _audited(self, exchange: Exchange, call: Call, change: Change) -> Result:
+        result = self._result(exchange, call)
+        request, who, noted = exchange.request, call.principal, call.noted
+        address = request.client.host if request.client else ""
+        act = Act(
+            action=exchange.operation.id,
+            actor=who.name,
+            actor_key=who.key,
+            origin=f"{address} {exchange.request_id}".strip(),
+            tenant_id=call.app.tenant_id if call.app else call.tenant.id if call.tenant else None,
+            app_id=call.app.id if call.app else None,
+            subject=noted.subject or request.url.path,
+            before=noted.before,
+            after=noted.after,
+        )
+        audit.record(change.tx, act, change.now)
+        return result
+
     def _call(self, exchange: Exchange, principal: Principal, tx: Tx) -> Call:
         call = Call(self._services, principal, tx, exchange.request.path_params)
         locate(call, exchange.operation)
@@ -148,7 +167,7 @@ class Dispatcher:
         """Do it; or, when the caller sent this request before, answer what was answered then."""
         key = incoming.idempotency_key(exchange.request) if exchange.operation.method == "POST" else None
         if key is None:
-            return self._result(exchange, call)
+            return self._audited(exchange, call, change)
         caller = call.principal.key
         before = replays.find(change.tx, caller, key, change.now)
         if before is not None:
@@ -157,7 +176,7 @@ class Dispatcher:
                 raise RefusalError(422, Code.KEY_REUSED, message)
             exchange.headers["Idempotency-Replayed"] = "true"
             return Result(before.status, msgspec.json.decode(self._services.vault.open(before.answer)))
-        result = self._result(exchange, call)
+        result = self._audited(exchange, call, change)
         sealed = self._services.vault.seal(msgspec.json.encode(result.data))
         try:
             made = Replay(exchange.fingerprint, result.status, sealed)

@@ -43,6 +43,15 @@ class Services:
     clock: Clock
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What the audit log is told of a change besides who made it and where it was asked for."""
+
+    subject: str = ""
+    before: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    after: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
 @dataclass
 class Call:
     """One request that may be carried out: everything that an operation is given."""
@@ -58,6 +67,13 @@ class Call:
     project: Project | None = None
     app: App | None = None
     shown: Shown | None = None
+    noted: Noted = field(default_factory=Noted)
+
+    def note(
+        self, subject: str, before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None
+    ) -> None:
+        """Tell the audit log more of what is done; names, never the values of secrets."""
+        self.noted = Noted(subject, before or {}, after or {})
 
     @property
     def writing(self) -> Change:

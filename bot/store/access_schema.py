@@ -1,8 +1,8 @@
-"""The tables of who may do what, and of requests that may be repeated."""
+"""The tables of who may do what, who did what, and of requests that may be repeated."""
 
 import sqlalchemy as sa
 
-from bot.store.columns import Moment, key, metadata, moment, text, to
+from bot.store.columns import Id, Moment, key, metadata, moment, text, to
 
 users = sa.Table(
     "users",
@@ -57,4 +57,23 @@ replays = sa.Table(
     sa.Column("answer", sa.LargeBinary, nullable=False),
     sa.Column("created_at", Moment, nullable=False, index=True),
     sa.UniqueConstraint("caller", "key"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    key(),
+    moment("at", nullable=False),
+    text("action"),
+    text("actor"),
+    text("actor_key"),
+    text("origin"),
+    # No references: what was done is remembered when that which it was done to is gone.
+    sa.Column("tenant_id", Id, nullable=True),
+    sa.Column("app_id", Id, nullable=True),
+    text("subject"),
+    sa.Column("before", sa.JSON, nullable=False),
+    sa.Column("after", sa.JSON, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Index("ix_audit_tenant_id_id", "tenant_id", "id"),
 )

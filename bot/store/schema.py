@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.access_schema import members, replays, tokens, users
+from bot.store.access_schema import audit, members, replays, tokens, users
 from bot.store.chore_schema import comments, errands, singletons
 from bot.store.columns import Id, Moment, metadata, moment_to_number
 from bot.store.columns import flag as _flag
@@ -15,6 +15,7 @@ from bot.store.domain_schema import domains
 
 __all__ = [
     "Moment",
+    "audit",
     "comments",
     "domains",
     "errands",

@@ -10,6 +10,22 @@ down_revision = None
 
 
 def upgrade() -> None:
+    op.create_table('audit',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('at', Moment(), nullable=False),
+    sa.Column('action', sa.Text(), nullable=False),
+    sa.Column('actor', sa.Text(), nullable=False),
+    sa.Column('actor_key', sa.Text(), nullable=False),
+    sa.Column('origin', sa.Text(), nullable=False),
+    sa.Column('tenant_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('app_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('subject', sa.Text(), nullable=False),
+    sa.Column('before', sa.JSON(), nullable=False),
+    sa.Column('after', sa.JSON(), nullable=False),
+    sa.Column('digest', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit'))
+    )
+    op.create_index('ix_audit_tenant_id_id', 'audit', ['tenant_id', 'id'], unique=False)
     op.create_table('comments',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('repository_id', sa.BigInteger(), nullable=False),
@@ -412,4 +428,6 @@ def downgrade() -> None:
     op.drop_index('ix_deliveries_guid', table_name='deliveries')
     op.drop_table('deliveries')
     op.drop_table('comments')
+    op.drop_index('ix_audit_tenant_id_id', table_name='audit')
+    op.drop_table('audit')
     # ### end Alembic commands ###
