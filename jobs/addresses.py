@@ -63,10 +63,12 @@ class Addresses:
 
     def follow(self, environment: Environment) -> None:
         """Let the custom domains of an environment show what its own hostname shows."""
-        entry = self._sites.active(environment.hostname)
         with reading(self._engine) as tx:
             found = domains.verified(tx, environment.id)
-        for domain in found if entry is not None else []:
+        entry = self._sites.active(environment.hostname)
+        if entry is None:
+            return
+        for domain in found:
             self._sites.put(domain.hostname, entry_of(domain, entry))
 
     def darken(self, environment: Environment) -> None:

@@ -19,9 +19,9 @@ from jobs.addresses import Address, Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.artifacts.store import DamagedError
 from jobs.copying import remove_folder
+from jobs.entry import NO_RELEASE, Entry
 from jobs.release_folder import has_rules, lay_out
 from jobs.sandbox.box import Sandbox, attempt_prefix
-from jobs.entry import NO_RELEASE, Entry
 from jobs.sites import Sites
 
 KEPT_FOR_RETURN = timedelta(days=7)

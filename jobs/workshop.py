@@ -28,12 +28,14 @@ from jobs import announce, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
+from jobs.domains import Domains
 from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
 from jobs.poll import Polling
+from jobs.records import Records
 from jobs.retention import rules
 from jobs.retention.rules import Retention
 from jobs.sandbox import choose
@@ -62,6 +64,7 @@ class Workshop:
     mirrors: Mirrors
     errands: Errands
     polling: Polling
+    domains: Domains
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -169,6 +172,7 @@ def furnish(settings: Settings) -> Workshop:
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
+    domains = Domains(settings, engine, addresses, Records(settings.dns_servers).texts)
     return Workshop(
         settings=settings,
         engine=engine,
@@ -184,6 +188,7 @@ def furnish(settings: Settings) -> Workshop:
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,
-        errands=Errands(settings, engine, queue, hub, mirrors, vault),
+        errands=Errands(settings, engine, queue, hub, mirrors, vault, domains),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
+        domains=domains,
     )

@@ -99,9 +99,7 @@ def judge(domain: Domain, answer: Texts | Silent, *, taken: bool, now: datetime)
     """What an answer means for a claim; `taken` says that another one has the hostname verified."""
     if isinstance(answer, Silent):
         found = f"DNS did not say: {answer.why}. It is asked again."
-        return Verdict(
-            domain.verified_at, domain.lost_at, domain.misses, found, now + _pause(domain, now)
-        )
+        return Verdict(domain.verified_at, domain.lost_at, domain.misses, found, now + _pause(domain, now))
     if domain.token in answer.values:
         if taken:
             found = "The record is right, but another environment has this hostname verified."

@@ -15,6 +15,9 @@ class ErrandKind(StrEnum):
     `LIST_REPOSITORIES`: nothing -> `installations`, as `bot.domain.listing` reads them.
     `MAKE_APP`: `repository_id`, and `root` where one was chosen -> the app's `slug` and what was detected;
     or `choices`, one for each directory that can be made an app, when that is not clear.
+    `DETECT`: `tenant_id`, `repository`, `clone_url`, `branch`, `root` -> `branch`, `commit`, and
+    `suggestions`, as `jobs.suggest` has them. Where it failed the result has the error's `code`.
+    `CHECK_DOMAIN`: the number of a `domain` -> nothing.
     `REDELIVER`: the `guid` of a delivery that GitHub has and we don't -> nothing.
     """
 
@@ -22,6 +25,8 @@ class ErrandKind(StrEnum):
     LIST_REPOSITORIES = "list-repositories"
     MAKE_APP = "make-app"
     REDELIVER = "redeliver"
+    DETECT = "detect"
+    CHECK_DOMAIN = "check-domain"
 
 
 class ErrandState(StrEnum):

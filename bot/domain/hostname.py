@@ -34,7 +34,7 @@ def is_below(name: str, domain: str) -> bool:
 
 
 def objection(name: str, *, preview_domain: str, own: str) -> str | None:
-    """Why a hostname can't be a custom domain of this instance, whose own hostname is `own`; None if it can."""
+    """Why a hostname can't be a custom domain here; None if it can. `own` is this instance's hostname."""
     if is_below(name, preview_domain):
         return f"{preview_domain} and all below it is given out by Slipway itself."
     if name == own:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.columns import Moment, key, metadata, moment, number, text
+from bot.store.columns import key, metadata, moment, text
 
 comments = sa.Table(
     "comments",

@@ -68,7 +68,9 @@ def due(tx: Tx, now: datetime, limit: int) -> list[Domain]:
 
 def keep(tx: Tx, domain: Domain, verdict: Verdict, now: datetime) -> Domain:
     """Remember what a look at DNS meant."""
-    values = {field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "is_news"}
+    values = {
+        field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "is_news"
+    }
     changed = domains.update().where(domains.c.id == domain.id).values(**values, checked_at=now)
     return _domain(tx.execute(changed.returning(*_FIELDS)).mappings().one())
 
