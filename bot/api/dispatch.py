@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from redis.exceptions import RedisError
@@ -59,6 +59,14 @@ class Result:
     pagination: PaginationMeta | None = None
 
 
+class Admission(Protocol):
+    """Raises `RefusalError` unless a caller may; else lets `look` see the call."""
+
+    def __call__(self, request: Request, look: Callable[[Call], object] = ...) -> None:
+        """Admit, or refuse."""
+        ...
+
+
 class Dispatcher:
     """Carries out operations."""
 
@@ -67,13 +75,18 @@ class Dispatcher:
         self._gate = gate
         self._limiter = limiter
 
-    def admission(self, operation: Operation) -> Callable[[Request], None]:
-        """What raises `RefusalError` unless a caller may read what streams. Such requests are not counted."""
+    def admission(self, operation: Operation) -> Admission:
+        """What raises `RefusalError` unless a caller may read what streams, and lets the call be looked at.
 
-        def admit(request: Request) -> None:
+        Such requests are not counted.
+        """
+
+        def admit(request: Request, look: Callable[[Call], object] = lambda _: None) -> None:
             principal = self._gate.identify(request)
             with reading(self._services.lifecycle.engine) as tx:
-                locate(Call(self._services, principal, tx, request.path_params), operation)
+                call = Call(self._services, principal, tx, request.path_params)
+                locate(call, operation)
+                look(call)
 
         return admit
 

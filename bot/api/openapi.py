@@ -32,6 +32,8 @@ _PARTS = {
     "deployment": "A deployment: `DEP-12` or `12`.",
     "release": "Number, name, or start of the commit of a release.",
     "environment": "Name or id of an environment. Write a slash in a name as `%2F`, or use the id.",
+    "detection": "Id of a detection.",
+    "domain": "Hostname or id of a custom domain.",
     "delivery": "GUID of a delivery.",
     "token": "Id of a token.",
     "member": "Id or e-mail address of a member.",
@@ -43,6 +45,8 @@ _EXAMPLES = {
     "deployment": "DEP-12",
     "release": "amber-otter-42",
     "environment": "production",
+    "detection": "7",
+    "domain": "www.acme.example",
     "delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
     "token": "5",
     "member": "3",
@@ -200,11 +204,9 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.streams:
-        frames = {"type": "string", "description": "Server-Sent Events."}
-        return {
-            "description": "Frames until the deployment ends.",
-            "content": {"text/event-stream": {"schema": frames}},
-        }
+        kinds = operation.media.items()
+        content = {kind: {"schema": {"type": "string", "description": text}} for kind, text in kinds}
+        return {"description": operation.summary + ".", "content": content}
     data: dict[str, Any] = {"type": "null"} if operation.answer is None else _ref(operation.answer)
     if operation.lists:
         data = {"type": "array", "items": data}

@@ -145,6 +145,8 @@ class Operation:
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     description: str = ""
     streams: bool = False
+    media: Mapping[str, str] = field(default_factory=lambda: {"text/event-stream": "Server-Sent Events."})
+    """What it streams, by media type."""
 
     @property
     def writes(self) -> bool:

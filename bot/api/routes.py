@@ -8,7 +8,23 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, apps, deliveries, deployments, members, orders, releases
+from bot.api import (
+    account,
+    apps,
+    build_config,
+    compare,
+    deliveries,
+    deployments,
+    detections,
+    domains,
+    environments,
+    members,
+    orders,
+    orgs,
+    queue,
+    readiness,
+    releases,
+)
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -17,12 +33,21 @@ from bot.api.refusals import Code, RefusalError
 
 PREFIX = "/api/v1"
 OPERATIONS: tuple[Operation, ...] = (
+    # Before the apps: a part of a path that is fixed comes before one that names something.
+    *detections.OPERATIONS,
     *apps.OPERATIONS,
+    *build_config.OPERATIONS,
+    *queue.OPERATIONS,
     *deployments.OPERATIONS,
     *orders.OPERATIONS,
+    *compare.OPERATIONS,
     *releases.OPERATIONS,
+    *environments.OPERATIONS,
+    *readiness.OPERATIONS,
+    *domains.OPERATIONS,
     *deliveries.OPERATIONS,
     *account.OPERATIONS,
+    *orgs.OPERATIONS,
     *members.OPERATIONS,
 )
 _ORG = "/orgs/{org}"
@@ -41,7 +66,7 @@ def addresses(operation: Operation) -> list[Address]:
     """Its own path, and the same with its scope written out."""
     path = operation.path
     found = [Address(path, "")]
-    if path.startswith("/deployments/"):
+    if path.startswith("/deployments/{deployment}"):
         found += [
             Address(f"/apps/{{app}}{path}", "OfApp"),
             Address(f"{_PROJECT}/apps/{{app}}{path}", "InProject"),

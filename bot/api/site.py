@@ -7,15 +7,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from bot.api import openapi
+from bot.api.archive import Archive
 from bot.api.auth import Gate
 from bot.api.dispatch import Dispatcher
 from bot.api.feed import Feeds
 from bot.api.operation import Services
 from bot.api.rates import Limiter
+from bot.api.releases import DOWNLOAD
 from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
 from bot.api.stream import Stream
+from bot.shelf import Shelf
 
 _SHARED = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
@@ -30,7 +34,12 @@ def api_routes(
     """Every route below `/api/v1`. `is_operator` says whether a request carries the instance's own key."""
     gate = Gate(services.lifecycle.engine, is_operator=is_operator, clock=services.clock)
     dispatcher = Dispatcher(services, gate, limiter)
-    streams = {one.id: Stream(feeds, dispatcher.admission(one)) for one in OPERATIONS if one.streams}
+    shelf = Shelf(services.settings.artifacts)
+    streams: dict[str, ASGIApp] = {}
+    for one in OPERATIONS:
+        if one.streams:
+            admit = dispatcher.admission(one)
+            streams[one.id] = Archive(shelf, admit) if one.id == DOWNLOAD else Stream(feeds, admit)
     return [
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
         *routes(dispatcher, streams),

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from bot.domain.contents import File, Manifest
 from bot.domain.deployment import Phase
 from bot.domain.ids import Digest
 from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.artifacts import index, manifest
-from jobs.artifacts.manifest import File, Manifest
 from jobs.artifacts.packing import Packing, pack
 from jobs.artifacts.store import ArtifactStore, Batch
 from jobs.artifacts.tree import ChangedError, Seen, TooManyEntriesError, Tree, scan
