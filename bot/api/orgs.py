@@ -1,13 +1,18 @@
 """Organisations and their projects."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from bot.api.app_views import Line, Slug
-from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Paging
+from bot.api.org_views import (
+    CreateOrg,
+    CreateProject,
+    OrgView,
+    ProjectView,
+    UpdateOrg,
+    UpdateProject,
+    org_view,
+    project_view,
+)
 from bot.api.refusals import Code, RefusalError, conflict, not_found
 from bot.domain.roles import Verb
 from bot.store import people
@@ -15,58 +20,6 @@ from bot.store.apps import DEFAULT
 from bot.store.people import Project, Tenant
 
 TAG = "Organisations and members"
-Name = Annotated[Line, Field(min_length=1, max_length=100, examples=["Acme"])]
-
-
-class OrgView(Model):
-    """An organisation: a team's walled space. Elsewhere also called a tenant."""
-
-    id: int = Field(examples=[1])
-    slug: str = Field(examples=["acme"])
-    name: str = Field(examples=["Acme"])
-    build_limit: int | None = Field(examples=[None])
-    """How many deployments it may run at once; null: as many as there are executors."""
-    created_at: datetime = Field(examples=["2026-01-31T11:00:00Z"])
-
-
-class ProjectView(Model):
-    """A group of apps."""
-
-    id: int = Field(examples=[1])
-    slug: str = Field(examples=["default"])
-    name: str = Field(examples=["Default"])
-    created_at: datetime = Field(examples=["2026-01-31T11:00:00Z"])
-    archived_at: datetime | None = Field(examples=[None])
-
-
-class CreateOrg(Model):
-    """A new organisation."""
-
-    slug: Slug
-    name: Name
-
-
-class UpdateOrg(Model):
-    """What of an organisation can be changed; what is left out stays."""
-
-    name: Name = ""
-    build_limit: Annotated[int, Field(ge=1, le=64)] | None = Field(default=None, examples=[None])
-    """How many deployments it may run at once; null: as many as there are executors."""
-
-
-class CreateProject(Model):
-    """A new project."""
-
-    slug: Slug
-    name: Name | None = None
-    """Default: the slug."""
-
-
-class UpdateProject(Model):
-    """What of a project can be changed; what is left out stays."""
-
-    slug: Slug = ""
-    name: Name = ""
 
 
 def cut_to_page(call: Call, rows: list[Any]) -> Page:
@@ -83,32 +36,20 @@ def tenant_of(call: Call) -> Tenant:
     return call.tenant
 
 
-def _org(one: Tenant) -> OrgView:
-    return OrgView(
-        id=one.id, slug=one.slug, name=one.name, build_limit=one.build_limit, created_at=one.created_at
-    )
-
-
-def _project(one: Project) -> ProjectView:
-    return ProjectView(
-        id=one.id, slug=one.slug, name=one.name, created_at=one.created_at, archived_at=one.archived_at
-    )
-
-
 def _list_orgs(call: Call) -> Page:
     found = people.all_tenants(call.tx) if call.tenant is None else [call.tenant]
-    return cut_to_page(call, [_org(one) for one in found])
+    return cut_to_page(call, [org_view(one) for one in found])
 
 
 def _create_org(call: Call) -> OrgView:
     given = call.given(CreateOrg)
     if people.tenant(call.tx, given.slug) is not None:
         raise conflict(Code.NAME_TAKEN, f"There is an organisation '{given.slug}' already.")
-    return _org(people.insert_tenant(call.tx, given.slug, given.name, call.writing.now))
+    return org_view(people.insert_tenant(call.tx, given.slug, given.name, call.writing.now))
 
 
 def _read_org(call: Call) -> OrgView:
-    return _org(call.of_tenant)
+    return org_view(call.of_tenant)
 
 
 def _update_org(call: Call) -> OrgView:
@@ -116,11 +57,11 @@ def _update_org(call: Call) -> OrgView:
     changes = given.model_dump(include=given.model_fields_set)
     before = {"name": one.name, "build_limit": one.build_limit}
     call.note(f"organisation {one.slug}", before, changes)
-    return _org(people.change_tenant(call.tx, one.id, changes))
+    return org_view(people.change_tenant(call.tx, one.id, changes))
 
 
 def _list_projects(call: Call) -> Page:
-    return cut_to_page(call, [_project(one) for one in people.projects_of(call.tx, tenant_of(call).id)])
+    return cut_to_page(call, [project_view(one) for one in people.projects_of(call.tx, tenant_of(call).id)])
 
 
 def _create_project(call: Call) -> ProjectView:
@@ -128,11 +69,13 @@ def _create_project(call: Call) -> ProjectView:
     _refuse_taken(call, tenant, given.slug)
     call.note(f"project {given.slug}")
     name = given.name or given.slug
-    return _project(people.insert_project(call.tx, tenant.id, given.slug, name, call.writing.now))
+    return project_view(
+        people.insert_project(call.tx, tenant.id, given.slug, name=name, now=call.writing.now)
+    )
 
 
 def _read_project(call: Call) -> ProjectView:
-    return _project(_named(call))
+    return project_view(_named(call))
 
 
 def _update_project(call: Call) -> ProjectView:
@@ -143,7 +86,7 @@ def _update_project(call: Call) -> ProjectView:
             raise conflict(Code.CONFLICT, f"{one.slug} is where new apps go, and keeps its slug.")
         _refuse_taken(call, tenant_of(call), given.slug)
     call.note(f"project {one.slug}", {"slug": one.slug, "name": one.name}, changes)
-    return _project(people.change_project(call.tx, one.id, changes))
+    return project_view(people.change_project(call.tx, one.id, changes))
 
 
 def _archive_project(call: Call) -> ProjectView:
@@ -151,13 +94,13 @@ def _archive_project(call: Call) -> ProjectView:
     _refuse_apps(call, one, "archived")
     call.note(f"project {one.slug}", after={"archived": True})
     changes = {} if one.archived_at else {"archived_at": call.writing.now}
-    return _project(people.change_project(call.tx, one.id, changes))
+    return project_view(people.change_project(call.tx, one.id, changes))
 
 
 def _unarchive_project(call: Call) -> ProjectView:
     one = _named(call)
     call.note(f"project {one.slug}", after={"archived": False})
-    return _project(people.change_project(call.tx, one.id, {"archived_at": None}))
+    return project_view(people.change_project(call.tx, one.id, {"archived_at": None}))
 
 
 def _delete_project(call: Call) -> None:

@@ -101,7 +101,7 @@ def projects_of(tx: Tx, tenant: TenantId) -> list[Project]:
     return [_project(row) for row in tx.execute(query).mappings()]
 
 
-def insert_project(tx: Tx, tenant: TenantId, slug: str, name: str, now: datetime) -> Project:
+def insert_project(tx: Tx, tenant: TenantId, slug: str, *, name: str, now: datetime) -> Project:
     """Store a project."""
     values = {"tenant_id": tenant, "slug": slug, "name": name, "created_at": now}
     return _project(tx.execute(projects.insert().values(values).returning(*_PROJECT)).mappings().one())

@@ -102,8 +102,8 @@ ROWS = {
 }
 # Of these a stranger has some of its own, where no organisation is named.
 OWN = set(
-    "listApps createApp detectApp listDeployments listQueue listDeliveries listOrgs listMembers addMember updateMember "
-    "removeMember getMe listTokens createToken revokeToken".split()
+    "listApps createApp detectApp listQueue listDeployments listDeliveries listOrgs listMembers "
+    "addMember updateMember removeMember getMe listTokens createToken revokeToken".split()
 )
 # The operator belongs to no organisation: it must name one.
 NAMED = {"listMembers"}
