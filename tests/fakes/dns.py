@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 import dns.flags
 import dns.message
 import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
 import dns.rrset
 
 
