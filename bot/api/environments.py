@@ -16,6 +16,7 @@ from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.refusals import Code, conflict, unfit
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind
 from bot.domain.roles import Verb
+from bot.intake.recipe_file import PREVIEW
 from bot.previews import take_down
 from bot.store import apps, domains, environments, places
 
@@ -54,6 +55,8 @@ def _create(call: Call) -> EnvironmentView:
         raise conflict(
             Code.NAME_TAKEN, f"{app.slug} has an environment '{given.name}' already. Change it instead."
         )
+    if given.name == PREVIEW:
+        raise unfit("name", "Previews are made by pull requests; choose another name.")
     if given.name == PRODUCTION:
         raise unfit("name", "production is made by its first deployment. Change it instead.")
     made = call.services.lifecycle.environment(call.writing, app, given.name, given.branch)

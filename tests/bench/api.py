@@ -188,7 +188,7 @@ def served(home: Path) -> Generator[int]:
     with on_core(SERVER_CORE):
         server = subprocess.Popen([sys.executable, "-m", "tests.bench.api", str(home), str(port)])
     try:
-        wait_until(lambda: _answers(port), 20, "the web process")
+        wait_until(lambda: _answers(port), 90, "the web process")
         yield port
     finally:
         server.terminate()
