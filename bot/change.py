@@ -85,6 +85,9 @@ class Change:
     def use(self, environment: Environment) -> None:
         """Remember that a preview is used; one that was taken down, or is new, begins a life."""
         if environment.kind is not EnvironmentKind.PREVIEW:
+            if environment.archived_at is not None:
+                back = {"archived_at": None, "archive_reason": None}
+                environments.configure(self.tx, environment.id, back)
             return
         if environment.born_at is None or environment.archived_at is not None:
             born = environments.revive(self.tx, environment.id, self.now)

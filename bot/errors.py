@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     RECIPE_INVALID = "recipe-invalid"
     REPOSITORY_UNREACHABLE = "repository-unreachable"
     ROOT_MISSING = "root-missing"
+    TAG_GONE = "tag-gone"
     TOO_MANY_FILES = "too-many-files"
     TOOL_MISSING = "tool-missing"
     UNKNOWN_NAME = "unknown-name"

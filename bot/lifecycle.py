@@ -17,7 +17,7 @@ from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
-from bot.orders import RESUMED, Order, Requested, again, answers, new_deployment, says_otherwise
+from bot.orders import RESUMED, Order, Requested, again, answers, by_hand, new_deployment, says_otherwise
 from bot.queue import Queue
 from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.deployments import NewDeployment
@@ -48,6 +48,10 @@ class Lifecycle:
         if change.message:
             self._queue.send(change.message)
 
+    def has_worker(self) -> bool:
+        """Whether a process takes deployments."""
+        return self._queue.has_worker()
+
     def request(self, change: Change, order: Order) -> Requested:
         """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.
 
@@ -62,6 +66,8 @@ class Lifecycle:
         there = environment.archived_at is None or order.hold is not None
         if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
+        if environment.manual and order.trigger.is_automatic:
+            return Requested(self.skip(change, order, by_hand(order.app, environment)), is_new=False)
         return Requested(self._insert(change, order, environment), is_new=True)
 
     def _insert(self, change: Change, order: Order, environment: Environment) -> Deployment:
@@ -166,7 +172,9 @@ class Lifecycle:
             return head
         now = environments.get(change.tx, environment.id)
         app = apps.get(change.tx, environment.app_id)
-        is_over = now.archived_at is not None or self._closed_pull(change.tx, app, now) is not None
+        is_over = (
+            now.archived_at is not None or now.manual or self._closed_pull(change.tx, app, now) is not None
+        )
         if is_over or head.state is State.HELD:
             return None
         is_live = now.active_release_id is not None and now.active_release_id == head.release_id

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
-from bot.domain.environment import Environment
+from bot.domain.environment import PRODUCTION, Environment
 from bot.domain.ids import DeliveryId
 from bot.domain.pull import PullNumber
 from bot.store.deployments import NewDeployment
@@ -29,6 +29,7 @@ class Order:
     delivery_id: DeliveryId | None = None
     pull: PullNumber | None = None
     hold: Hold | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def new_deployment(
         delivery_id=order.delivery_id,
         pull=order.pull,
         hold=hold,
+        tag=order.tag,
     )
 
 
@@ -89,3 +91,10 @@ def answers(newest: Deployment, order: Order) -> bool:
     # What a pull request's label, title or base kept back before may be wanted now.
     kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
     return order.pull is None or order.hold is not None or not kept_back
+
+
+def by_hand(app: App, environment: Environment) -> str:
+    """Why a push is not deployed where deploys are started by hand, and how to start one."""
+    where = f"POST /api/v1/apps/{app.slug}/deployments"
+    place = "" if environment.name == PRODUCTION else f" with environment {environment.name}"
+    return f"Skipped: {environment.name} is deployed by hand. Start it by {where}{place}."

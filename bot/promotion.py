@@ -14,6 +14,7 @@ def promote(change: Change, environment: Environment, release: Release, *, by: s
 
     What waits to show another release makes way; a build that runs or waits is not touched.
     """
+    change.use(environment)
     new = NewDeployment(
         app_id=environment.app_id,
         environment_id=environment.id,

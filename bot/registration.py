@@ -17,6 +17,8 @@ from bot.store.apps import NewApp
 from bot.store.engine import Tx
 from bot.vault import Vault
 
+_RESERVED = frozenset({"detect"})
+"""Parts of the API's addresses."""
 INSIDE = "a path below the repository's top, without '..'"
 
 
@@ -32,6 +34,7 @@ class Wish:
     production_branch: str = "main"
     slug: str | None = None
     own_secret: bool = False
+    install_command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Registry:
             clone_url=self._clone_url(wish),
             production_branch=wish.production_branch,
             root_directory="/".join(PurePosixPath(wish.root_directory).parts),
+            install_command=wish.install_command,
             build_command=wish.build_command,
             output_directory=wish.output_directory,
             webhook_secret=self.vault.seal(secret.encode()) if secret else None,
@@ -76,7 +80,8 @@ class Registry:
         folder = new.root_directory.rpartition("/")[2] or new.repository.partition("/")[2]
         slug = new.slug or _free_slug(tx, slug_of(folder))
         check("slug", slug, is_slug(slug), "lowercase letters, digits and single hyphens, at most 40")
-        check("slug", slug, apps.by_slug(tx, slug) is None, "a slug that no other app has")
+        free = apps.by_slug(tx, slug) is None and slug not in _RESERVED
+        check("slug", slug, free, "a slug that no other app has")
         hostname = hostname_of(slug, PRODUCTION, self.settings.preview_domain)
         free = not environments.has_hostname(tx, hostname)
         check("slug", slug, free, f"a slug whose hostname {hostname} is not in use")
@@ -98,6 +103,6 @@ def _check_wish(wish: Wish) -> None:
 
 
 def _free_slug(tx: Tx, wanted: str) -> str:
-    taken = {app.slug for app in apps.all_apps(tx)}
+    taken = {app.slug for app in apps.all_apps(tx)} | _RESERVED
     numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
     return wanted if wanted not in taken else next(name for name in numbered if name not in taken)

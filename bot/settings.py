@@ -122,6 +122,10 @@ class Settings(BaseSettings):
     preview_domain: str = Field(
         default="localhost", description="Sites are served one label below this domain."
     )
+    dns_servers: Annotated[list[str], NoDecode, BeforeValidator(_split)] = Field(
+        default_factory=list[str],
+        description="Name servers asked about custom domains, comma-separated. Default: the machine's.",
+    )
     github_api_url: str = Field(default="https://api.github.com", description="GitHub's REST API.")
     github_url: str = Field(default="https://github.com", description="GitHub's pages and git repositories.")
     github_app_id: str | None = Field(default=None, description="The GitHub App's id or client id.")

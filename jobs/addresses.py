@@ -6,11 +6,13 @@ release is: with a preview that is taken down go the addresses of what only it h
 
 from dataclasses import dataclass
 
+from bot.domain.custom_domain import Domain
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import ReleaseId
 from bot.domain.release import Release, release_hostname
-from bot.store import apps, environments, releases
+from bot.store import apps, domains, environments, releases
 from bot.store.engine import Engine, Tx, reading
+from jobs.entry import NO_RELEASE, Entry
 from jobs.sites import Sites
 
 ONCE = 1
@@ -19,11 +21,15 @@ ONCE = 1
 
 @dataclass(frozen=True)
 class Address:
-    """What a hostname is to show. An `unlisted` one asks search engines to leave it out."""
+    """What a hostname is to show. An `unlisted` one asks search engines to leave it out.
+
+    One that `moved_to` another hostname sends its visitors there.
+    """
 
     release: Release
     activation: int
     unlisted: bool
+    moved_to: str | None = None
 
 
 class Addresses:
@@ -43,11 +49,41 @@ class Addresses:
             release_hostname(release, slugs[release.app_id], self._domain): Address(release, ONCE, True)
             for release in exposed
         }
+        own: dict[int, list[Domain]] = {}
+        for domain in domains.verified(tx):
+            own.setdefault(domain.environment_id, []).append(domain)
         for one in environments.live(tx):
             if one.active_release_id is not None:
                 release = kept.get(one.active_release_id) or releases.get(tx, one.active_release_id)
+                for domain in own.get(one.id, []):
+                    moved = domain.redirect_to
+                    found[domain.hostname] = Address(release, one.activation, is_unlisted(one), moved)
                 found[one.hostname] = Address(release, one.activation, is_unlisted(one))
         return found
+
+    def follow(self, environment: Environment) -> None:
+        """Let the custom domains of an environment show what its own hostname shows."""
+        with reading(self._engine) as tx:
+            found = domains.verified(tx, environment.id)
+        entry = self._sites.active(environment.hostname)
+        if entry is None:
+            return
+        for domain in found:
+            self._sites.put(domain.hostname, entry_of(domain, entry))
+
+    def darken(self, environment: Environment) -> None:
+        """Take an environment's hostnames off the edge: nothing is to be shown there."""
+        with reading(self._engine) as tx:
+            found = domains.verified(tx, environment.id)
+        for hostname in (environment.hostname, *(domain.hostname for domain in found)):
+            self._sites.retire(hostname)
+
+    def retire_domain(self, hostname: str) -> None:
+        """Take a hostname off the edge unless somebody has it verified."""
+        with reading(self._engine) as tx:
+            is_held = domains.holder(tx, hostname) is not None
+        if not is_held:
+            self._sites.retire(hostname)
 
     def of_release(self, environment: Environment, release: ReleaseId) -> str:
         """The hostname that shows a release for as long as anything does."""
@@ -90,6 +126,13 @@ class Addresses:
             return False
         self._sites.retire(environment.hostname)
         return True
+
+
+def entry_of(domain: Domain, entry: Entry) -> Entry:
+    """What a custom domain shows while its environment's own hostname shows an entry."""
+    if domain.redirect_to is None:
+        return entry
+    return Entry(entry.activation, NO_RELEASE, spa=False, rules=False, moved_to=domain.redirect_to)
 
 
 def is_unlisted(environment: Environment) -> bool:

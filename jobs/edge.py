@@ -141,7 +141,7 @@ class Edge:
         )
 
     def _new_rules_server(self) -> RulesServer:
-        ask = self._settings.edge_tls == "on-demand"
+        ask = self._settings.edge_tls == "on-demand" or self._settings.edge_tls.startswith("dns:")
         return RulesServer(self._settings.edge_home, self._socket, ask_port=ask)
 
     def start(self) -> None:

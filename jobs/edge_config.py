@@ -35,6 +35,8 @@ def caddyfile(settings: Settings, rules_socket: Path, ask_port: int | None = Non
         provider=provider,
         names=_names(settings, tls),
         port=settings.edge_port,
+        scheme="http" if tls == "off" else "https",
+        port_suffix="" if settings.edge_port == (80 if tls == "off" else 443) else f":{settings.edge_port}",
         bind=_bind(settings),
         certificate=settings.edge_tls_certificate,
         key=settings.edge_tls_key,

@@ -78,7 +78,9 @@ def effective(app: App, part: BuildRecipe, snapshot: Snapshot, file: str) -> Eff
         name = PLAIN if was_built else detected.framework
         nothing = Choice((), "")
         return Effective(name, detected.evidence, None, nothing, nothing, plain, part.site.spa)
-    install = _install(part, detected, manager, build, file=file)
+    own = app.install_command
+    install = Choice(_shell(own), SETTINGS) if own is not None else None
+    install = install or _install(part, detected, manager, build, file=file)
     tools, why = _tools(detected, manager, build)
     return Effective(
         framework=detected.framework,

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, assert_never
 
 import msgspec
@@ -14,7 +14,7 @@ from bot.domain.app import App
 from bot.domain.audit import Act
 from bot.domain.deployment import Commit
 from bot.domain.errand import Errand, ErrandKind, ErrandState
-from bot.domain.ids import AppId, DeliveryId, ErrandId, ProjectId, TenantId
+from bot.domain.ids import DeliveryId, DomainId, ErrandId, ProjectId, TenantId
 from bot.domain.listing import Listed, find, from_json, to_json
 from bot.errors import ErrorCode, SlipwayError, UserError
 from bot.github import source
@@ -29,7 +29,8 @@ from bot.store import apps, audit, deliveries, errands, gaps, installations, peo
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import Vault
-from jobs.detection import RULES
+from jobs.detecting import detect_for, draft_of, nothing_in
+from jobs.domains import Domains
 from jobs.git import Mirrors
 from jobs.git.command import GitFailedError
 from jobs.git.glance import Glance, glance
@@ -59,6 +60,7 @@ class Errands:
     github: GitHub
     mirrors: Mirrors
     vault: Vault
+    domains: Domains
     clock: Clock = utc_now
 
     def run(self, number: int) -> None:
@@ -71,7 +73,8 @@ class Errands:
         try:
             result = self._do(errand)
         except (GitHubError, SlipwayError, GitFailedError, MailError, RefusedError) as error:
-            self._finish(errand, ErrandState.FAILED, note=_sentence(error))
+            code = {"code": error.code.value} if isinstance(error, SlipwayError) else None
+            self._finish(errand, ErrandState.FAILED, result=code, note=_sentence(error))
         except Exception:  # noqa: BLE001  a person waits for an answer; the trace is the operator's
             logger.exception("an errand failed unexpectedly", errand=errand.id, kind=errand.kind)
             self._finish(errand, ErrandState.FAILED, note=_UNEXPECTED)
@@ -97,8 +100,13 @@ class Errands:
             case ErrandKind.SEND_MAIL:
                 mailer = Mailer(self.settings, self.clock)
                 Mailing(self.settings, self.engine, self.vault, mailer).send(errand)
-                return {}
-        assert_never(errand.kind)
+            case ErrandKind.DETECT:
+                return detect_for(self.mirrors, self.settings, errand.subject)
+            case ErrandKind.CHECK_DOMAIN:
+                self.domains.look_at(DomainId(errand.subject["domain"]))
+            case _:
+                assert_never(errand.kind)
+        return {}
 
     def _finish_setup(self, errand: Errand) -> dict[str, Any]:
         assert errand.sealed is not None
@@ -144,14 +152,14 @@ class Errands:
         if listed is None:
             raise RefusedError("This repository is not listed any more; list the repositories again.")
         tenant, project = self._home(errand, listed)
-        with glance(self.mirrors, _draft(listed, tenant), listed.default_branch) as seen:
+        with glance(self.mirrors, draft_of(listed, tenant), listed.default_branch) as seen:
             root: str | None = errand.subject.get("root")
             found = suggest(seen.names, seen.read, root)
             meant = chosen(found)
             if meant is None and found:
                 return {"choices": [one.facts() for one in found], "repository": listed.full_name}
             if meant is None:
-                raise UserError(ErrorCode.NOTHING_DETECTED, **_nothing(seen, root))
+                raise UserError(ErrorCode.NOTHING_DETECTED, **nothing_in(seen.names, root))
             app = self._register(errand, listed, meant=meant, seen=seen, scope=(tenant, project))
         return {"slug": app.slug, **meant.facts()}
 
@@ -206,35 +214,6 @@ class Errands:
 
 def _act(action: str, errand: Errand, subject: str, **more: Any) -> Act:
     return Act(action, "slipway", "slipway", f"errand {errand.id}", subject=subject, **more)
-
-
-def _draft(listed: Listed, tenant: TenantId) -> App:
-    """A repository as an app that is not stored, for git's sake."""
-    return App(
-        id=AppId(0),
-        tenant_id=tenant,
-        project_id=ProjectId(0),
-        slug="",
-        repository=listed.full_name,
-        repository_id=listed.id,
-        clone_url=listed.clone_url,
-        installation_id=listed.installation_id,
-        production_branch=listed.default_branch,
-        root_directory="",
-        build_command=None,
-        output_directory=None,
-        enabled=True,
-        created_at=datetime.fromtimestamp(0, UTC),
-    )
-
-
-def _nothing(seen: Glance, root: str | None) -> dict[str, str | int]:
-    top = sorted({name.partition("/")[0] for name in seen.names})
-    return {
-        "root": root or "the repository's top",
-        "seen": ", ".join(top[:20]) or "no files",
-        "looked_for": ", ".join(dict.fromkeys(rule.framework for rule in RULES)),
-    }
 
 
 def _sentence(error: GitHubError | SlipwayError | GitFailedError | MailError | RefusedError) -> str:

@@ -19,9 +19,10 @@ from jobs.addresses import Address, Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.artifacts.store import DamagedError
 from jobs.copying import remove_folder
+from jobs.entry import NO_RELEASE, Entry
 from jobs.release_folder import has_rules, lay_out
 from jobs.sandbox.box import Sandbox, attempt_prefix
-from jobs.sites import Entry, Sites
+from jobs.sites import Sites
 
 KEPT_FOR_RETURN = timedelta(days=7)
 """How long the release of a preview that was taken down is kept, should it come back."""
@@ -85,6 +86,8 @@ class Housekeeping:
 
     def _entry(self, address: Address) -> Entry:
         release = address.release
+        if address.moved_to is not None:
+            return Entry(address.activation, NO_RELEASE, spa=False, rules=False, moved_to=address.moved_to)
         folder = self._released / str(release.id)
         if not folder.exists():
             # Artifacts that are gone leave one site dark, and may not keep the others from being repaired.

@@ -23,7 +23,7 @@ from bot.orders import Order
 from bot.store import apps, deliveries
 from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery, StoredDecision
 from bot.store.engine import reading, writing
-from jobs.cases import Case, PolicyUnknownError
+from jobs.cases import Case, PolicyUnknownError, case_of
 from jobs.entitled import entitled, may_keep
 from jobs.git import Mirrors
 from jobs.heads import overtaking
@@ -100,7 +100,7 @@ class Intake:
         if isinstance(event, PullEvent) and found:
             self._decide_pull(delivery, event, found, known, last_attempt=last_attempt)
             return
-        cases = [Case(app) for app in found]
+        cases = [case_of(self._engine, app) for app in found]
         for case in cases:
             self._gather(case, event, known, last_attempt=last_attempt)
         decided = [_Decided(case, decide(event, case.app, _facts(case))) for case in cases]

@@ -178,12 +178,14 @@ class Pipeline:
         return same
 
     def _know_commit(self, context: Context, claim: Claim) -> tuple[Context, Claim]:
-        """Ask git for the head of the branch, where a deployment was asked for without a commit."""
-        deployment = claim.deployment
-        if deployment.sha != UNKNOWN_COMMIT or deployment.branch is None:
+        """Ask git for the head of the branch, or for the tag, where that was asked for without a commit."""
+        deployment, mirrors = claim.deployment, self._tools.mirrors
+        name = deployment.tag or deployment.branch
+        if deployment.sha != UNKNOWN_COMMIT or name is None:
             return context, claim
-        head = checkout.newest_head(context, self._tools.mirrors, deployment.branch)
-        context.log.say("checkout", f"{deployment.branch} is at {head}.")
+        find = checkout.tagged if deployment.tag is not None else checkout.newest_head
+        head = find(context, mirrors, name)
+        context.log.say("checkout", f"{name} is at {head}.")
         commit = Commit(head, self._tools.mirrors.message(context.app, head))
         known = self._leases.identify(claim, commit)
         return replace(context, deployment=known.deployment), known

@@ -215,7 +215,8 @@ class Polling:
             for app in group:
                 policy = policy_from_json(apps.policy(tx, app.id))
                 mapped = policy.environments.values() if policy else ()
-                found |= dict.fromkeys((app.production_branch, *mapped))
+                own = environments.mapped(tx, app.id).values()
+                found |= dict.fromkeys((app.production_branch, *mapped, *own))
         return list(found)
 
     def _tell_head(self, look: _Look, app: App, branch: str, commit: Commit | None) -> None:

@@ -71,7 +71,7 @@ class Showing:
             self.addresses.take_down(environment)
             return
         if environment.active_release_id is None:
-            self.sites.retire(environment.hostname)
+            self.addresses.darken(environment)
             context.log.say("release", "Taken down again: nothing was live before.")
             return
         with reading(self.engine) as tx:
@@ -86,6 +86,7 @@ class Showing:
         lasting = self.addresses.of_release(environment, ready.release.id)
         unlisted = is_unlisted(environment)
         release_step.activate(context, ready, activation, self.sites, lasting=lasting, unlisted=unlisted)
+        self.addresses.follow(environment)
         # Taken down between the switch in the store and that at the edge: nobody else takes it off now.
         self.addresses.take_down(environment)
 

@@ -10,70 +10,22 @@ lets the edge tell whose file it was.
 """
 
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.clock import Clock, utc_now
+from bot.domain.hostname import is_hostname
 from bot.domain.ids import ReleaseId
+from jobs.entry import LAST, Entry
 
 GRACE = timedelta(seconds=60)
 """How long a replaced entry is kept for requests that read it just before; also how far ahead of the store
 an entry may be before `reconcile` takes it for a leftover."""
 KEPT = 5
 OLDER = KEPT - 1
-
-_LAST = 9_999_999_999
-_ENTRY = re.compile(r"(?P<sequence>[0-9]{10})\.(?P<release>0|[1-9][0-9]{0,18})\.(?P<flags>-|(?=[rsp])r?s?p?)")
-_HOSTNAME = re.compile(
-    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-)
-
-
-def is_hostname(text: str) -> bool:
-    """Whether the text is a plain lower-case hostname, safe as the name of a folder."""
-    return _HOSTNAME.fullmatch(text) is not None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One activation. Its file is named `<9999999999 - activation>.<release>.<flags>`.
-
-    Flags are `r` (the release has rules), `s` (single-page application) and `p` (not for search engines)
-    in this order, or `-`.
-    A running application's entry will carry its address behind an `@` in the same name.
-    """
-
-    activation: int
-    release: ReleaseId
-    spa: bool
-    rules: bool
-    unlisted: bool = False
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        flags = ("r" if self.rules else "") + ("s" if self.spa else "") + ("p" if self.unlisted else "")
-        return f"{_LAST - self.activation:010}.{self.release}.{flags or '-'}"
-
-    @staticmethod
-    def parse(name: str) -> "Entry | None":
-        """Read a file's name; None for any other text."""
-        match = _ENTRY.fullmatch(name)
-        if match is None:
-            return None
-        flags = match["flags"]
-        return Entry(
-            _LAST - int(match["sequence"]),
-            ReleaseId(int(match["release"])),
-            spa="s" in flags,
-            rules="r" in flags,
-            unlisted="p" in flags,
-        )
 
 
 class Sites:
@@ -104,17 +56,21 @@ class Sites:
         visitors see. Raises `ValueError` for a bad hostname or number, `FileNotFoundError` for a release
         whose files are not below `releases/`.
         """
+        entry = Entry(activation, release, spa=spa, rules=rules, unlisted=unlisted)
+        self.put(hostname, entry)
+
+    def put(self, hostname: str, entry: Entry) -> None:
+        """Show what an entry says under a hostname; as `activate`."""
         if not is_hostname(hostname):
             raise ValueError(f"'{hostname}' is not a hostname")
-        if not 0 <= activation <= _LAST:
-            raise ValueError(f"activation {activation} is out of range")
-        if not (self._releases / str(release) / "files").is_dir():
-            raise FileNotFoundError(f"release {release} has no files at the edge")
-        entry = Entry(activation, release, spa=spa, rules=rules, unlisted=unlisted)
+        if not 0 <= entry.activation <= LAST:
+            raise ValueError(f"activation {entry.activation} is out of range")
+        if entry.moved_to is None and not (self._releases / str(entry.release) / "files").is_dir():
+            raise FileNotFoundError(f"release {entry.release} has no files at the edge")
         self._link_older(hostname, [entry, *self._entries(hostname)])
         self._create(hostname, entry)
         for rival in self._entries(hostname):
-            if rival.activation == activation and rival != entry:
+            if rival.activation == entry.activation and rival != entry:
                 (self._hosts / hostname / rival.name).unlink(missing_ok=True)
 
     def active(self, hostname: str) -> Entry | None:
@@ -205,18 +161,11 @@ class Sites:
             if active == entry or (active is not None and active.activation > entry.activation):
                 continue
             try:
-                self.activate(
-                    hostname,
-                    activation=entry.activation,
-                    release=entry.release,
-                    spa=entry.spa,
-                    rules=entry.rules,
-                    unlisted=entry.unlisted,
-                )
+                self.put(hostname, entry)
             except FileNotFoundError:
                 yield f"{hostname}: release {entry.release} is to be shown, but its files are missing."
             else:
-                yield f"{hostname}: shows release {entry.release} again."
+                yield f"{hostname}: shows {entry.moved_to or f'release {entry.release}'} again."
 
     def _entries(self, hostname: str) -> list[Entry]:
         try:
@@ -240,6 +189,7 @@ class Sites:
 
     def _link_older(self, hostname: str, entries: list[Entry]) -> None:
         """Link the releases behind the first entry, each once, newest first."""
+        entries = [entry for entry in entries if entry.moved_to is None]
         newest = max(entries, key=lambda entry: entry.activation, default=None)
         if newest is None:
             return

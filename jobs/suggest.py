@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bot.intake.paths import RECIPE_FILE
-from jobs.detection import detect
-from jobs.managers import choose_manager
+from jobs.detection import Detected, detect
+from jobs.managers import ChosenManager, choose_manager
 from jobs.snapshot import NESTED, READ, Package, Snapshot, parse_package
 
 MAX_DEPTH = 3
@@ -54,6 +54,8 @@ class Suggestion:
     evidence: tuple[str, ...]
     build: str
     output: str
+    install: str = ""
+    manager: str = ""
 
     def facts(self) -> dict[str, Any]:
         """As an errand's result keeps it."""
@@ -107,7 +109,15 @@ def _look(root: str, names: Sequence[str], read: Read) -> Suggestion | None:
         detected.evidence,
         " ".join(detected.build),
         " or ".join(detected.outputs),
+        " ".join(_install(detected, manager)),
+        manager.manager.name if manager and detected.uses_packages else "",
     )
+
+
+def _install(detected: Detected, manager: ChosenManager | None) -> tuple[str, ...]:
+    if manager is None or not detected.uses_packages:
+        return detected.install
+    return manager.manager.frozen if manager.lock else manager.manager.loose
 
 
 def _package(prefix: str, here: set[str], read: Read) -> Package | None:

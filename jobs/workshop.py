@@ -28,6 +28,7 @@ from jobs import announce, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
+from jobs.domains import Domains
 from jobs.entitled import entitlement
 from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
@@ -36,6 +37,7 @@ from jobs.intake import Intake
 from jobs.outgoing.postman import Postman
 from jobs.pipeline import Pipeline, Tools
 from jobs.poll import Polling
+from jobs.records import Records
 from jobs.retention import rules
 from jobs.retention.rules import Retention
 from jobs.sandbox import choose
@@ -65,6 +67,7 @@ class Workshop:
     errands: Errands
     polling: Polling
     postman: Postman
+    domains: Domains
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -180,6 +183,7 @@ def furnish(settings: Settings) -> Workshop:
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
+    domains = Domains(settings, engine, addresses, Records(settings.dns_servers).texts)
     return Workshop(
         settings=settings,
         engine=engine,
@@ -195,7 +199,8 @@ def furnish(settings: Settings) -> Workshop:
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,
-        errands=Errands(settings, engine, queue, hub, mirrors, vault),
+        errands=Errands(settings, engine, queue, hub, mirrors, vault, domains),
         postman=Postman(settings, engine, queue, vault),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
+        domains=domains,
     )

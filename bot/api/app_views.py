@@ -67,10 +67,12 @@ class AppView(Model):
     id: int = Field(examples=[7])
     slug: str = Field(examples=["shop"])
     """Its name in addresses; ids and slugs both work in paths."""
+    project: str = Field(examples=["default"])
     repository: str = Field(examples=["acme/shop"])
     clone_url: str = Field(examples=["https://github.com/acme/shop.git"])
     production_branch: str = Field(examples=["main"])
     root_directory: str = Field(examples=[""])
+    install_command: str | None = Field(examples=[None])
     build_command: str | None = Field(examples=["npm run build"])
     """Null: slipway.toml says it, or it is detected."""
     output_directory: str | None = Field(examples=["dist"])
@@ -102,6 +104,7 @@ class CreateApp(Model):
     slug: Slug | None = None
     production_branch: Branch = "main"
     root_directory: Directory = ""
+    install_command: Command | None = None
     build_command: Command | None = None
     output_directory: Directory | None = None
     own_secret: bool = Field(default=False, examples=[False])
@@ -111,8 +114,11 @@ class CreateApp(Model):
 class UpdateApp(Model):
     """What of an app can be changed; what is left out stays. Null means: read or detect it."""
 
+    project: Slug = ""
+    """Another project of the same organisation."""
     production_branch: Branch = "main"
     root_directory: Directory = ""
+    install_command: Command | None = None
     build_command: Command | None = None
     output_directory: Directory | None = None
     enabled: bool = Field(default=True, examples=[True])
@@ -144,8 +150,8 @@ def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
 
 
 _COPIED = (
-    "id slug repository clone_url production_branch root_directory build_command output_directory enabled "
-    "created_at archived_at"
+    "id slug repository clone_url production_branch root_directory install_command build_command "
+    "output_directory enabled created_at archived_at"
 ).split()
 
 

@@ -12,13 +12,20 @@ from bot.domain.roles import Verb
 from bot.registration import Registry, Wish
 from bot.store import apps, deployments, environments, pages, people, places
 from bot.store.pages import AppFilter
+from bot.store.people import Project
 from bot.store.places import Live
 
 TAG = "Apps"
 
 
 def _shown(call: Call, app: App) -> AppView:
-    return AppView(**view(call, app, _production(call, [app]).get(app.id)))
+    return AppView(**_fields(call, [app])[0])
+
+
+def _fields(call: Call, found: list[App]) -> list[dict[str, Any]]:
+    live = _production(call, found)
+    slugs = people.project_slugs(call.tx, {app.project_id for app in found})
+    return [view(call, app, live.get(app.id)) | {"project": slugs[app.project_id]} for app in found]
 
 
 def _production(call: Call, found: list[App]) -> dict[int, Live]:
@@ -36,8 +43,7 @@ def _list(call: Call) -> Page:
         search=asked.search,
     )
     found = pages.apps_page(call.tx, wanted, asked.part(asked.sort.replace("createdAt", "appCreatedAt")))
-    live = _production(call, found.rows)
-    return Page([AppView(**view(call, app, live.get(app.id))) for app in found.rows], found.total)
+    return Page([AppView(**one) for one in _fields(call, found.rows)], found.total)
 
 
 def _create(call: Call) -> CreatedApp:
@@ -45,7 +51,8 @@ def _create(call: Call) -> CreatedApp:
     registry = Registry(services.settings, services.vault)
     wish = Wish(**given.model_dump())
     made = registry.register(call.tx, wish, call.writing.now, _home(call))
-    return CreatedApp(**view(call, made.app, None), webhook_secret=made.secret)
+    call.note(f"app {made.app.slug}", after={"repository": made.app.repository})
+    return CreatedApp(**_fields(call, [made.app])[0], webhook_secret=made.secret)
 
 
 def _home(call: Call) -> tuple[TenantId, ProjectId] | None:
@@ -53,6 +60,7 @@ def _home(call: Call) -> tuple[TenantId, ProjectId] | None:
     if call.tenant is None:
         return None
     project = call.project or people.projects_of(call.tx, call.tenant.id)[0]
+    _refuse_archived_project(project)
     return call.tenant.id, project.id
 
 
@@ -63,9 +71,26 @@ def _read(call: Call) -> AppView:
 def _update(call: Call) -> AppView:
     app, given = call.of_app, call.given(UpdateApp)
     changes = given.model_dump(include=given.model_fields_set)
+    if "project" in changes:
+        changes["project_id"] = _new_project(call, changes.pop("project")).id
     if app.archived_at is not None and changes.get("enabled"):
         raise conflict(Code.APP_ARCHIVED, f"{app.slug} is archived. Bring it back first: POST .../unarchive.")
+    call.note(f"app {app.slug}", {name: getattr(app, name) for name in changes}, changes)
     return _shown(call, apps.change(call.tx, app.id, changes))
+
+
+def _new_project(call: Call, word: str) -> Project:
+    found = people.project(call.tx, call.of_app.tenant_id, word)
+    if found is None:
+        raise unfit("project", f"The organisation of {call.of_app.slug} has no project '{word}'.")
+    _refuse_archived_project(found)
+    return found
+
+
+def _refuse_archived_project(project: Project) -> None:
+    if project.archived_at is not None:
+        message = f"The project {project.slug} is archived. Bring it back first: POST .../unarchive."
+        raise conflict(Code.CONFLICT, message)
 
 
 def _archive(call: Call) -> AppView:
@@ -163,8 +188,9 @@ OPERATIONS = (
         handle=_update,
         answer=AppView,
         body=UpdateApp,
-        description="Takes effect with the next deployment. `enabled` switches automatic deploys.",
-        refusals={409: "It is archived."},
+        description="Takes effect with the next deployment. `enabled` switches automatic deploys, `project` "
+        "moves the app to another project of its organisation.",
+        refusals={409: "It, or the project, is archived.", 422: "There is no such project."},
     ),
     _about_app(
         id="archiveApp",

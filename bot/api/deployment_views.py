@@ -35,6 +35,8 @@ class DeploymentView(Model):
     """`rollback` brings a release that exists; nothing is built."""
     trigger: Trigger = Field(examples=["push"])
     branch: str | None = Field(examples=["main"])
+    tag: str | None = Field(examples=[None])
+    pull_request: int | None = Field(examples=[None])
     commit: CommitView
     reason: str = Field(examples=["amber-otter-42 is live"])
     """Why it is in this state, in one sentence."""
@@ -102,9 +104,20 @@ class FailureView(Model):
     """The last lines of the step that failed; without Redis and archive, none."""
 
 
+class QueueView(Model):
+    """A place in the queue."""
+
+    position: int = Field(examples=[2])
+    """From 1, of the whole instance."""
+    estimated_start_seconds: int = Field(examples=[35])
+    """By how long such deployments took before."""
+
+
 class DeploymentDetail(DeploymentView):
     """A deployment with its steps and its history."""
 
+    queue: QueueView | None
+    """While it is queued: when it is its turn."""
     steps: list[StepView]
     events: list[EventView]
 
@@ -126,6 +139,7 @@ def view(call: Call, shown: Shown) -> dict[str, Any]:
         **{name: getattr(one, name) for name in _COPIED},
         "reference": reference(one.id),
         "app": shown.app,
+        "pull_request": one.pull,
         "environment": shown.environment,
         "status": one.state,
         "commit": CommitView(sha=_known(one.sha), message=one.message, author=one.author),
@@ -138,7 +152,9 @@ def view(call: Call, shown: Shown) -> dict[str, Any]:
     }
 
 
-_COPIED = "id phase kind trigger branch reason requested_by attempt created_at started_at finished_at".split()
+_COPIED = (
+    "id phase kind trigger branch tag reason requested_by attempt created_at started_at finished_at".split()
+)
 
 
 def _known(sha: Sha) -> str | None:

@@ -18,6 +18,7 @@ from bot.api.deployment_views import (
 )
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Searching
+from bot.api.queue import place_view, places
 from bot.api.refusals import not_found, unfit
 from bot.domain.deployment import Deployment, State
 from bot.domain.ids import reference
@@ -88,7 +89,10 @@ def _read(call: Call) -> DeploymentDetail:
         for step in steps.of_deployment(call.tx, one.id)
     ]
     events = [EventView(status=event.state, reason=event.reason, at=event.at) for event in _events(call, one)]
-    return DeploymentDetail(**view(call, call.of_deployment), steps=done, events=events)
+    turn = places(call).get(one.id) if one.state is State.QUEUED else None
+    return DeploymentDetail(
+        **view(call, call.of_deployment), queue=place_view(turn), steps=done, events=events
+    )
 
 
 def _events(call: Call, one: Deployment) -> list[deployments.Event]:

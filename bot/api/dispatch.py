@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from redis.exceptions import RedisError
@@ -60,6 +60,14 @@ class Result:
     pagination: PaginationMeta | None = None
 
 
+class Admission(Protocol):
+    """Raises `RefusalError` unless a caller may; else lets `look` see the call."""
+
+    def __call__(self, request: Request, look: Callable[[Call], object] = ...) -> Call:
+        """Admit, or refuse; what the request is about."""
+        ...
+
+
 class Dispatcher:
     """Carries out operations."""
 
@@ -68,17 +76,18 @@ class Dispatcher:
         self._gate = gate
         self._limiter = limiter
 
-    def admission(self, operation: Operation) -> Callable[[Request], Call]:
-        """What raises `RefusalError` unless a caller may read what streams; what the request is about.
+    def admission(self, operation: Operation) -> Admission:
+        """What raises `RefusalError` unless a caller may read what streams, and lets the call be looked at.
 
         Such requests are not counted.
         """
 
-        def admit(request: Request) -> Call:
+        def admit(request: Request, look: Callable[[Call], object] = lambda _: None) -> Call:
             principal = self._gate.identify(request)
             with reading(self._services.lifecycle.engine) as tx:
                 call = Call(self._services, principal, tx, _path_of(request))
                 locate(call, operation)
+                look(call)
                 return call
 
         return admit

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from bot.api.app_views import Line
 from bot.api.envelope import Model
-from bot.api.members import named_tenant
 from bot.api.operation import About, Call, Operation, Page, Paging
+from bot.api.orgs import tenant_of
 from bot.api.refusals import not_found
 from bot.domain.roles import Verb
 from bot.store import installations
@@ -36,7 +36,7 @@ class BindInstallation(Model):
 
 
 def _list(call: Call) -> Page:
-    found = installations.of_tenant(call.tx, named_tenant(call).id)
+    found = installations.of_tenant(call.tx, tenant_of(call).id)
     part = call.asked(Paging).part("")
     return Page([_view(one) for one in found[part.offset : part.offset + part.limit]], len(found))
 
@@ -47,7 +47,7 @@ def _bind(call: Call) -> InstallationView:
     made = installations.bind(
         call.tx,
         given.installation_id,
-        named_tenant(call).id,
+        tenant_of(call).id,
         account=given.account,
         created_by=who,
         now=call.writing.now,
@@ -56,7 +56,7 @@ def _bind(call: Call) -> InstallationView:
 
 
 def _unbind(call: Call) -> None:
-    word, tenant = call.path["installation"], named_tenant(call).id
+    word, tenant = call.path["installation"], tenant_of(call).id
     is_id = word.isascii() and word.isdigit() and len(word) <= 18
     found = installations.find(call.tx, int(word), tenant) if is_id else None
     if found is None:

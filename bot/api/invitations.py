@@ -9,8 +9,9 @@ from bot.api.app_views import Line
 from bot.api.envelope import Model
 from bot.api.me import TAG as ACCOUNT
 from bot.api.me import Membership, membership_view
-from bot.api.members import TAG, Email, check_owner, named_tenant
+from bot.api.members import Email, check_owner
 from bot.api.operation import About, Call, Operation, Page, Paging
+from bot.api.orgs import TAG, tenant_of
 from bot.api.refusals import Code, RefusalError, conflict, not_found
 from bot.domain.roles import Role, Verb
 from bot.invitations import InvitationEndedError, Inviter, Issued, accept, find_open
@@ -64,14 +65,14 @@ class Accepted(Model):
 
 
 def _list(call: Call) -> Page:
-    found = invitations.of_tenant(call.tx, named_tenant(call).id)
+    found = invitations.of_tenant(call.tx, tenant_of(call).id)
     part = call.asked(Paging).part("")
     rows = found[part.offset : part.offset + part.limit]
     return Page([InvitationView(**_view(call, one)) for one in rows], len(found))
 
 
 def _invite(call: Call) -> IssuedInvitation:
-    given, tenant = call.given(Invite), named_tenant(call)
+    given, tenant = call.given(Invite), tenant_of(call)
     check_owner(call, given.role)
     if people.member_by_email(call.tx, tenant.id, given.email) is not None:
         raise conflict(Code.NAME_TAKEN, f"{given.email} is a member already. Change the role instead.")
@@ -84,7 +85,7 @@ def _resend(call: Call) -> IssuedInvitation:
     known = _named(call)
     check_owner(call, known.role)
     call.note(f"invitation of {known.email}")
-    return _issued(call, _inviter(call).renew(call.tx, named_tenant(call), known, now=call.writing.now))
+    return _issued(call, _inviter(call).renew(call.tx, tenant_of(call), known, now=call.writing.now))
 
 
 def _revoke(call: Call) -> None:
@@ -125,7 +126,7 @@ def _issued(call: Call, issued: Issued) -> IssuedInvitation:
 def _named(call: Call) -> Invitation:
     word = call.path["invitation"]
     is_id = word.isascii() and word.isdigit() and len(word) <= 15
-    found = invitations.get(call.tx, named_tenant(call).id, int(word)) if is_id else None
+    found = invitations.get(call.tx, tenant_of(call).id, int(word)) if is_id else None
     if found is None or found.accepted_at is not None or found.revoked_at is not None:
         raise not_found("invitation", word)
     return found

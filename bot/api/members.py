@@ -1,19 +1,18 @@
-"""Organisations, and who belongs to them."""
+"""Who belongs to an organisation."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from bot.api.app_views import Line, Slug
+from bot.api.app_views import Line
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Paging
-from bot.api.refusals import Code, RefusalError, conflict, forbidden, not_found
+from bot.api.orgs import TAG, cut_to_page, tenant_of
+from bot.api.refusals import Code, conflict, forbidden, not_found
 from bot.domain.roles import Role, Verb
 from bot.store import people
-from bot.store.people import Member, Project, Tenant
-
-TAG = "Organisations and members"
+from bot.store.people import Member
 
 
 def email_address(value: str) -> str:
@@ -25,25 +24,6 @@ def email_address(value: str) -> str:
 
 
 Email = Annotated[Line, AfterValidator(email_address), Field(max_length=254, examples=["mona@example.org"])]
-Name = Annotated[Line, Field(min_length=1, max_length=100, examples=["Acme"])]
-
-
-class OrgView(Model):
-    """An organisation: a team's walled space. Elsewhere also called a tenant."""
-
-    id: int = Field(examples=[1])
-    slug: str = Field(examples=["acme"])
-    name: str = Field(examples=["Acme"])
-    created_at: datetime = Field(examples=["2026-01-31T11:00:00Z"])
-
-
-class ProjectView(Model):
-    """A group of apps."""
-
-    id: int = Field(examples=[1])
-    slug: str = Field(examples=["default"])
-    name: str = Field(examples=["Default"])
-    created_at: datetime = Field(examples=["2026-01-31T11:00:00Z"])
 
 
 class MemberView(Model):
@@ -54,13 +34,6 @@ class MemberView(Model):
     name: str = Field(examples=["Mona"])
     role: Role = Field(examples=["developer"])
     created_at: datetime = Field(examples=["2026-01-31T11:00:00Z"])
-
-
-class CreateOrg(Model):
-    """A new organisation."""
-
-    slug: Slug
-    name: Name
 
 
 class AddMember(Model):
@@ -77,53 +50,16 @@ class UpdateMember(Model):
     role: Role = Field(examples=["admin"])
 
 
-def _org(one: Tenant) -> OrgView:
-    return OrgView(id=one.id, slug=one.slug, name=one.name, created_at=one.created_at)
-
-
-def _project(one: Project) -> ProjectView:
-    return ProjectView(id=one.id, slug=one.slug, name=one.name, created_at=one.created_at)
-
-
 def _member(one: Member) -> MemberView:
     return MemberView(id=one.id, email=one.email, name=one.name, role=one.role, created_at=one.created_at)
 
 
-def _cut(call: Call, rows: list[Any]) -> Page:
-    part = call.asked(Paging).part("")
-    return Page(rows[part.offset : part.offset + part.limit], len(rows))
-
-
-def _list_orgs(call: Call) -> Page:
-    who = call.principal
-    if who.roams and who.user_id is not None:
-        found = [one.tenant for one in people.memberships(call.tx, who.user_id)]
-    else:
-        found = people.all_tenants(call.tx) if call.tenant is None else [call.tenant]
-    return _cut(call, [_org(one) for one in found])
-
-
-def _create_org(call: Call) -> OrgView:
-    given = call.given(CreateOrg)
-    if people.tenant(call.tx, given.slug) is not None:
-        raise conflict(Code.NAME_TAKEN, f"There is an organisation '{given.slug}' already.")
-    return _org(people.insert_tenant(call.tx, given.slug, given.name, call.writing.now))
-
-
-def _read_org(call: Call) -> OrgView:
-    return _org(call.of_tenant)
-
-
-def _list_projects(call: Call) -> Page:
-    return _cut(call, [_project(one) for one in people.projects_of(call.tx, named_tenant(call).id)])
-
-
 def _list_members(call: Call) -> Page:
-    return _cut(call, [_member(one) for one in people.members_of(call.tx, named_tenant(call).id)])
+    return cut_to_page(call, [_member(one) for one in people.members_of(call.tx, tenant_of(call).id)])
 
 
 def _add(call: Call) -> MemberView:
-    given, tenant = call.given(AddMember), named_tenant(call)
+    given, tenant = call.given(AddMember), tenant_of(call)
     check_owner(call, given.role)
     if people.member_by_email(call.tx, tenant.id, given.email) is not None:
         raise conflict(Code.NAME_TAKEN, f"{given.email} is a member already. Change the role instead.")
@@ -150,17 +86,9 @@ def _remove(call: Call) -> None:
     people.remove_member(call.tx, member.tenant_id, member.id)
 
 
-def named_tenant(call: Call) -> Tenant:
-    """The organisation that is meant. Raises `RefusalError` 404: the operator must name one."""
-    if call.tenant is None:
-        message = "Say of which organisation: /api/v1/orgs/{org}/..."
-        raise RefusalError(404, Code.NOT_FOUND, message)
-    return call.tenant
-
-
 def _named(call: Call) -> Member:
     word = call.path["member"]
-    tenant = named_tenant(call).id
+    tenant = tenant_of(call).id
     if word.isascii() and word.isdigit() and len(word) <= 15:
         found = people.member(call.tx, tenant, int(word))
     else:
@@ -187,53 +115,6 @@ def _about(**more: Any) -> Operation:
 
 
 OPERATIONS = (
-    _about(
-        id="listOrgs",
-        method="GET",
-        path="/orgs",
-        summary="List organisations",
-        verb=Verb.READ,
-        handle=_list_orgs,
-        answer=OrgView,
-        lists=True,
-        query=Paging,
-        description="Yours; the instance's operator sees all.",
-    ),
-    Operation(
-        id="createOrg",
-        method="POST",
-        path="/orgs",
-        summary="Make an organisation",
-        tag=TAG,
-        about=About.INSTANCE,
-        verb=Verb.OPERATE,
-        handle=_create_org,
-        answer=OrgView,
-        body=CreateOrg,
-        status=201,
-        refusals={409: "The name is taken."},
-        description="For the instance's operator.",
-    ),
-    _about(
-        id="getOrg",
-        method="GET",
-        path="/orgs/{org}",
-        summary="Read an organisation",
-        verb=Verb.READ,
-        handle=_read_org,
-        answer=OrgView,
-    ),
-    _about(
-        id="listProjects",
-        method="GET",
-        path="/orgs/{org}/projects",
-        summary="List projects",
-        verb=Verb.READ,
-        handle=_list_projects,
-        answer=ProjectView,
-        lists=True,
-        query=Paging,
-    ),
     _about(
         id="listMembers",
         method="GET",

@@ -32,6 +32,8 @@ _PARTS = {
     "deployment": "A deployment: `DEP-12` or `12`.",
     "release": "Number, name, or start of the commit of a release.",
     "environment": "Name or id of an environment. Write a slash in a name as `%2F`, or use the id.",
+    "detection": "Id of a detection.",
+    "domain": "Hostname or id of a custom domain.",
     "delivery": "GUID of a delivery.",
     "token": "Id of a token.",
     "webhook": "Id of a webhook.",
@@ -50,6 +52,8 @@ _EXAMPLES = {
     "deployment": "DEP-12",
     "release": "amber-otter-42",
     "environment": "production",
+    "detection": "7",
+    "domain": "www.acme.example",
     "delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
     "token": "5",
     "member": "3",
@@ -227,10 +231,9 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.streams:
-        return {
-            "description": operation.summary + ".",
-            "content": {one: {"schema": {"type": "string"}} for one in operation.media},
-        }
+        kinds = operation.media.items()
+        content = {kind: {"schema": {"type": "string", "description": text}} for kind, text in kinds}
+        return {"description": operation.summary + ".", "content": content}
     if operation.bare and operation.answer is not None:
         schema = _ref(operation.answer)
         content = {"application/json": {"schema": schema, "example": example_of(schema, schemas)}}

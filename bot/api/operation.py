@@ -149,8 +149,8 @@ class Operation:
     streams: bool = False
     bare: bool = False
     """Whether it answers without the envelope, as another API does."""
-    media: tuple[str, ...] = ("text/event-stream",)
-    """What a stream can be."""
+    media: Mapping[str, str] = field(default_factory=lambda: {"text/event-stream": "Server-Sent Events."})
+    """What it streams, by media type."""
 
     @property
     def writes(self) -> bool:

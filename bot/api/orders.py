@@ -1,5 +1,6 @@
 """Asking for deployments, stopping them, and asking again."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -10,14 +11,17 @@ from bot.api.deployment_views import DeploymentView, shown_again
 from bot.api.deployments import TAG
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation
-from bot.api.refusals import Code, conflict
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Trigger
+from bot.api.refusals import Code, conflict, unfit
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Hold, Kind, Trigger
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import Sha, is_sha, reference
+from bot.domain.pull import PullNumber, preview_name
+from bot.domain.release import Release
 from bot.domain.roles import Verb
+from bot.intake.events import is_branch
 from bot.lifecycle import Order
 from bot.promotion import promote
-from bot.store import environments, releases
+from bot.store import environments, pulls, releases
 
 Reason = Annotated[Line, Field(min_length=1, max_length=200, examples=["hotfix for the price"])]
 
@@ -28,39 +32,129 @@ def _commit(value: str) -> str:
     return value
 
 
-class CreateDeployment(Model):
-    """What to deploy where."""
+def _tag(value: str) -> str:
+    if not is_branch(value):
+        raise ValueError("This is not the name of a tag.")
+    return value
 
-    environment: Annotated[Line, Field(min_length=1, max_length=100, examples=["production"])] = PRODUCTION
+
+class CreateDeployment(Model):
+    """What to deploy where: at most one of branch, commit, tag, pull request, release and environment."""
+
+    environment: Annotated[Line, Field(min_length=1, max_length=100, examples=["production"])] | None = None
+    """Default: production; of a pull request, its preview."""
     branch: Branch | None = None
     """Its head is deployed. Default: the environment's branch, else the production branch."""
     commit: Annotated[str, AfterValidator(_commit), Field(max_length=64)] | None = Field(
         default=None, examples=["5c1f0a3e9d7b2c4e6f8a0b1d3c5e7f9a1b3c5d7e"]
     )
-    """Exactly this commit, instead of the branch's head."""
+    """Exactly this commit, instead of the branch's head. Beside a branch: which one it is said to be of."""
+    tag: Annotated[str, AfterValidator(_tag), Field(max_length=250)] | None = Field(
+        default=None, examples=[None]
+    )
+    """What the tag names when the work begins."""
+    pull_request: Annotated[int, Field(ge=1, le=10**9, examples=[None])] | None = None
+    """The head of a pull request that Slipway has heard of, in its preview."""
+    release: Annotated[Line, Field(min_length=1, max_length=100, examples=[None])] | None = None
+    """A release that exists, by name, number or commit: nothing is built."""
+    from_environment: Annotated[Line, Field(min_length=1, max_length=100, examples=[None])] | None = None
+    """What is live there, such as in `preview/pr-12`: nothing is built."""
     note: Reason | None = None
     """Why, for whoever looks at it later."""
 
 
 def _create(call: Call) -> DeploymentView:
-    app, given, by = call.of_app, call.given(CreateDeployment), call.principal.name
-    refuse_archived(app)
-    known_environment(call, given.environment)
-    environment = environments.by_name(call.tx, app.id, given.environment)
+    given = call.given(CreateDeployment)
+    refuse_archived(call.of_app)
+    call.note(given.note or given.environment or "a deployment", after=given.model_dump(exclude_none=True))
+    ways = ("tag", "pull_request", "release", "from_environment")
+    several = [name for name in ways if getattr(given, name) is not None]
+    several += ["branch"] if several and given.branch else []
+    several += ["commit"] if several and given.commit else []
+    if len(several) > 1:
+        raise unfit("".join(several[1].title().split("_")), f"Say one of {', '.join(several)}, not several.")
+    if given.pull_request is not None:
+        return _deploy_pull(call, given, PullNumber(given.pull_request))
+    name = given.environment or PRODUCTION
+    known_environment(call, name)
+    if given.release is not None or given.from_environment is not None:
+        return bring(call, _release(call, given), name)
+    return _ask(call, given, _order(call, given, name))
+
+
+def _release(call: Call, given: CreateDeployment) -> Release:
+    app = call.of_app
+    if given.release is not None:
+        found = releases.by_word(call.tx, app.id, given.release)
+        if found is None:
+            raise unfit("release", f"{app.slug} keeps no release '{given.release}'.")
+        return found
+    origin = environments.by_name(call.tx, app.id, given.from_environment or "")
+    active = origin.active_release_id if origin is not None else None
+    kept = releases.find(call.tx, active) if active is not None else None
+    if kept is None:
+        raise unfit("fromEnvironment", f"Nothing is live in '{given.from_environment}'.")
+    return kept
+
+
+def bring(call: Call, release: Release, name: str) -> DeploymentView:
+    """Make a release live in the environment of that name: onwards, or back where a newer one is live."""
+    app, by, lifecycle = call.of_app, call.principal.name, call.services.lifecycle
+    environment = lifecycle.environment(call.writing, app, name)
+    active = environment.active_release_id
+    if active == release.id and environment.archived_at is None:
+        raise conflict(Code.CONFLICT, f"{release.name} is live in {name} already.")
+    if active is not None and releases.get(call.tx, active).number > release.number:
+        made = lifecycle.rollback(call.writing, app, name, word=release.name, by=by)
+    else:
+        made = promote(call.writing, environment, release, by=by)
+    return shown_again(call, made)
+
+
+def _order(call: Call, given: CreateDeployment, name: str) -> Order:
+    app, by = call.of_app, call.principal.name
+    environment = environments.by_name(call.tx, app.id, name)
     branch = given.branch
-    if branch is None and given.commit is None:
+    if branch is None and given.commit is None and given.tag is None:
         branch = (environment.branch if environment else None) or app.production_branch
-    order = Order(
+    return Order(
         app=app,
-        environment=given.environment,
+        environment=name,
         branch=branch,
         commit=Commit(Sha(given.commit) if given.commit else UNKNOWN_COMMIT),
         trigger=Trigger.MANUAL,
-        reason=f"{given.note} (asked for by {by})" if given.note else f"asked for by {by}",
+        reason=f"asked for by {by}",
         requested_by=by,
+        tag=given.tag,
     )
-    made = call.services.lifecycle.request(call.writing, order)
-    return shown_again(call, made.deployment)
+
+
+def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> DeploymentView:
+    app = call.of_app
+    pull = pulls.find(call.tx, app.repository_id, number) if app.repository_id is not None else None
+    if pull is None:
+        raise unfit("pullRequest", f"Slipway has not heard of #{number} of {app.repository}.")
+    name = preview_name(number)
+    if given.environment not in (None, name):
+        raise unfit("environment", f"#{number} is deployed to {name}. Promote its release from there.")
+    order = Order(
+        app=app,
+        environment=name,
+        branch=pull.head_branch,
+        commit=Commit(pull.head_sha, pull.title, pull.author),
+        trigger=Trigger.MANUAL,
+        reason=f"asked for by {call.principal.name}",
+        requested_by=call.principal.name,
+        pull=number,
+        # Whoever may deploy has not said by that that a stranger's code may run.
+        hold=Hold.APPROVAL if pull.is_fork else None,
+    )
+    return _ask(call, given, order)
+
+
+def _ask(call: Call, given: CreateDeployment, order: Order) -> DeploymentView:
+    noted = replace(order, reason=f"{given.note} ({order.reason})") if given.note else order
+    return shown_again(call, call.services.lifecycle.request(call.writing, noted).deployment)
 
 
 def _cancel(call: Call) -> DeploymentView:
@@ -86,6 +180,7 @@ def _retry(call: Call) -> DeploymentView:
         trigger=Trigger.MANUAL,
         reason=f"{reference(one.id)} again, asked for by {by}",
         requested_by=by,
+        tag=one.tag,
     )
     return shown_again(call, call.services.lifecycle.request(call.writing, order).deployment)
 
@@ -107,7 +202,7 @@ OPERATIONS = (
         id="createDeployment",
         method="POST",
         path="/apps/{app}/deployments",
-        summary="Deploy a branch or a commit",
+        summary="Deploy",
         tag=TAG,
         about=About.APP,
         verb=Verb.DEPLOY,
@@ -115,9 +210,13 @@ OPERATIONS = (
         answer=DeploymentView,
         body=CreateDeployment,
         status=201,
-        refusals={409: "The app is archived.", 422: "There is no such environment."},
+        refusals={
+            409: "The app is archived, or the release is live there already.",
+            422: "There is no such environment, release or pull request.",
+        },
         description="Asks for a deployment and answers at once; follow `/stream` or `/logs` to see it "
-        "happen. It takes the place of what waits in the environment, also while that is pinned.",
+        "happen. It takes the place of what waits in the environment, also while that is pinned. A release, "
+        "or what is live in another environment, is brought there without a build.",
     ),
     _about(
         id="cancelDeployment",

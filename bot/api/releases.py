@@ -1,5 +1,7 @@
 """Releases and environments: what was built, where it is live, and moving it."""
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -7,21 +9,21 @@ from pydantic import Field
 
 from bot.api.app_views import Line
 from bot.api.apps import known_environment, refuse_archived
-from bot.api.deployment_views import DeploymentView, shown_again
+from bot.api.archive import ArchiveQuery
+from bot.api.deployment_views import DeploymentView
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Paging
-from bot.api.orders import Reason
+from bot.api.orders import bring
 from bot.api.reading import is_word
-from bot.api.refusals import Code, conflict, not_found
-from bot.domain.environment import PRODUCTION, EnvironmentKind
-from bot.domain.ids import reference
+from bot.api.refusals import not_found
+from bot.domain.environment import PRODUCTION
+from bot.domain.ids import ReleaseId, reference
 from bot.domain.release import Release
 from bot.domain.roles import Verb
-from bot.promotion import promote
-from bot.store import places, releases
-from bot.store.places import Live
+from bot.store import environments, releases
 
-TAG = "Releases and environments"
+TAG = "Releases"
+DOWNLOAD = "downloadRelease"
 
 
 class ReleaseView(Model):
@@ -37,28 +39,10 @@ class ReleaseView(Model):
     """The deployment that built it."""
     live_in: list[str] = Field(examples=[["production"]])
     """Environments that show it now."""
+    kept: bool = Field(examples=[True])
+    """Whether its files are kept: only then it can be made live, compared or downloaded."""
+    kept_because: str | None = Field(examples=["live in production"])
     created_at: datetime = Field(examples=["2026-01-31T12:00:08Z"])
-
-
-class EnvironmentView(Model):
-    """A named place where an app lives."""
-
-    id: int = Field(examples=[3])
-    name: str = Field(examples=["production"])
-    kind: EnvironmentKind = Field(examples=["production"])
-    branch: str | None = Field(examples=["main"])
-    url: str = Field(examples=["https://shop.example.org"])
-    release: str | None = Field(examples=["amber-otter-42"])
-    release_number: int | None = Field(examples=[42])
-    commit: str | None = Field(examples=["5c1f0a3e9d7b2c4e6f8a0b1d3c5e7f9a1b3c5d7e"])
-    deployment: str | None = Field(examples=["DEP-12"])
-    live_since: datetime | None = Field(examples=["2026-01-31T12:00:09Z"])
-    pinned: bool = Field(examples=[False])
-    """Automatic deploys wait, after a rollback, until `resume`."""
-    pin_reason: str | None = Field(examples=[None])
-    held: int = Field(examples=[0])
-    """How many deployments wait for `resume`."""
-    is_busy: bool = Field(examples=[False])
 
 
 class ActivateRelease(Model):
@@ -67,52 +51,64 @@ class ActivateRelease(Model):
     environment: Annotated[Line, Field(min_length=1, max_length=100, examples=["production"])] = PRODUCTION
 
 
-class Rollback(Model):
-    """What to bring back."""
+class ReleaseQuery(Paging):
+    """Which releases."""
 
-    release: Annotated[Line, Field(min_length=1, max_length=100, examples=["amber-otter-42"])] | None = None
-    """Name, number or commit; default: what was live before."""
-    reason: Reason | None = None
-
-
-def _release_view(release: Release, live: list[Live]) -> ReleaseView:
-    return ReleaseView(
-        number=release.number,
-        name=release.name,
-        commit=release.sha,
-        files=release.files,
-        size=release.size,
-        deployment=reference(release.deployment_id),
-        live_in=[one.environment.name for one in live if one.environment.active_release_id == release.id],
-        created_at=release.created_at,
-    )
+    kept: bool = Field(default=True, examples=[True])
+    """False: those whose files are gone."""
 
 
-def _environment_view(call: Call, live: Live) -> EnvironmentView:
-    one, now = live.environment, call.services.clock()
-    return EnvironmentView(
-        id=one.id,
-        name=one.name,
-        kind=one.kind,
-        branch=one.branch,
-        url=call.services.settings.site_url(one.hostname),
-        release=live.release,
-        release_number=live.release_number,
-        commit=live.sha,
-        deployment=reference(one.active_deployment_id) if one.active_deployment_id else None,
-        live_since=live.since,
-        pinned=one.pinned,
-        pin_reason=one.pin_reason,
-        held=live.held,
-        is_busy=one.lease_until is not None and one.lease_until > now,
-    )
+@dataclass(frozen=True)
+class _Keeping:
+    """What retention goes by: see `releases_to_keep`."""
+
+    live: Mapping[int, Sequence[str]]
+    needed: Collection[int]
+    spare: Collection[int]
+    count: int
+
+    def why(self, one: Release) -> str:
+        """Why a release is kept yet."""
+        if names := self.live.get(one.id):
+            return f"live in {', '.join(names[:10])}"
+        if one.id in self.needed:
+            return "a deployment is about to show it"
+        if one.id in self.spare:
+            return f"one of the newest {self.count} besides those that are live (KEEP_RELEASES)"
+        return "nothing: it goes within the hour"
+
+
+def _views(call: Call, found: list[Release], *, is_kept: bool = True) -> list[ReleaseView]:
+    app, count = call.of_app.id, call.services.settings.keep_releases
+    live: dict[int, list[str]] = {}
+    for one in environments.of_apps(call.tx, [app]):
+        if one.active_release_id is not None:
+            live.setdefault(one.active_release_id, []).append(one.name)
+    needed = releases.needed_ids(call.tx) if is_kept else set[ReleaseId]()
+    whole = releases.of_app(call.tx, app) if is_kept else []
+    spare = [one.id for one in whole if one.id not in live and one.id not in needed][:count]
+    keeping = _Keeping(live, needed, spare, count)
+    return [
+        ReleaseView(
+            number=one.number,
+            name=one.name,
+            commit=one.sha,
+            files=one.files,
+            size=one.size,
+            deployment=reference(one.deployment_id),
+            live_in=live.get(one.id, []),
+            kept=is_kept,
+            kept_because=keeping.why(one) if is_kept else None,
+            created_at=one.created_at,
+        )
+        for one in found
+    ]
 
 
 def _list_releases(call: Call) -> Page:
-    part = call.asked(Paging).part("")
-    kept, live = releases.of_app(call.tx, call.of_app.id), places.live_in(call.tx, [call.of_app.id])
-    cut = kept[part.offset : part.offset + part.limit]
-    return Page([_release_view(one, live) for one in cut], len(kept))
+    asked = call.asked(ReleaseQuery)
+    found = releases.page(call.tx, call.of_app.id, asked.part(""), is_kept=asked.kept)
+    return Page(_views(call, found.rows, is_kept=asked.kept), found.total)
 
 
 def _release(call: Call, word: str) -> Release:
@@ -123,66 +119,25 @@ def _release(call: Call, word: str) -> Release:
 
 
 def _read_release(call: Call) -> ReleaseView:
-    found = _release(call, call.path["release"])
-    return _release_view(found, places.live_in(call.tx, [call.of_app.id]))
+    return _views(call, [_release(call, call.path["release"])])[0]
+
+
+def _nothing(_call: Call) -> None:
+    """What streams is answered elsewhere."""
 
 
 def _activate(call: Call) -> DeploymentView:
-    app, name, by = call.of_app, call.given(ActivateRelease).environment, call.principal.name
+    name = call.given(ActivateRelease).environment
     release = _release(call, call.path["release"])
-    refuse_archived(app)
-    known_environment(call, name)
-    lifecycle = call.services.lifecycle
-    environment = lifecycle.environment(call.writing, app, name)
-    active = environment.active_release_id
-    if active == release.id:
-        raise conflict(Code.CONFLICT, f"{release.name} is live in {name} already.")
-    if active is not None and releases.get(call.tx, active).number > release.number:
-        made = lifecycle.rollback(call.writing, app, name, word=release.name, by=by)
-    else:
-        made = promote(call.writing, environment, release, by=by)
-    return shown_again(call, made)
-
-
-def _list_environments(call: Call) -> Page:
-    part = call.asked(Paging).part("")
-    found = [_environment_view(call, one) for one in places.live_in(call.tx, [call.of_app.id])]
-    return Page(found[part.offset : part.offset + part.limit], len(found))
-
-
-def _place(call: Call) -> Live:
-    word = call.path["environment"]
-    there = places.live_in(call.tx, [call.of_app.id])
-    by_name = [one for one in there if one.environment.name == word]
-    found = by_name or [one for one in there if str(one.environment.id) == word]
-    if not found:
-        raise not_found("environment", word)
-    return found[0]
-
-
-def _read_environment(call: Call) -> EnvironmentView:
-    return _environment_view(call, _place(call))
-
-
-def _roll_back(call: Call) -> DeploymentView:
-    given, environment = call.given(Rollback), _place(call).environment
     refuse_archived(call.of_app)
-    by = call.principal.name + (f": {given.reason}" if given.reason else "")
-    lifecycle = call.services.lifecycle
-    made = lifecycle.rollback(call.writing, call.of_app, environment.name, word=given.release, by=by)
-    return shown_again(call, made)
-
-
-def _resume(call: Call) -> EnvironmentView:
-    call.services.lifecycle.resume(call.writing, _place(call).environment)
-    return _environment_view(call, _place(call))
+    known_environment(call, name)
+    return bring(call, release, name)
 
 
 def _about(**more: Any) -> Operation:
     return Operation(tag=TAG, about=About.APP, **more)
 
 
-_ENVIRONMENT = "/apps/{app}/environments/{environment}"
 OPERATIONS = (
     _about(
         id="listReleases",
@@ -193,7 +148,7 @@ OPERATIONS = (
         handle=_list_releases,
         answer=ReleaseView,
         lists=True,
-        query=Paging,
+        query=ReleaseQuery,
         description="Those whose files are kept, newest first: any of them can be made live without a build.",
     ),
     _about(
@@ -205,6 +160,20 @@ OPERATIONS = (
         handle=_read_release,
         answer=ReleaseView,
         description="By number, name, or the first seven digits of its commit.",
+    ),
+    _about(
+        id=DOWNLOAD,
+        method="GET",
+        path="/apps/{app}/releases/{release}/archive",
+        summary="Download a release",
+        verb=Verb.READ,
+        handle=_nothing,
+        query=ArchiveQuery,
+        streams=True,
+        media={"application/zip": "A ZIP archive.", "application/zstd": "A tar archive, compressed."},
+        refusals={400: "There is no such format.", 409: "Its files are gone."},
+        description="All that is published, below a folder of the release's name, with its `_redirects` and "
+        "`_headers`.",
     ),
     _about(
         id="activateRelease",
@@ -222,51 +191,5 @@ OPERATIONS = (
         },
         description="Nothing is built. An older release than the live one is a **rollback**: automatic "
         "deploys wait until `resume`. A newer one is a **promotion**, after which they go on.",
-    ),
-    _about(
-        id="listEnvironments",
-        method="GET",
-        path="/apps/{app}/environments",
-        summary="List an app's environments",
-        verb=Verb.READ,
-        handle=_list_environments,
-        answer=EnvironmentView,
-        lists=True,
-        query=Paging,
-    ),
-    _about(
-        id="getEnvironment",
-        method="GET",
-        path=_ENVIRONMENT,
-        summary="Read an environment",
-        verb=Verb.READ,
-        handle=_read_environment,
-        answer=EnvironmentView,
-        description="By name or id.",
-    ),
-    _about(
-        id="rollBack",
-        method="POST",
-        path=f"{_ENVIRONMENT}/rollback",
-        summary="Bring back what was live before",
-        verb=Verb.ROLLBACK,
-        handle=_roll_back,
-        answer=DeploymentView,
-        body=Rollback,
-        status=201,
-        refusals={
-            409: "There is nothing to bring back, or the app is archived.",
-            422: "There is no such release.",
-        },
-        description="Stops a running build, and pins the environment: automatic deploys wait until `resume`.",
-    ),
-    _about(
-        id="resume",
-        method="POST",
-        path=f"{_ENVIRONMENT}/resume",
-        summary="Let automatic deploys go on",
-        verb=Verb.ROLLBACK,
-        handle=_resume,
-        answer=EnvironmentView,
     ),
 )

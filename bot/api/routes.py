@@ -13,17 +13,25 @@ from bot.api import (
     activity,
     apps,
     audit,
+    build_config,
     channels,
+    compare,
     deliveries,
     deploy_hooks,
     deployments,
+    detections,
+    domains,
+    environments,
     installations,
     invitations,
     mail_test,
     me,
     members,
     orders,
+    orgs,
     outgoing,
+    queue,
+    readiness,
     releases,
     webhooks,
 )
@@ -35,13 +43,22 @@ from bot.api.refusals import Code, RefusalError
 
 PREFIX = "/api/v1"
 OPERATIONS: tuple[Operation, ...] = (
+    # Before the apps: a part of a path that is fixed comes before one that names something.
+    *detections.OPERATIONS,
     *apps.OPERATIONS,
+    *build_config.OPERATIONS,
+    *queue.OPERATIONS,
     *deployments.OPERATIONS,
     *orders.OPERATIONS,
+    *compare.OPERATIONS,
     *releases.OPERATIONS,
+    *environments.OPERATIONS,
+    *readiness.OPERATIONS,
+    *domains.OPERATIONS,
     *deliveries.OPERATIONS,
     *me.OPERATIONS,
     *account.OPERATIONS,
+    *orgs.OPERATIONS,
     *members.OPERATIONS,
     *invitations.OPERATIONS,
     *deploy_hooks.OPERATIONS,
@@ -69,7 +86,7 @@ def addresses(operation: Operation) -> list[Address]:
     """Its own path, and the same with its scope written out."""
     path = operation.path
     found = [Address(path, "")]
-    if path.startswith("/deployments/"):
+    if path.startswith("/deployments/{deployment}"):
         found += [
             Address(f"/apps/{{app}}{path}", "OfApp"),
             Address(f"{_PROJECT}/apps/{{app}}{path}", "InProject"),

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from bot.api import openapi
+from bot.api.archive import Archive
 from bot.api.audit_export import AuditExport
 from bot.api.auth import Gate
 from bot.api.dispatch import Dispatcher
@@ -17,9 +18,11 @@ from bot.api.feed import Feeds
 from bot.api.hook_door import HookDoor
 from bot.api.operation import Services
 from bot.api.rates import Limiter
+from bot.api.releases import DOWNLOAD
 from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
 from bot.api.stream import Stream
 from bot.api.visitors import Visitors
+from bot.shelf import Shelf
 
 _SHARED = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
@@ -39,10 +42,12 @@ def api_routes(
     engine, clock = services.lifecycle.engine, services.clock
     gate = Gate(engine, is_operator=is_operator, visitors=visitors, clock=clock)
     dispatcher = Dispatcher(services, gate, limiter)
+    shelf = Shelf(services.settings.artifacts)
     admit = {one.id: dispatcher.admission(one) for one in OPERATIONS if one.streams}
     streams: dict[str, ASGIApp] = {
         "streamDeployment": Stream(feeds, admit["streamDeployment"]),
         "exportAudit": AuditExport(services.lifecycle.engine, admit["exportAudit"]),
+        DOWNLOAD: Archive(shelf, admit[DOWNLOAD]),
     }
     return [
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),

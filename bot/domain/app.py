@@ -34,6 +34,7 @@ class App:
     enabled: bool
     created_at: datetime
     archived_at: datetime | None = None
+    install_command: str | None = None
 
 
 def is_slug(text: str) -> bool:

@@ -140,7 +140,8 @@ class Failure:
 class Deployment:
     """One attempt, as stored. `version` grows with each change that people should see.
 
-    `pull` is the pull request whose head `sha` is; `hold` is None unless the state is `held`.
+    `pull` is the pull request whose head `sha` is, `tag` what names the commit while `sha` is unknown;
+    `hold` is None unless the state is `held`.
     """
 
     id: DeploymentId
@@ -170,6 +171,7 @@ class Deployment:
     finished_at: datetime | None
     pull: PullNumber | None = None
     hold: Hold | None = None
+    tag: str | None = None
 
 
 def check_move(old: State, new: State) -> None:

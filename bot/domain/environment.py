@@ -24,6 +24,9 @@ class EnvironmentKind(StrEnum):
 class Environment:
     """One place of one app. `activation` counts the switches made there; it orders them at the edge.
 
+    `follows` is the branch that was named by hand, which wins over slipway.toml. Pushes to a `manual`
+    one are recorded and not deployed.
+
     The rest is about previews: `pull` is the pull request, `born_at` when the present life began,
     `used_at` when it last changed. An archived one is taken down; its release is kept for a return.
     """
@@ -47,6 +50,8 @@ class Environment:
     used_at: datetime | None = None
     archived_at: datetime | None = None
     archive_reason: str | None = None
+    follows: str | None = None
+    manual: bool = False
 
 
 def kind_of(name: str) -> EnvironmentKind:

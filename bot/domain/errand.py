@@ -17,6 +17,9 @@ class ErrandKind(StrEnum):
     -> the app's `slug` and what was detected; or `choices`, one for each directory that can be made an
     app, when that is not clear.
     `SEND_MAIL`: the `template`, whom it is `to`, its `facts`; sealed, the link in it -> nothing.
+    `DETECT`: `tenant_id`, `repository`, `clone_url`, `branch`, `root` -> `branch`, `commit`, and
+    `suggestions`, as `jobs.suggest` has them. Where it failed the result has the error's `code`.
+    `CHECK_DOMAIN`: the number of a `domain` -> nothing.
     `REDELIVER`: the `guid` of a delivery that GitHub has and we don't -> nothing.
     """
 
@@ -25,6 +28,8 @@ class ErrandKind(StrEnum):
     MAKE_APP = "make-app"
     SEND_MAIL = "send-mail"
     REDELIVER = "redeliver"
+    DETECT = "detect"
+    CHECK_DOMAIN = "check-domain"
 
 
 class ErrandState(StrEnum):

@@ -11,7 +11,7 @@ from bot.domain.app import App
 from bot.domain.ids import AppId, ProjectId, TenantId
 from bot.store.engine import Tx
 from bot.store.entry_schema import deploy_hooks
-from bot.store.schema import apps, environments, projects, releases, tenants, tokens
+from bot.store.schema import apps, domains, environments, projects, releases, tenants, tokens
 
 _FIELDS = [apps.c[field.name] for field in fields(App)]
 _THERE = apps.c.deleted_at.is_(None)
@@ -31,6 +31,7 @@ class NewApp:
     build_command: str | None = None
     output_directory: str | None = None
     webhook_secret: bytes | None = None
+    install_command: str | None = None
 
 
 def ensure_default_scope(tx: Tx, now: datetime) -> tuple[TenantId, ProjectId]:
@@ -144,6 +145,8 @@ def delete(tx: Tx, app: AppId, now: datetime) -> None:
     gone = sa.literal("-deleted-") + sa.cast(environments.c.id, sa.Text)
     unlit = {"hostname": gone, "active_release_id": None, "active_deployment_id": None}
     tx.execute(environments.update().where(environments.c.app_id == app).values(unlit))
+    own = sa.select(environments.c.id).where(environments.c.app_id == app)
+    tx.execute(domains.delete().where(domains.c.environment_id.in_(own)))
     kept = (releases.c.app_id == app, releases.c.expired_at.is_(None))
     tx.execute(releases.update().where(*kept).values(expired_at=now))
     valid = (tokens.c.app_id == app, tokens.c.revoked_at.is_(None))

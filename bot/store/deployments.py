@@ -35,6 +35,7 @@ class NewDeployment:
     release_id: ReleaseId | None = None
     pull: PullNumber | None = None
     hold: Hold | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True)

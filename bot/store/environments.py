@@ -67,6 +67,27 @@ def by_name(tx: Tx, app: AppId, name: str) -> Environment | None:
     return _environment(row) if row else None
 
 
+def by_id(tx: Tx, app: AppId, number: int) -> Environment | None:
+    """One environment of an app by its number."""
+    where = (environments.c.app_id == app, environments.c.id == number)
+    row = tx.execute(sa.select(*_FIELDS).where(*where)).mappings().one_or_none()
+    return _environment(row) if row else None
+
+
+def configure(tx: Tx, environment: EnvironmentId, changes: dict[str, Any]) -> Environment:
+    """Change an environment's columns by name."""
+    if changes:
+        tx.execute(environments.update().where(environments.c.id == environment).values(changes))
+    return get(tx, environment)
+
+
+def mapped(tx: Tx, app: AppId) -> dict[str, str]:
+    """The branches that were named by hand, by environment."""
+    there = (environments.c.follows.is_not(None), environments.c.archived_at.is_(None))
+    query = sa.select(environments.c.name, environments.c.follows)
+    return {row[0]: row[1] for row in tx.execute(query.where(environments.c.app_id == app, *there))}
+
+
 def of_apps(tx: Tx, app_ids: Sequence[AppId]) -> list[Environment]:
     """Environments of some apps, by id."""
     where = environments.c.app_id.in_(app_ids)

@@ -8,15 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from bot.domain.app import App
-from bot.domain.deployment import Deployment, State
+from bot.domain.deployment import Deployment
 from bot.domain.ids import AppId, DeploymentId, ProjectId, TenantId
+from bot.store.choosing import COUNTED, DeploymentFilter, choose, mentions
 from bot.store.deployments import deployment_of
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, releases
 
 T = TypeVar("T")
-COUNTED = 10_000
-"""Counting goes no further: nobody turns so many pages, and counting all would cost what the store holds."""
+__all__ = ["COUNTED", "DeploymentFilter"]
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,6 @@ class AppFilter:
     project_id: ProjectId | None = None
     archived: bool | None = None
     enabled: bool | None = None
-    search: str | None = None
-
-
-@dataclass(frozen=True)
-class DeploymentFilter:
-    """Which deployments. Without a tenant, those of all."""
-
-    tenant_id: TenantId | None = None
-    project_id: ProjectId | None = None
-    app_id: AppId | None = None
-    environment: str | None = None
-    states: Sequence[State] = ()
-    branch: str | None = None
-    sha: str | None = None
     search: str | None = None
 
 
@@ -94,25 +80,20 @@ def apps_page(tx: Tx, wanted: AppFilter, part: Slice) -> Found[App]:
 
 def deployments_page(tx: Tx, wanted: DeploymentFilter, part: Slice) -> Found[Shown]:
     """A page of deployments; `sort` is `createdAt`, whose order is that of the numbers."""
-    where = _deployments_where(wanted)
-    joined = apps.c.id == deployments.c.app_id
-    there = environments.c.id == deployments.c.environment_id
-    ids = sa.select(deployments.c.id).where(*where)
-    if wanted.environment is not None:
-        ids = ids.join(environments, there)
-    if wanted.project_id is not None:
-        ids = ids.join(apps, joined)
-    page = _cut(ids, part).subquery()
+    chosen = choose(wanted)
+    page = _cut(chosen, part, chosen.selected_columns.id).subquery()
     query = _shown().join(page, page.c.id == deployments.c.id).order_by(_order(part.sort))
-    return Found([_named(row) for row in tx.execute(query).mappings()], _count(tx, ids))
+    return Found([_named(row) for row in tx.execute(query).mappings()], _count(tx, chosen))
 
 
 def newest_deployments(tx: Tx, wanted: DeploymentFilter, *, below: int | None, limit: int) -> list[Shown]:
     """The newest deployments, below a number where there is one."""
-    where = _deployments_where(wanted)
+    chosen = choose(wanted)
+    number = chosen.selected_columns.id
     if below is not None:
-        where.append(deployments.c.id < below)
-    query = _shown().where(*where).order_by(deployments.c.id.desc()).limit(limit)
+        chosen = chosen.where(number < below)
+    page = chosen.order_by(number.desc()).limit(limit).subquery()
+    query = _shown().join(page, page.c.id == deployments.c.id).order_by(deployments.c.id.desc())
     return [_named(row) for row in tx.execute(query).mappings()]
 
 
@@ -150,39 +131,16 @@ def _apps_where(wanted: AppFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.enabled is not None:
         where.append(apps.c.enabled == wanted.enabled)
     if wanted.search:
-        where.append(_mentions(wanted.search, apps.c.slug, apps.c.repository))
+        where.append(mentions(wanted.search, apps.c.slug, apps.c.repository))
     return where
 
 
-def _deployments_where(wanted: DeploymentFilter) -> list[sa.ColumnElement[bool]]:
-    where: list[sa.ColumnElement[bool]] = []
-    if wanted.app_id is not None:
-        where.append(deployments.c.app_id == wanted.app_id)
-    elif wanted.tenant_id is not None:
-        where.append(deployments.c.tenant_id == wanted.tenant_id)
-    if wanted.project_id is not None:
-        where.append(apps.c.project_id == wanted.project_id)
-    if wanted.environment is not None:
-        where.append(environments.c.name == wanted.environment)
-    if wanted.states:
-        where.append(deployments.c.state.in_(wanted.states))
-    if wanted.branch is not None:
-        where.append(deployments.c.branch == wanted.branch)
-    if wanted.sha is not None:
-        where.append(deployments.c.sha.startswith(wanted.sha, autoescape=True))
-    if wanted.search:
-        where.append(
-            _mentions(wanted.search, deployments.c.message, deployments.c.branch, deployments.c.author)
-        )
-    return where
-
-
-def _mentions(text: str, *columns: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    return sa.or_(*(column.icontains(text, autoescape=True) for column in columns))
-
-
-def _cut(query: sa.Select[*tuple[Any, ...]], part: Slice) -> sa.Select[*tuple[Any, ...]]:
-    return query.order_by(_order(part.sort)).offset(part.offset).limit(part.limit)
+def _cut(
+    query: sa.Select[*tuple[Any, ...]], part: Slice, column: sa.ColumnElement[Any] | None = None
+) -> sa.Select[*tuple[Any, ...]]:
+    ordered = _SORTED[part.sort.removeprefix("-")] if column is None else column
+    order = ordered.desc() if part.sort.startswith("-") else ordered.asc()
+    return query.order_by(order).offset(part.offset).limit(part.limit)
 
 
 def _order(sort: str) -> sa.ColumnElement[Any]:

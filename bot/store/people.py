@@ -1,5 +1,6 @@
 """Tenants, their projects, and who is a member of them with what role."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from bot.domain.ids import ProjectId, TenantId
 from bot.domain.roles import Role
 from bot.store.apps import DEFAULT
 from bot.store.engine import Tx
-from bot.store.schema import members, projects, tenants, users
+from bot.store.schema import apps, members, projects, tenants, users
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Tenant:
     slug: str
     name: str
     created_at: datetime
+    build_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Project:
     slug: str
     name: str
     created_at: datetime
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,45 @@ def projects_of(tx: Tx, tenant: TenantId) -> list[Project]:
     """The tenant's projects, oldest first."""
     query = sa.select(*_PROJECT).where(projects.c.tenant_id == tenant).order_by(projects.c.id)
     return [_project(row) for row in tx.execute(query).mappings()]
+
+
+def insert_project(tx: Tx, tenant: TenantId, slug: str, *, name: str, now: datetime) -> Project:
+    """Store a project."""
+    values = {"tenant_id": tenant, "slug": slug, "name": name, "created_at": now}
+    return _project(tx.execute(projects.insert().values(values).returning(*_PROJECT)).mappings().one())
+
+
+def change_project(tx: Tx, project: ProjectId, changes: dict[str, Any]) -> Project:
+    """Change a project's columns by name."""
+    if changes:
+        tx.execute(projects.update().where(projects.c.id == project).values(changes))
+    row = tx.execute(sa.select(*_PROJECT).where(projects.c.id == project)).mappings().one()
+    return _project(row)
+
+
+def delete_project(tx: Tx, project: ProjectId, other: ProjectId) -> None:
+    """Take a project without apps away; rows of apps that were deleted pass to another one."""
+    tx.execute(apps.update().where(apps.c.project_id == project).values(project_id=other))
+    tx.execute(projects.delete().where(projects.c.id == project))
+
+
+def apps_in(tx: Tx, project: ProjectId) -> int:
+    """How many apps a project has, archived ones too."""
+    where = (apps.c.project_id == project, apps.c.deleted_at.is_(None))
+    return tx.scalar(sa.select(sa.func.count()).select_from(apps).where(*where)) or 0
+
+
+def change_tenant(tx: Tx, tenant: TenantId, changes: dict[str, Any]) -> Tenant:
+    """Change a tenant's columns by name."""
+    if changes:
+        tx.execute(tenants.update().where(tenants.c.id == tenant).values(changes))
+    return tenant_by_id(tx, tenant)
+
+
+def project_slugs(tx: Tx, ids: Collection[ProjectId]) -> dict[ProjectId, str]:
+    """The slugs of some projects."""
+    query = sa.select(projects.c.id, projects.c.slug).where(projects.c.id.in_(ids))
+    return {ProjectId(row[0]): row[1] for row in tx.execute(query)}
 
 
 def ensure_member(tx: Tx, tenant: TenantId, email: str, *, name: str, role: Role, now: datetime) -> Member:

@@ -11,6 +11,7 @@ from bot.domain.deployment import State
 from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
 from bot.domain.release import Release, release_name
 from bot.store.engine import Tx
+from bot.store.pages import COUNTED, Found, Slice
 from bot.store.schema import deployments, environments, releases
 
 _KEPT = releases.c.expired_at.is_(None)
@@ -77,6 +78,16 @@ def of_app(tx: Tx, app: AppId) -> list[Release]:
     """The app's releases, newest first."""
     query = sa.select(*_FIELDS).where(releases.c.app_id == app, _KEPT).order_by(releases.c.id.desc())
     return [_release(row) for row in tx.execute(query).mappings()]
+
+
+def page(tx: Tx, app: AppId, part: Slice, *, is_kept: bool) -> Found[Release]:
+    """A page of the app's releases whose bytes are kept, or of those whose bytes are gone, newest first."""
+    where = (releases.c.app_id == app, _KEPT if is_kept else releases.c.expired_at.is_not(None))
+    query = sa.select(*_FIELDS).where(*where).order_by(releases.c.number.desc())
+    rows = tx.execute(query.offset(part.offset).limit(part.limit)).mappings()
+    some = sa.select(releases.c.id).where(*where).limit(COUNTED).subquery()
+    total = tx.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    return Found([_release(row) for row in rows], total)
 
 
 def kept(tx: Tx) -> list[Release]:

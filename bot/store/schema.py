@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from bot.store import entry_schema
 from bot.store.access_schema import audit, members, tokens, users
+from bot.store.chore_schema import comments, errands, singletons
 from bot.store.columns import Id, Moment, metadata
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
@@ -11,9 +12,23 @@ from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
+from bot.store.domain_schema import domains
 from bot.store.outgoing_schema import receivers as receivers  # noqa: PLC0414 so that it is known
 
-__all__ = ["Moment", "audit", "entry_schema", "members", "metadata", "tokens", "users"]
+__all__ = [
+    "Moment",
+    "audit",
+    "comments",
+    "domains",
+    "entry_schema",
+    "errands",
+    "members",
+    "metadata",
+    "receivers",
+    "singletons",
+    "tokens",
+    "users",
+]
 
 tenants = sa.Table(
     "tenants",
@@ -34,6 +49,7 @@ projects = sa.Table(
     _text("slug"),
     _text("name"),
     _moment("created_at", nullable=False),
+    _moment("archived_at"),
     sa.UniqueConstraint("tenant_id", "slug"),
 )
 
@@ -51,6 +67,7 @@ apps = sa.Table(
     sa.Column("installation_id", sa.BigInteger, nullable=True),
     _text("production_branch"),
     _text("root_directory", default=""),
+    _text("install_command", nullable=True),
     _text("build_command", nullable=True),
     _text("output_directory", nullable=True),
     sa.Column("webhook_secret", sa.LargeBinary, nullable=True),
@@ -77,6 +94,9 @@ environments = sa.Table(
     _number("activation"),
     _flag("pinned"),
     _text("pin_reason", nullable=True),
+    # The branch that was named by hand, which wins over slipway.toml; and whether pushes to it deploy.
+    _text("follows", nullable=True),
+    _flag("manual"),
     # Of a preview: its pull request, when its present life began, when it was last used, and when and
     # why it was taken down.
     sa.Column("pull", sa.BigInteger, nullable=True),
@@ -167,6 +187,8 @@ deployments = sa.Table(
     _text("phase", nullable=True),
     _text("sha"),
     _text("branch", nullable=True),
+    # With no commit yet: the tag that names it.
+    _text("tag", nullable=True),
     sa.Column("pull", sa.BigInteger, nullable=True),
     _text("message", default=""),
     _text("author", default=""),
@@ -192,7 +214,14 @@ deployments = sa.Table(
     _moment("finished_at"),
     sa.Index("ix_deployments_environment_id_state", "environment_id", "state"),
     sa.Index("ix_deployments_state", "state"),
+    # What lists are filtered by, each with the order in which they are shown.
     sa.Index("ix_deployments_tenant_id_id", "tenant_id", "id"),
+    sa.Index("ix_deployments_tenant_id_state_id", "tenant_id", "state", "id"),
+    sa.Index("ix_deployments_tenant_id_branch_id", "tenant_id", "branch", "id"),
+    sa.Index("ix_deployments_app_id_state_id", "app_id", "state", "id"),
+    sa.Index("ix_deployments_app_id_branch_id", "app_id", "branch", "id"),
+    sa.Index("ix_deployments_environment_id_id", "environment_id", "id"),
+    sa.Index("ix_deployments_sha", "sha"),
     sa.Index(
         "ix_deployments_unannounced",
         "id",
@@ -257,40 +286,4 @@ announcements = sa.Table(
     _number("attempts"),
     _moment("retry_at"),
     _text("note", default=""),
-)
-
-comments = sa.Table(
-    "comments",
-    metadata,
-    _key(),
-    sa.Column("repository_id", sa.BigInteger, nullable=False),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    sa.Column("github_comment_id", sa.BigInteger, nullable=True),
-    sa.Column("shown", sa.JSON, nullable=True),
-    sa.UniqueConstraint("repository_id", "number"),
-)
-
-singletons = sa.Table(
-    "singletons",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    _text("holder", default=""),
-    _moment("until"),
-    sa.Column("facts", sa.JSON, nullable=False),
-)
-
-errands = sa.Table(
-    "errands",
-    metadata,
-    _key(),
-    _text("kind"),
-    sa.Column("subject", sa.JSON, nullable=False),
-    sa.Column("sealed", sa.LargeBinary, nullable=True),
-    _text("state", default="asked"),
-    sa.Column("result", sa.JSON, nullable=False),
-    _text("note", default=""),
-    _moment("until"),
-    _moment("created_at", nullable=False),
-    _moment("finished_at"),
-    sa.Index("ix_errands_kind_id", "kind", "id"),
 )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bot.domain.ids import Digest
+from bot.shelf import blob_path
 from jobs.artifacts.durable import settle
 from jobs.artifacts.store import Stored
 
@@ -47,7 +48,7 @@ class DiskStore:
 
     def path(self, digest: Digest) -> str:
         """Where a blob is, or would be."""
-        return f"{self.folder}/blobs/{digest[:2]}/{digest}"
+        return blob_path(self.folder, digest)
 
     def mark(self, manifest: Digest) -> str:
         """Where a manifest's mark is, or would be."""

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import msgspec
 
+from bot.domain.contents import Encoding, File, Manifest, decode
 from bot.domain.ids import Digest, EnvironmentId
-from jobs.artifacts.manifest import Encoding, File, Manifest, decode
 from jobs.artifacts.store import Batch
 from jobs.artifacts.tree import Seen
 from jobs.artifacts.variants import is_compressible

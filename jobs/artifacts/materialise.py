@@ -7,8 +7,8 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
+from bot.domain.contents import SUFFIXES, Encoding, Manifest, decode
 from bot.domain.ids import Digest
-from jobs.artifacts.manifest import SUFFIXES, Encoding, Manifest, decode
 from jobs.artifacts.store import ArtifactStore, DamagedError
 
 _LONGEST_NAME = 255

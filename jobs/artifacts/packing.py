@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from bot.domain.contents import Encoding, File
 from bot.domain.ids import Digest
-from jobs.artifacts.manifest import Encoding, File
 from jobs.artifacts.store import Stored
 from jobs.artifacts.tree import ChangedError, Seen, open_seen
 from jobs.artifacts.variants import Variants, is_compressible

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.domain.contents import decode
 from bot.domain.ids import Digest
 from jobs.artifacts.disk import KEPT_FOR, DiskStore
-from jobs.artifacts.manifest import decode
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import brotli  # pyright: ignore[reportMissingTypeStubs]  it comes without types
 import msgspec
 import zstandard
 
+from bot.domain.contents import Encoding
 from bot.domain.ids import Digest
-from jobs.artifacts.manifest import Encoding
 from jobs.artifacts.store import Batch
 
 _SUFFIXES = frozenset(

@@ -12,6 +12,7 @@ from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.copying import remove_folder
 from jobs.git.command import GitFailedError, GitStoppedError, locked
 from jobs.git.mirrors import Mirrors
+from jobs.git.remotes import shown
 from jobs.heads import head_of_pull
 from jobs.recipes import Lay
 from jobs.scopes import digest_of, lay_in, scope_in
@@ -70,6 +71,25 @@ def newest_head(context: Context, mirrors: Mirrors, branch: str) -> Sha:
     except GitStoppedError as stopped:
         raise StoppedError from stopped
     return head
+
+
+def tagged(context: Context, mirrors: Mirrors, tag: str) -> Sha:
+    """The commit that a tag names now, which is in the mirror afterwards.
+
+    Raises `UserError` TAG_GONE or REPOSITORY_UNREACHABLE, and `StoppedError`.
+    """
+    ref = f"refs/tags/{tag}"
+    # What an annotated tag points at stands behind it with this mark (gitrevisions(7)).
+    peeled = f"{ref}^{{}}"
+    try:
+        found = mirrors.newest(context.app, (ref, peeled), stopped=context.stopped)
+        commit = found.get(peeled) or found.get(ref)
+        if commit is None:
+            raise UserError(ErrorCode.TAG_GONE, tag=tag, url=shown(context.app))
+        _get(context, mirrors, commit)
+    except GitStoppedError as stopped:
+        raise StoppedError from stopped
+    return commit
 
 
 def newest_pull_head(context: Context, mirrors: Mirrors, pull: PullRequest) -> Sha:

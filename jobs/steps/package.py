@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from bot.domain.contents import File, Manifest, encode
 from bot.domain.deployment import Phase
 from bot.domain.ids import Digest
 from bot.errors import ErrorCode, PlatformError, UserError
-from jobs.artifacts import index, manifest
-from jobs.artifacts.manifest import File, Manifest
+from jobs.artifacts import index
 from jobs.artifacts.packing import Packing, pack
 from jobs.artifacts.store import ArtifactStore, Batch
 from jobs.artifacts.tree import ChangedError, Seen, TooManyEntriesError, Tree, scan
@@ -114,7 +114,7 @@ def _seal(batch: Batch, plan: Plan, files: dict[str, File], stored: list[Packing
     whole = Manifest(files, redirects and redirects.digest, headers and headers.digest)
     new = [one.file.size for one in stored if one.new]
     return Packed(
-        manifest=batch.put_manifest(manifest.encode(whole)),
+        manifest=batch.put_manifest(encode(whole)),
         files=len(files),
         size=sum(file.size for file in files.values()),
         new_files=len(new),

@@ -15,6 +15,7 @@ from bot.store import deliveries, people, tokens
 from bot.store.deliveries import NewDelivery, StoredDecision
 from bot.store.engine import reading, writing
 from tests.calling import PREFIX, Site, api_site, check
+from tests.keeping import keep_files
 
 GUID, SHARED = "72d3162e-cc78-11e3-81ab-4c9367dc0958", "72d3162e-cc78-11e3-81ab-000000000000"
 CALLERS = (
@@ -53,6 +54,31 @@ ROWS = {
     "streamDeployment": "read",
     "cancelDeployment": "deploy",
     "retryDeployment": "deploy",
+    "detectApp": "configure",
+    "getDetection": "list",
+    "getBuildConfig": "read",
+    "updateBuildConfig": "configure",
+    "getRuntimeConfig": "read",
+    "updateRuntimeConfig": "configure",
+    "createEnvironment": "configure",
+    "updateEnvironment": "configure",
+    "deleteEnvironment": "configure",
+    "listDomains": "read",
+    "addDomain": "configure",
+    "getDomain": "read",
+    "verifyDomain": "configure",
+    "removeDomain": "configure",
+    "updateOrg": "operate",
+    "createProject": "configure",
+    "getProject": "list",
+    "updateProject": "configure",
+    "archiveProject": "configure",
+    "unarchiveProject": "configure",
+    "deleteProject": "configure",
+    "listQueue": "list",
+    "getReadiness": "read",
+    "compareReleases": "read",
+    "downloadRelease": "read",
     "listReleases": "read",
     "getRelease": "read",
     "activateRelease": "deploy",
@@ -108,7 +134,8 @@ ROWS = {
 }
 # Of these a stranger has some of its own, where no organisation is named.
 OWN = set(
-    "listApps createApp listDeployments listDeliveries listOrgs listMembers addMember updateMember "
+    "listApps createApp detectApp listQueue listDeployments listDeliveries listOrgs listMembers addMember "
+    "updateMember "
     "removeMember getMe listTokens createToken revokeToken listSessions revokeSession listInvitations "
     "invite resendInvitation revokeInvitation acceptInvitation listInstallations unbindInstallation "
     "testEmail listAudit exportAudit getActivity listEventTypes "
@@ -166,6 +193,9 @@ def fill(site: Site) -> None:
     instance.step(claim, Phase.BUILD, command="npm run build", code=1)
     instance.fail(claim, Failure("build-failed", {"command": "npm run build", "exit_code": 1}, Blame.USER))
     log.close()
+    keep_files(instance, 1, {"index.html": b"hello"})
+    site.owner.post("/apps/shop/environments/production/domains", {"hostname": "www.acme.example"})
+    site.owner.post("/apps/detect", {"repository": "acme/shop"}, 202)
     now = datetime.now(UTC)
     with writing(instance.engine) as tx:
         made = deliveries.insert_new(
@@ -193,6 +223,8 @@ def address(site: Site, path: str) -> str:
         "release": "1",
         "environment": "production",
         "delivery": GUID,
+        "detection": 1,
+        "domain": "www.acme.example",
         "token": token.id,
         "member": member.id,
         "session": 1,
@@ -203,7 +235,8 @@ def address(site: Site, path: str) -> str:
         "channel": 2,
         "message": 1,
     }
-    return path.format(**parts)
+    query = "?from=1&to=1" if path.endswith("/compare") else ""
+    return path.format(**parts) + query
 
 
 def expected(operation: str, path: str, who: str) -> int:

@@ -77,6 +77,10 @@ class Repository:
         """Make any ref point at a commit, as GitHub does with those of pull requests."""
         self._git("update-ref", ref, sha)
 
+    def annotate(self, tag: str, sha: str) -> None:
+        """Make an annotated tag."""
+        self._git("tag", "--annotate", "--message", tag, tag, sha)
+
     def merge(self, branch: str, other: str) -> Sha:
         """A merge of another branch that takes all of it, as of one that is up to date."""
         parents = [part for name in (branch, other) for part in ("-p", f"refs/heads/{name}")]

@@ -9,6 +9,7 @@ import msgspec
 from redis import Redis
 
 from bot.domain.app import App
+from bot.domain.custom_domain import Texts
 from bot.domain.errand import Errand, ErrandKind
 from bot.domain.ids import ErrandId
 from bot.github.client import connect
@@ -23,11 +24,14 @@ from bot.store.deliveries import Delivery
 from bot.store.engine import Engine, open_engine, reading, writing
 from bot.store.migrate import migrate
 from bot.vault import open_vault
+from jobs.addresses import Addresses
+from jobs.domains import Domains
 from jobs.entitled import entitlement
 from jobs.errands import Errands
 from jobs.git import Mirrors
 from jobs.intake import Intake
 from jobs.poll import Polling
+from jobs.sites import Sites
 from tests.fakes.github import FakeGitHub
 from tests.fakes.repository import Repository
 
@@ -73,8 +77,17 @@ class Office:
             may_use=entitlement(self.engine),
         )
         self.mirrors = Mirrors(self.settings, lambda _app: None)
+        addresses = Addresses(self.engine, Sites(self.settings.edge_home), "localhost")
+        domains = Domains(self.settings, self.engine, addresses, lambda _: Texts(()), self.clock.now)
         self.errands = Errands(
-            self.settings, self.engine, self.queue, self.github, self.mirrors, self.vault, self.clock.now
+            self.settings,
+            self.engine,
+            self.queue,
+            self.github,
+            self.mirrors,
+            vault=self.vault,
+            domains=domains,
+            clock=self.clock.now,
         )
         self.polling = Polling(
             settings=self.settings,

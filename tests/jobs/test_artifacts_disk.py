@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.contents import Manifest, decode
 from bot.domain.ids import Digest
 from jobs.artifacts.disk import DiskStore
-from jobs.artifacts.manifest import Manifest, decode
 from jobs.steps import package
 from tests.packing import Bench, plan
 

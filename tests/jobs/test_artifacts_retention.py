@@ -2,9 +2,9 @@ import hashlib
 import threading
 from pathlib import Path
 
+from bot.domain.contents import File, Manifest, encode
 from bot.domain.ids import Digest
 from jobs.artifacts.disk import DiskStore
-from jobs.artifacts.manifest import File, Manifest, encode
 from jobs.artifacts.retention import sweep, sweep_folders
 
 # Older than nothing: everything that nobody needs goes at once.

@@ -159,3 +159,15 @@ def test_a_kept_tree_writes_only_what_differs(desk: Desk):
     desk.check_out(desk.repository.commit({"d1/f1": "changed"}))
     written = [path.name for path, moment in before.items() if path.stat().st_mtime_ns != moment]
     assert written == ["f1"]
+
+
+def test_a_tag_names_a_commit_and_an_annotated_one_what_it_points_at(desk: Desk):
+    first, second = desk.repository.commit({"a": "1"}), desk.repository.commit({"a": "2"})
+    desk.repository.point("refs/tags/v1", first)
+    desk.repository.annotate("v2", second)
+    context = make_context(desk.home, desk.app, first, log=desk.log)
+    assert checkout.tagged(context, desk.mirrors, "v1") == first
+    assert checkout.tagged(context, desk.mirrors, "v2") == second
+    with pytest.raises(UserError) as caught:
+        checkout.tagged(context, desk.mirrors, "v3")
+    assert caught.value.code is ErrorCode.TAG_GONE

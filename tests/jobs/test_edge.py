@@ -8,6 +8,8 @@ from typing import Self
 import pytest
 
 from bot.clock import utc_now
+from bot.domain.ids import ReleaseId
+from jobs.entry import NO_RELEASE, Entry
 from tests.jobs.edge_harness import RunningEdge, running_edge
 
 LASTING = "public, max-age=31536000, immutable"
@@ -496,3 +498,15 @@ def test_requests_wait_for_a_rules_server_that_is_away(tmp_path: Path):
 def test_the_sockets_are_for_this_user_alone(edge: RunningEdge):
     assert (edge.settings.home / "run" / "rules.sock").stat().st_mode & 0o777 == 0o600
     assert (edge.settings.home / "run").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_domain_that_moved_sends_its_visitors_on_with_their_path(edge: RunningEdge):
+    moved = Entry(1, NO_RELEASE, spa=False, rules=False, moved_to="acme.example")
+    edge.sites.put("www.acme.example", moved)
+    answer = edge.ask("www.acme.example", "/a%20b?x=1")
+    assert answer.status == 308
+    assert answer.headers["location"] == f"http://acme.example:{edge.port}/a%20b?x=1"
+    assert "x-slipway-release" not in answer.headers
+    release = edge.release({"index.html": "here now"})
+    edge.sites.activate("www.acme.example", activation=2, release=ReleaseId(release), spa=False, rules=False)
+    assert edge.ask("www.acme.example").body == b"here now"

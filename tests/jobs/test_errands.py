@@ -199,3 +199,33 @@ def test_a_gap_is_delivered_again_when_somebody_asks(office: Office):
     assert office.do(ErrandKind.REDELIVER, guid="lost-1").state is ErrandState.DONE
     wait_until(lambda: len(office.fake.world.attempts) == 2, what="the redelivery")
     assert office.fake.said() == ["redelivery of lost-1"]
+
+
+DETECT = {"repository": None, "clone_url": None, "branch": None, "root": None}
+
+
+def test_a_repository_is_looked_at_before_it_is_an_app(office: Office):
+    lock = {"package.json": '{"scripts": {"build": "vite build"}, "dependencies": {"vite": "5"}}'}
+    office.repository("acme/site").commit({**lock, "package-lock.json": "{}", "docs/index.html": "hi"})
+    done = office.do(ErrandKind.DETECT, **DETECT | {"repository": "acme/site"})
+    assert done.state is ErrandState.DONE, done.note
+    first, second = done.result["suggestions"]
+    assert (done.result["branch"], first["framework"], first["manager"]) == ("main", "Vite", "npm")
+    assert (first["install"], first["build"], second["root"]) == ("npm ci", "npm run build", "docs")
+    only = office.do(ErrandKind.DETECT, **DETECT | {"repository": "acme/site", "root": "docs"})
+    assert [one["framework"] for one in only.result["suggestions"]] == ["plain HTML"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"repository": "acme/nowhere", "branch": "main"}, "repository-unreachable"),
+        ({"repository": "acme/site", "branch": "gone"}, "branch-gone"),
+        ({"repository": "acme/site", "root": "empty"}, "nothing-detected"),
+    ],
+)
+def test_why_a_repository_can_not_be_made_an_app_has_a_name(office: Office, asked: dict[str, str], code: str):
+    office.repository("acme/site").commit({"index.html": "hi"})
+    failed = office.do(ErrandKind.DETECT, **DETECT | asked)
+    assert (failed.state, failed.result["code"]) == (ErrandState.FAILED, code)
+    assert failed.note

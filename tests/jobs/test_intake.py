@@ -151,6 +151,20 @@ def test_a_mapped_branch_is_named_by_the_default_branch_alone(house: House):
     )
 
 
+def test_a_branch_that_was_named_by_hand_is_brought_to_its_environment(house: House):
+    app = house.app()
+    house.repository.commit({"slipway.toml": '[policy.environments]\nstaging = "develop"\n'})
+    with house.lifecycle.change() as change:
+        made = house.lifecycle.environment(change, app, "staging", "next")
+        environments.configure(change.tx, made.id, {"follows": "next"})
+    develop = house.push(
+        after=house.repository.commit({"a": "1"}, branch="develop"), ref="refs/heads/develop"
+    )
+    following = house.push(after=house.repository.commit({"a": "2"}, branch="next"), ref="refs/heads/next")
+    assert house.decisions(develop)[0].code == "branch-unused"
+    assert house.decisions(following)[0].facts["environments"] == {"staging": "next"}
+
+
 def test_paths_are_judged_by_gits_own_list(house: House):
     house.app()
     rules = '[policy]\npaths = ["src/**"]\n'

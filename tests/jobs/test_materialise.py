@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.contents import File, Manifest, encode
 from bot.domain.ids import Digest
 from jobs.artifacts.disk import DiskStore
-from jobs.artifacts.manifest import File, Manifest, encode
 from jobs.artifacts.materialise import materialise
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.domain.contents import Manifest, decode
 from bot.errors import ErrorCode, UserError
 from jobs.artifacts.disk import DiskStore, moment_of
-from jobs.artifacts.manifest import Manifest, decode
 from jobs.artifacts.materialise import materialise
 from jobs.steps import package
 from jobs.stopping import StoppedError

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.app import App
+from bot.domain.contents import decode
 from bot.domain.deployment import Commit, Deployment, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
@@ -22,7 +23,6 @@ from bot.store.engine import open_engine, reading, writing
 from bot.store.migrate import migrate
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
-from jobs.artifacts.manifest import decode
 from jobs.deploy import Deploy
 from jobs.git import Mirrors
 from jobs.pipeline import Pipeline, Tools

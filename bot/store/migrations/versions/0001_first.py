@@ -222,6 +222,7 @@ def upgrade() -> None:
         sa.Column("slug", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("archived_at", Moment(), nullable=True),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_projects_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("tenant_id", "slug", name=op.f("uq_projects_tenant_id_slug")),
@@ -261,6 +262,7 @@ def upgrade() -> None:
         sa.Column("installation_id", sa.BigInteger(), nullable=True),
         sa.Column("production_branch", sa.Text(), nullable=False),
         sa.Column("root_directory", sa.Text(), server_default="", nullable=False),
+        sa.Column("install_command", sa.Text(), nullable=True),
         sa.Column("build_command", sa.Text(), nullable=True),
         sa.Column("output_directory", sa.Text(), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
@@ -333,6 +335,8 @@ def upgrade() -> None:
         sa.Column("activation", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("pinned", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("pin_reason", sa.Text(), nullable=True),
+        sa.Column("follows", sa.Text(), nullable=True),
+        sa.Column("manual", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("pull", sa.BigInteger(), nullable=True),
         sa.Column("born_at", Moment(), nullable=True),
         sa.Column("used_at", Moment(), nullable=True),
@@ -416,6 +420,7 @@ def upgrade() -> None:
         sa.Column("phase", sa.Text(), nullable=True),
         sa.Column("sha", sa.Text(), nullable=False),
         sa.Column("branch", sa.Text(), nullable=True),
+        sa.Column("tag", sa.Text(), nullable=True),
         sa.Column("pull", sa.BigInteger(), nullable=True),
         sa.Column("message", sa.Text(), server_default="", nullable=False),
         sa.Column("author", sa.Text(), server_default="", nullable=False),
@@ -445,13 +450,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
     )
     op.create_index(op.f("ix_deployments_app_id"), "deployments", ["app_id"], unique=False)
+    op.create_index(
+        "ix_deployments_app_id_branch_id", "deployments", ["app_id", "branch", "id"], unique=False
+    )
+    op.create_index("ix_deployments_app_id_state_id", "deployments", ["app_id", "state", "id"], unique=False)
     op.create_index(op.f("ix_deployments_delivery_id"), "deployments", ["delivery_id"], unique=False)
+    op.create_index("ix_deployments_environment_id_id", "deployments", ["environment_id", "id"], unique=False)
     op.create_index(
         "ix_deployments_environment_id_state", "deployments", ["environment_id", "state"], unique=False
     )
     op.create_index(op.f("ix_deployments_release_id"), "deployments", ["release_id"], unique=False)
+    op.create_index("ix_deployments_sha", "deployments", ["sha"], unique=False)
     op.create_index("ix_deployments_state", "deployments", ["state"], unique=False)
+    op.create_index(
+        "ix_deployments_tenant_id_branch_id", "deployments", ["tenant_id", "branch", "id"], unique=False
+    )
     op.create_index("ix_deployments_tenant_id_id", "deployments", ["tenant_id", "id"], unique=False)
+    op.create_index(
+        "ix_deployments_tenant_id_state_id", "deployments", ["tenant_id", "state", "id"], unique=False
+    )
     op.create_index(
         "ix_deployments_unannounced",
         "deployments",
@@ -459,6 +476,38 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("announced < version"),
         postgresql_where=sa.text("announced < version"),
+    )
+    op.create_table(
+        "domains",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hostname", sa.Text(), nullable=False),
+        sa.Column("redirect_to", sa.Text(), nullable=True),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("found", sa.Text(), server_default="", nullable=False),
+        sa.Column("misses", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("checked_at", Moment(), nullable=True),
+        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("verified_at", Moment(), nullable=True),
+        sa.Column("lost_at", Moment(), nullable=True),
+        sa.Column("certificate_until", Moment(), nullable=True),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name=op.f("fk_domains_environment_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_domains")),
+        sa.UniqueConstraint("environment_id", "hostname", name=op.f("uq_domains_environment_id_hostname")),
+    )
+    op.create_index("ix_domains_due_at", "domains", ["due_at"], unique=False)
+    op.create_index(
+        "uq_domains_verified",
+        "domains",
+        ["hostname"],
+        unique=True,
+        sqlite_where=sa.text("verified_at IS NOT NULL"),
+        postgresql_where=sa.text("verified_at IS NOT NULL"),
     )
     op.create_table(
         "messages",
@@ -604,16 +653,30 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_messages_created_at"), table_name="messages")
     op.drop_table("messages")
     op.drop_index(
+        "uq_domains_verified",
+        table_name="domains",
+        sqlite_where=sa.text("verified_at IS NOT NULL"),
+        postgresql_where=sa.text("verified_at IS NOT NULL"),
+    )
+    op.drop_index("ix_domains_due_at", table_name="domains")
+    op.drop_table("domains")
+    op.drop_index(
         "ix_deployments_unannounced",
         table_name="deployments",
         sqlite_where=sa.text("announced < version"),
         postgresql_where=sa.text("announced < version"),
     )
+    op.drop_index("ix_deployments_tenant_id_state_id", table_name="deployments")
     op.drop_index("ix_deployments_tenant_id_id", table_name="deployments")
+    op.drop_index("ix_deployments_tenant_id_branch_id", table_name="deployments")
     op.drop_index("ix_deployments_state", table_name="deployments")
+    op.drop_index("ix_deployments_sha", table_name="deployments")
     op.drop_index(op.f("ix_deployments_release_id"), table_name="deployments")
     op.drop_index("ix_deployments_environment_id_state", table_name="deployments")
+    op.drop_index("ix_deployments_environment_id_id", table_name="deployments")
     op.drop_index(op.f("ix_deployments_delivery_id"), table_name="deployments")
+    op.drop_index("ix_deployments_app_id_state_id", table_name="deployments")
+    op.drop_index("ix_deployments_app_id_branch_id", table_name="deployments")
     op.drop_index(op.f("ix_deployments_app_id"), table_name="deployments")
     op.drop_table("deployments")
     op.drop_index(op.f("ix_tokens_user_id"), table_name="tokens")

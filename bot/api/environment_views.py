@@ -1,0 +1,116 @@
+"""What environments look like in requests and answers, and how a path names one."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bot.api.app_views import Branch, Line
+from bot.api.envelope import Model
+from bot.api.operation import Call
+from bot.api.orders import Reason
+from bot.api.refusals import not_found
+from bot.domain.environment import Environment, EnvironmentKind
+from bot.domain.ids import reference
+from bot.intake.recipe import policy_from_json
+from bot.store import apps, domains, places
+from bot.store.places import Live
+
+DeployPolicy = Literal["automatic", "manual"]
+
+
+class EnvironmentView(Model):
+    """A named place where an app lives."""
+
+    id: int = Field(examples=[3])
+    name: str = Field(examples=["production"])
+    kind: EnvironmentKind = Field(examples=["production"])
+    branch: str | None = Field(examples=["main"])
+    url: str = Field(examples=["https://shop.example.org"])
+    hostnames: list[str] = Field(examples=[["shop.example.org", "www.acme.example"]])
+    """Its own, and the custom domains that are verified."""
+    deploys: DeployPolicy = Field(examples=["automatic"])
+    """`manual`: pushes are recorded as skipped, with how to deploy them."""
+    checks: list[str] = Field(examples=[[]])
+    """Checks that slipway.toml asks deployments here to wait for."""
+    release: str | None = Field(examples=["amber-otter-42"])
+    release_number: int | None = Field(examples=[42])
+    commit: str | None = Field(examples=["5c1f0a3e9d7b2c4e6f8a0b1d3c5e7f9a1b3c5d7e"])
+    deployment: str | None = Field(examples=["DEP-12"])
+    live_since: datetime | None = Field(examples=["2026-01-31T12:00:09Z"])
+    pinned: bool = Field(examples=[False])
+    """Automatic deploys wait, after a rollback, until `resume`."""
+    pin_reason: str | None = Field(examples=[None])
+    held: int = Field(examples=[0])
+    """How many deployments wait for `resume`."""
+    is_busy: bool = Field(examples=[False])
+    archived_at: datetime | None = Field(examples=[None])
+    """When it was taken down; deploying to it brings it back."""
+
+
+class CreateEnvironment(Model):
+    """A new environment."""
+
+    name: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$", examples=["staging"])]
+    """Lowercase letters, digits and hyphens. `production` is there without being made."""
+    branch: Branch
+    """Pushes to it are brought here."""
+    deploys: DeployPolicy = Field(default="automatic", examples=["automatic"])
+
+
+class UpdateEnvironment(Model):
+    """What of an environment can be changed; what is left out stays."""
+
+    branch: Branch | None = None
+    """Null: the one that slipway.toml names. That of production is the app's production branch."""
+    deploys: DeployPolicy = Field(default="automatic", examples=["manual"])
+
+
+class Rollback(Model):
+    """What to bring back."""
+
+    release: Annotated[Line, Field(min_length=1, max_length=100, examples=["amber-otter-42"])] | None = None
+    """Name, number or commit; default: what was live before."""
+    reason: Reason | None = None
+
+
+def environment_view(call: Call, live: Live) -> EnvironmentView:
+    """An environment as it stands; `hostnames` needs a question of its own."""
+    one, now = live.environment, call.services.clock()
+    return EnvironmentView(
+        id=one.id,
+        name=one.name,
+        kind=one.kind,
+        branch=one.branch,
+        url=call.services.settings.site_url(one.hostname),
+        hostnames=[one.hostname, *(domain.hostname for domain in domains.verified(call.tx, one.id))],
+        deploys="manual" if one.manual else "automatic",
+        checks=_checks(call, one),
+        release=live.release,
+        release_number=live.release_number,
+        commit=live.sha,
+        deployment=reference(one.active_deployment_id) if one.active_deployment_id else None,
+        live_since=live.since,
+        pinned=one.pinned,
+        pin_reason=one.pin_reason,
+        held=live.held,
+        is_busy=one.lease_until is not None and one.lease_until > now,
+        archived_at=one.archived_at,
+    )
+
+
+def _checks(call: Call, environment: Environment) -> list[str]:
+    policy = policy_from_json(apps.policy(call.tx, environment.app_id))
+    found = policy.checks_for(environment.name) if policy else None
+    return list(found.require) if found else []
+
+
+def place(call: Call) -> Live:
+    """The environment that a path names, by name or id. Raises `RefusalError` 404."""
+    word = call.path["environment"]
+    there = places.live_in(call.tx, [call.of_app.id])
+    by_name = [one for one in there if one.environment.name == word]
+    found = by_name or [one for one in there if str(one.environment.id) == word]
+    if not found:
+        raise not_found("environment", word)
+    return found[0]

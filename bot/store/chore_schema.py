@@ -1,0 +1,41 @@
+"""Tables of what is on its way: comments at GitHub, periodic work, errands."""
+
+import sqlalchemy as sa
+
+from bot.store.columns import key, metadata, moment, text
+
+comments = sa.Table(
+    "comments",
+    metadata,
+    key(),
+    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("github_comment_id", sa.BigInteger, nullable=True),
+    sa.Column("shown", sa.JSON, nullable=True),
+    sa.UniqueConstraint("repository_id", "number"),
+)
+
+singletons = sa.Table(
+    "singletons",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    text("holder", default=""),
+    moment("until"),
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+
+errands = sa.Table(
+    "errands",
+    metadata,
+    key(),
+    text("kind"),
+    sa.Column("subject", sa.JSON, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=True),
+    text("state", default="asked"),
+    sa.Column("result", sa.JSON, nullable=False),
+    text("note", default=""),
+    moment("until"),
+    moment("created_at", nullable=False),
+    moment("finished_at"),
+    sa.Index("ix_errands_kind_id", "kind", "id"),
+)
