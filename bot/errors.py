@@ -29,9 +29,12 @@ class ErrorCode(StrEnum):
     RECIPE_INVALID = "recipe-invalid"
     REPOSITORY_UNREACHABLE = "repository-unreachable"
     ROOT_MISSING = "root-missing"
+    SECRET_PUBLISHED = "secret-published"  # noqa: S105 a code, no secret
     TOO_MANY_FILES = "too-many-files"
     TOOL_MISSING = "tool-missing"
     UNKNOWN_NAME = "unknown-name"
+    VARIABLE_REFUSED = "variable-refused"
+    VARIABLES_CHANGED = "variables-changed"
     # The platform.
     DISK_FULL = "disk-full"
     EDGE_SILENT = "edge-silent"

@@ -1,6 +1,6 @@
 """What must never show in a deployment's log, and the logs that are told of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from weakref import WeakSet
 
@@ -58,9 +58,15 @@ class LogOpener:
         self._tokens: set[str] = set()
         self._open: WeakSet[DeploymentLog] = WeakSet()
 
-    def open(self, app: App, deployment: DeploymentId) -> DeploymentLog:
-        """The log of a deployment, to be written on."""
-        secrets = [*known_secrets(self._settings), *passwords_of(app), *self._own_of(app.id), *self._tokens]
+    def open(self, app: App, deployment: DeploymentId, given: Collection[str] = ()) -> DeploymentLog:
+        """The log of a deployment, to be written on; `given` are the secrets that its build is given."""
+        secrets = [
+            *given,
+            *known_secrets(self._settings),
+            *passwords_of(app),
+            *self._own_of(app.id),
+            *self._tokens,
+        ]
         secrets += self._of_the_app_on_github()
         home, limit = self._settings.home, self._settings.log_bytes
         log = DeploymentLog(home, deployment, self._redis, secrets, max_bytes=limit)

@@ -30,6 +30,7 @@ from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
 from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
+from jobs.given import Giver
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.pipeline import Pipeline, Tools
@@ -166,7 +167,7 @@ def furnish(settings: Settings) -> Workshop:
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
     addresses = Addresses(engine, sites, settings.preview_domain)
-    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
+    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open, Giver(engine, vault))
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(

@@ -8,10 +8,23 @@ from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
 from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
+from bot.store.columns import sealed as _sealed
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
+from bot.store.variable_schema import variable_changes, variables
 
-__all__ = ["Moment", "audit", "members", "metadata", "moment_to_number", "replays", "tokens", "users"]
+__all__ = [
+    "Moment",
+    "audit",
+    "members",
+    "metadata",
+    "moment_to_number",
+    "replays",
+    "tokens",
+    "users",
+    "variable_changes",
+    "variables",
+]
 
 tenants = sa.Table(
     "tenants",
@@ -51,7 +64,7 @@ apps = sa.Table(
     _text("root_directory", default=""),
     _text("build_command", nullable=True),
     _text("output_directory", nullable=True),
-    sa.Column("webhook_secret", sa.LargeBinary, nullable=True),
+    _sealed("webhook_secret", nullable=True),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
     _moment("archived_at"),
     # The row stays for what points at it: numbers of apps and deployments are never given again.
@@ -238,6 +251,8 @@ releases = sa.Table(
     _number("size"),
     _flag("spa"),
     _to("deployments", index=True),
+    # Of each variable that the build was given its fingerprint, by name; null when none could matter.
+    sa.Column("variables", sa.JSON(none_as_null=True), nullable=True),
     _moment("created_at", nullable=False),
     # Its bytes were taken away by retention; the row stays for what points at it.
     _moment("expired_at"),
@@ -283,7 +298,7 @@ errands = sa.Table(
     _key(),
     _text("kind"),
     sa.Column("subject", sa.JSON, nullable=False),
-    sa.Column("sealed", sa.LargeBinary, nullable=True),
+    _sealed("sealed", nullable=True),
     _text("state", default="asked"),
     sa.Column("result", sa.JSON, nullable=False),
     _text("note", default=""),
