@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.domain.app import App
-from bot.domain.environment import Environment, EnvironmentKind
+from bot.domain.environment import Environment
 from bot.domain.ids import Digest
-from bot.domain.pull import PullNumber
 from bot.domain.variable import (
     Action,
     Place,
@@ -21,13 +20,12 @@ from bot.domain.variable import (
     Use,
     Variable,
     VariableChange,
-    differing,
     effective,
     prints,
 )
 from bot.domain.variable_wish import Wanted, check_room, gone, settle
 from bot.errors import ErrorCode, UserError
-from bot.store import pulls, singletons, variables
+from bot.store import singletons, variables
 from bot.store.engine import Tx
 from bot.store.variables import Content
 from bot.vault import Vault
@@ -200,22 +198,6 @@ class Book:
     ) -> None:
         change = VariableChange(*key, version=version, action=action, what=what, by=by, at=now)
         variables.append_change(self._tx, place, change)
-
-
-def is_trusted(tx: Tx, app: App, pull: PullNumber | None) -> bool:
-    """Whether code may be given variables: that of a pull request only if it is known to be no fork's."""
-    if pull is None:
-        return True
-    known = pulls.find(tx, app.repository_id, pull) if app.repository_id is not None else None
-    return known is not None and not known.is_fork
-
-
-def pending_in(
-    counting: Iterable[Variable], kind: EnvironmentKind, built_with: Mapping[str, str], *, trusted: bool
-) -> list[str]:
-    """Names whose build values are not those that a release was built with: redeploy to apply them."""
-    now = prints(effective(counting, kind, Use.BUILD)) if trusted else {}
-    return differing(now, built_with)
 
 
 def _difference(old: Variable | None, content: Content) -> list[str]:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from bot.domain.app import App
 from bot.leases import Claim
+from bot.pending import is_trusted
 from bot.store.engine import Engine, reading
-from bot.variables import Book, Given, is_trusted
+from bot.variables import Book, Given
 from bot.vault import Vault
 
 

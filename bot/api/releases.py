@@ -1,10 +1,12 @@
 """Releases and environments: what was built, where it is live, and moving it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from bot import pending
 from bot.api.app_views import Line
 from bot.api.apps import known_environment, refuse_archived
 from bot.api.deployment_views import DeploymentView, shown_again
@@ -59,6 +61,8 @@ class EnvironmentView(Model):
     held: int = Field(examples=[0])
     """How many deployments wait for `resume`."""
     is_busy: bool = Field(examples=[False])
+    pending_variables: list[str] = Field(examples=[["API_URL"]])
+    """Variables that changed since the live release was built: deploy again to apply them."""
 
 
 class ActivateRelease(Model):
@@ -88,7 +92,12 @@ def _release_view(release: Release, live: list[Live]) -> ReleaseView:
     )
 
 
-def _environment_view(call: Call, live: Live) -> EnvironmentView:
+def _environment_views(call: Call, found: Sequence[Live]) -> list[EnvironmentView]:
+    changed = pending.of_app(call.tx, call.of_app, [one.environment for one in found])
+    return [_environment_view(call, one, changed.get(one.environment.id, [])) for one in found]
+
+
+def _environment_view(call: Call, live: Live, changed: list[str]) -> EnvironmentView:
     one, now = live.environment, call.services.clock()
     return EnvironmentView(
         id=one.id,
@@ -105,6 +114,7 @@ def _environment_view(call: Call, live: Live) -> EnvironmentView:
         pin_reason=one.pin_reason,
         held=live.held,
         is_busy=one.lease_until is not None and one.lease_until > now,
+        pending_variables=changed,
     )
 
 
@@ -146,8 +156,8 @@ def _activate(call: Call) -> DeploymentView:
 
 def _list_environments(call: Call) -> Page:
     part = call.asked(Paging).part("")
-    found = [_environment_view(call, one) for one in places.live_in(call.tx, [call.of_app.id])]
-    return Page(found[part.offset : part.offset + part.limit], len(found))
+    found = places.live_in(call.tx, [call.of_app.id])
+    return Page(_environment_views(call, found[part.offset : part.offset + part.limit]), len(found))
 
 
 def _place(call: Call) -> Live:
@@ -161,7 +171,7 @@ def _place(call: Call) -> Live:
 
 
 def _read_environment(call: Call) -> EnvironmentView:
-    return _environment_view(call, _place(call))
+    return _environment_views(call, [_place(call)])[0]
 
 
 def _roll_back(call: Call) -> DeploymentView:
@@ -175,7 +185,7 @@ def _roll_back(call: Call) -> DeploymentView:
 
 def _resume(call: Call) -> EnvironmentView:
     call.services.lifecycle.resume(call.writing, _place(call).environment)
-    return _environment_view(call, _place(call))
+    return _environment_views(call, [_place(call)])[0]
 
 
 def _about(**more: Any) -> Operation:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, apps, deliveries, deployments, members, orders, releases
+from bot.api import account, apps, deliveries, deployments, members, orders, releases, variables
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -21,6 +21,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *deployments.OPERATIONS,
     *orders.OPERATIONS,
     *releases.OPERATIONS,
+    *variables.OPERATIONS,
     *deliveries.OPERATIONS,
     *account.OPERATIONS,
     *members.OPERATIONS,

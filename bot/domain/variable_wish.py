@@ -92,7 +92,7 @@ def _whole(wanted: Wanted, old: Variable | None) -> Wanted:
 def _problems(place: Place, wanted: Wanted, old: Variable | None) -> Iterable[Problem]:
     name, is_hidden = wanted.name, bool(wanted.secret)
     if text := name_problem(name):
-        yield Problem(name[:200], "name", text)
+        yield Problem(shown_name(name), "name", text)
     if place.scope is Scope.ENVIRONMENT and wanted.reach is not Reach.ALL:
         yield Problem(name, "appliesTo", "A variable of one environment counts there: leave this out.")
     if not (wanted.build or wanted.runtime):
@@ -104,6 +104,13 @@ def _problems(place: Place, wanted: Wanted, old: Variable | None) -> Iterable[Pr
         yield Problem(name, "value", "It has no value yet, so give one.")
     elif old.secret != is_hidden:
         yield Problem(name, "value", "Give the value again to make a secret plain, or the other way round.")
+
+
+def shown_name(name: str) -> str:
+    """What of a name may be repeated in an error: one line, and nothing of a value."""
+    # What stands behind a `=` is a value that somebody took for a part of the name.
+    text = name.partition("=")[0][:100]
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def check_room(place: Place, there: Sequence[Variable], settled: Sequence[Wanted]) -> None:
