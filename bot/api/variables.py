@@ -84,8 +84,9 @@ def _effective(call: Call) -> EffectiveView:
     values = values_for(call, rows.values())
     listed: list[EffectiveVariable] = []
     for one in sorted(rows.values(), key=lambda one: (one.name, one.rank)):
-        own: dict[str, Any] = {use.value: counting[use].get(one.name) == one for use in Use}
-        fields = view(one, values) | own | {"scope": one.scope.value, "hides": _hidden(one, found, kind)}
+        fields = view(one, values)
+        fields |= {use.value: counting[use].get(one.name) == one for use in Use}
+        fields |= {"scope": one.scope.value, "hides": _hidden(one, found, kind)}
         listed.append(EffectiveVariable(**fields))
     trusted = pending.is_trusted(call.tx, app, environment.pull if environment is not None else None)
     names = pending.of_app(call.tx, app, [environment]).get(environment.id, []) if environment else []

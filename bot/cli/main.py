@@ -4,7 +4,7 @@ import typer
 from redis.exceptions import RedisError
 
 from bot import program
-from bot.cli import apps, config, deployments, doctor, github, run, tokens
+from bot.cli import apps, config, deployments, doctor, github, run, secrets, tokens, variables
 from bot.cli.demo import demo
 from bot.errors import ErrorCode, PlatformError
 from bot.store.engine import StoreError
@@ -19,6 +19,8 @@ application.add_typer(apps.application, name="app", help="Apps: what is deployed
 application.add_typer(config.application, name="config", help="slipway.toml: check it, show what counts.")
 application.add_typer(github.application, name="github", help="The GitHub App, and what it may see.")
 application.add_typer(tokens.application, name="token", help="Tokens: who may use the API.")
+application.add_typer(variables.application, name="variables", help="What builds and apps are given.")
+application.add_typer(secrets.application, name="secrets", help="The keys of what is sealed.")
 for command in (
     run.up,
     run.web,
