@@ -93,8 +93,7 @@ def _names(
 ) -> list[str]:
     live = environment.active_release_id
     then = built.get(live) if live is not None else None
-    if then is None:
+    if then is None or not is_trusted(tx, app, environment.pull):
         return []
     above = [one for one in found if _is_above(one, app, environment)]
-    now = prints(effective(above, environment.kind, Use.BUILD))
-    return differing(now if is_trusted(tx, app, environment.pull) else {}, then)
+    return differing(prints(effective(above, environment.kind, Use.BUILD)), then)

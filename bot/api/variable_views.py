@@ -36,7 +36,7 @@ def _listed(given: Any) -> Any:
 
 
 Settings = Annotated[
-    list[Setting] | None,
+    Annotated[list[Setting], Field(min_length=1)] | None,
     BeforeValidator(_listed, json_schema_input_type=str | Setting | list[Setting] | None),
 ]
 
