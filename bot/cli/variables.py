@@ -43,6 +43,11 @@ _ARGV = (
 )
 
 
+@application.callback()
+def given_to_builds_and_apps() -> None:
+    """Variables: what builds and apps are given."""
+
+
 @application.command("list")
 def list_variables(
     *,
