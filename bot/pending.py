@@ -36,7 +36,7 @@ def of_app(tx: Tx, app: App, there: Sequence[Environment]) -> dict[EnvironmentId
     """Names of pending variables of an app's environments; those that have none are left out."""
     found = variables.of_app(tx, app, [one.id for one in there])
     built = _built(tx, there)
-    pending = {one.id: _names(tx, app, one, found, built) for one in there}
+    pending = {one.id: _names(tx, app, one, found=found, built=built) for one in there}
     return {number: names for number, names in pending.items() if names}
 
 
@@ -52,7 +52,7 @@ def after(tx: Tx, place: Place, changed: Collection[str]) -> list[Pending]:
     for one in there:
         app = of[one.app_id]
         counting = [variable for variable in found if _is_above(variable, app, one)]
-        names = [name for name in _names(tx, app, one, counting, built) if name in changed]
+        names = [name for name in _names(tx, app, one, found=counting, built=built) if name in changed]
         pending += [Pending(app, one, names)] if names else []
     return pending
 
@@ -88,6 +88,7 @@ def _names(
     tx: Tx,
     app: App,
     environment: Environment,
+    *,
     found: Sequence[Variable],
     built: Mapping[ReleaseId, Mapping[str, str]],
 ) -> list[str]:

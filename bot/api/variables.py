@@ -126,98 +126,111 @@ def _about(scope: Scope, handle: Callable[[Scope, Call], Model | Page | None], *
     return Operation(tag=TAG, about=about, handle=partial(handle, scope), **more)
 
 
-def _reading(scope: Scope) -> tuple[Operation, ...]:
+def _listing(scope: Scope) -> Operation:
     name, path, what = _WHERE[scope]
-    return (
-        _about(
-            scope,
-            _list,
-            id=f"list{name}Variables",
-            method="GET",
-            path=path,
-            summary=f"List the variables of {what}",
-            verb=Verb.READ,
-            answer=VariablesView,
-            description="Values of plain ones are shown to those who may change them, secrets to nobody.",
-        ),
-        _about(
-            scope,
-            _changes,
-            id=f"list{name}VariableChanges",
-            method="GET",
-            path=f"{path}/changes",
-            summary=f"List what became of the variables of {what}",
-            verb=Verb.READ,
-            answer=VariableChangeView,
-            lists=True,
-            query=ChangesQuery,
-            description="Who set, unset or revealed what and when, newest first.",
-        ),
-        _about(
-            scope,
-            _reveal,
-            id=f"reveal{name}Variable",
-            method="POST",
-            path=f"{path}/reveal",
-            summary=f"Show a value of {what}",
-            verb=Verb.MANAGE,
-            answer=RevealedVariable,
-            body=RevealVariable,
-            refusals={422: "It is set for several kinds of environments."},
-            description="The only way to see a secret. It stands in the audit log.",
-        ),
+    return _about(
+        scope,
+        _list,
+        id=f"list{name}Variables",
+        method="GET",
+        path=path,
+        summary=f"List the variables of {what}",
+        verb=Verb.READ,
+        answer=VariablesView,
+        description="Values of plain ones are shown to those who may change them, secrets to nobody.",
     )
 
 
-def _writing(scope: Scope) -> tuple[Operation, ...]:
+def _history(scope: Scope) -> Operation:
     name, path, what = _WHERE[scope]
-    return (
-        _about(
-            scope,
-            replace,
-            id=f"replace{name}Variables",
-            method="PUT",
-            path=path,
-            summary=f"Replace all variables of {what}",
-            verb=Verb.CONFIGURE,
-            answer=ChangedVariables,
-            body=ChangeVariables,
-            refusals=_LOST,
-            description="What is not listed is unset. `{}` keeps a value that is there, such as a secret's. "
-            "Nothing is deployed: `pending` says what to deploy again.",
-        ),
-        _about(
-            scope,
-            merge,
-            id=f"update{name}Variables",
-            method="PATCH",
-            path=path,
-            summary=f"Change variables of {what}",
-            verb=Verb.CONFIGURE,
-            answer=ChangedVariables,
-            body=ChangeVariables,
-            refusals=_LOST,
-            description="What is not listed stays. Null unsets. Nothing is deployed: `pending` says what to "
-            "deploy again.",
-        ),
-        _about(
-            scope,
-            take_text,
-            id=f"import{name}Variables",
-            method="POST",
-            path=f"{path}/import",
-            summary=f"Import a .env file into {what}",
-            verb=Verb.CONFIGURE,
-            answer=ChangedVariables,
-            body=ImportVariables,
-            refusals=_LOST,
-        ),
+    return _about(
+        scope,
+        _changes,
+        id=f"list{name}VariableChanges",
+        method="GET",
+        path=f"{path}/changes",
+        summary=f"List what became of the variables of {what}",
+        verb=Verb.READ,
+        answer=VariableChangeView,
+        lists=True,
+        query=ChangesQuery,
+        description="Who set, unset or revealed what and when, newest first.",
+    )
+
+
+def _revealing(scope: Scope) -> Operation:
+    name, path, what = _WHERE[scope]
+    return _about(
+        scope,
+        _reveal,
+        id=f"reveal{name}Variable",
+        method="POST",
+        path=f"{path}/reveal",
+        summary=f"Show a value of {what}",
+        verb=Verb.MANAGE,
+        answer=RevealedVariable,
+        body=RevealVariable,
+        refusals={422: "It is set for several kinds of environments."},
+        description="The only way to see a secret. It stands in the audit log.",
+    )
+
+
+def _replacing(scope: Scope) -> Operation:
+    name, path, what = _WHERE[scope]
+    return _about(
+        scope,
+        replace,
+        id=f"replace{name}Variables",
+        method="PUT",
+        path=path,
+        summary=f"Replace all variables of {what}",
+        verb=Verb.CONFIGURE,
+        answer=ChangedVariables,
+        body=ChangeVariables,
+        refusals=_LOST,
+        description="What is not listed is unset. `{}` keeps a value that is there, such as a secret's. "
+        "Nothing is deployed: `pending` says what to deploy again.",
+    )
+
+
+def _merging(scope: Scope) -> Operation:
+    name, path, what = _WHERE[scope]
+    return _about(
+        scope,
+        merge,
+        id=f"update{name}Variables",
+        method="PATCH",
+        path=path,
+        summary=f"Change variables of {what}",
+        verb=Verb.CONFIGURE,
+        answer=ChangedVariables,
+        body=ChangeVariables,
+        refusals=_LOST,
+        description="What is not listed stays. Null unsets. Nothing is deployed: `pending` says what to "
+        "deploy again.",
+    )
+
+
+def _importing(scope: Scope) -> Operation:
+    name, path, what = _WHERE[scope]
+    return _about(
+        scope,
+        take_text,
+        id=f"import{name}Variables",
+        method="POST",
+        path=f"{path}/import",
+        summary=f"Import a .env file into {what}",
+        verb=Verb.CONFIGURE,
+        answer=ChangedVariables,
+        body=ImportVariables,
+        refusals=_LOST,
     )
 
 
 _OF_ENVIRONMENT = _WHERE[Scope.ENVIRONMENT][1]
+_MAKERS = (_listing, _history, _revealing, _replacing, _merging, _importing)
 OPERATIONS = (
-    *(operation for scope in Scope for operation in (*_reading(scope), *_writing(scope))),
+    *(make(scope) for scope in Scope for make in _MAKERS),
     Operation(
         id="cloneVariables",
         method="POST",

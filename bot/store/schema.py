@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 
-from bot.store.access_schema import audit, members, replays, tokens, users
-from bot.store.columns import Id, Moment, metadata, moment_to_number
+from bot.store import variable_schema
+from bot.store.access_schema import audit, members, tokens, users
+from bot.store.columns import Id, Moment, metadata
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
 from bot.store.columns import moment as _moment
@@ -11,20 +12,8 @@ from bot.store.columns import number as _number
 from bot.store.columns import sealed as _sealed
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
-from bot.store.variable_schema import variable_changes, variables
 
-__all__ = [
-    "Moment",
-    "audit",
-    "members",
-    "metadata",
-    "moment_to_number",
-    "replays",
-    "tokens",
-    "users",
-    "variable_changes",
-    "variables",
-]
+__all__ = ["Moment", "audit", "members", "metadata", "tokens", "users", "variable_schema"]
 
 tenants = sa.Table(
     "tenants",

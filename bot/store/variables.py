@@ -12,7 +12,8 @@ from bot.domain.app import App
 from bot.domain.ids import AppId, EnvironmentId, TenantId, VariableId
 from bot.domain.variable import Action, Place, Reach, Scope, Variable, VariableChange
 from bot.store.engine import Tx
-from bot.store.schema import environments, variable_changes, variables
+from bot.store.schema import environments
+from bot.store.variable_schema import variable_changes, variables
 
 KEPT_CHANGES = 2000
 """Changes remembered of one scope; the audit log has them all."""

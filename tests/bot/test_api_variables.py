@@ -16,7 +16,8 @@ from bot.store import apps, releases, sealing
 from bot.store.columns import SEALED, metadata
 from bot.store.engine import reading, writing
 from bot.store.releases import NewRelease
-from bot.store.schema import audit, variables
+from bot.store.schema import audit
+from bot.store.variable_schema import variables
 from bot.vault import Vault
 from tests.calling import Caller, Site, api_site
 
