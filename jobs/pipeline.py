@@ -13,7 +13,7 @@ from bot.domain.app import App
 from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
-from bot.errors import ErrorCode, PlatformError
+from bot.errors import ErrorCode, PlatformError, SlipwayError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
@@ -31,6 +31,7 @@ from jobs.copying import remove_folder
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.sandbox.box import Sandbox
+from jobs.secrecy import keep_out
 from jobs.showing import Showing
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
@@ -87,7 +88,7 @@ class Pipeline:
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
         is_last = True
         try:
-            with troubles_said(log, self._settings.home):
+            with _silent_about(given), troubles_said(log, self._settings.home):
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 context = replace(context, variables=given)
@@ -260,6 +261,16 @@ class Pipeline:
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
             steps.change(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
+
+
+@contextmanager
+def _silent_about(given: Given) -> Generator[None]:
+    """Let no error tell a secret: what it says is shown at GitHub, too."""
+    try:
+        yield
+    except SlipwayError as error:
+        keep_out(error, given.secret_values.values())
+        raise
 
 
 def _place(deployment: Deployment) -> str:

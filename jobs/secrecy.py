@@ -9,18 +9,31 @@ from redis import Redis
 
 from bot.domain.app import App
 from bot.domain.ids import AppId, DeploymentId
-from bot.errors import PlatformError
+from bot.errors import PlatformError, SlipwayError
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github_app import MadeApp
 from bot.keys import known_secrets
 from bot.log import logger
 from bot.logs import DeploymentLog
+from bot.redact import Redactor
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, reading
 from bot.vault import open_vault
 from jobs.git.remotes import passwords_of
+
+
+def keep_out(error: SlipwayError, secrets: Collection[str]) -> None:
+    """Take secrets out of what an error tells: a build may have named a file by one."""
+    redactor = Redactor(secrets)
+    for name, fact in error.facts.items():
+        if isinstance(fact, str):
+            error.facts[name] = redactor.whole(fact.encode(errors="surrogateescape")).decode(errors="replace")
+    error.args = tuple(
+        redactor.whole(str(part).encode(errors="surrogateescape")).decode(errors="replace")
+        for part in error.args
+    )
 
 
 @dataclass(frozen=True)
