@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -95,10 +96,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(
-    slipway: Slipway, make_repository: MakeRepository, request: pytest.FixtureRequest
-) -> Generator[Shop]:
-    slug = f"vars-{len(request.node.name)}-{request.node.name[-4:].strip('_')}"
+def shop(slipway: Slipway, make_repository: MakeRepository) -> Generator[Shop]:
+    slug = f"vars-{uuid.uuid4().hex[:8]}"
     repository = make_repository(slug)
     app = slipway.create_app(repository, slug)
     made = json.loads(slipway.run("token", "create", "--email", "mona@example.org", "--json"))
