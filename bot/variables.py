@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from bot.domain.app import App
 from bot.domain.environment import Environment
@@ -95,7 +96,10 @@ class Book:
         found = variables.find(self._tx, place, name, reach)
         if found is None:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="variable", value=name)
-        self._remember(place, (name, reach), found.version, Action.REVEALED, what="", by=by, now=now)
+        look = VariableChange(
+            name, reach, version=found.version, action=Action.REVEALED, what="", by=by, at=now
+        )
+        variables.append_changes(self._tx, place, [look])
         return self._vault.open(variables.values(self._tx, [found.id])[found.id]).decode()
 
     def copy(self, source: Place, into: Place, *, secrets_too: bool, by: str, now: datetime) -> list[str]:
@@ -139,26 +143,36 @@ class Book:
         leaving = gone(there, wanted, unset, replaces=replaces)
         settled = settle(place, there, wanted)
         check_room(place, [one for key, one in there.items() if key not in leaving], settled)
-        changed: set[str] = set()
+        changes: list[VariableChange] = []
         for key in leaving:
             old = there[key]
             variables.drop(self._tx, old.id)
-            self._remember(place, key, old.version + 1, Action.UNSET, what="", by=by, now=now)
-            changed.add(old.name)
+            changes.append(
+                VariableChange(*key, version=old.version + 1, action=Action.UNSET, what="", by=by, at=now)
+            )
+        last = variables.last_versions(self._tx, place)
         for one in settled:
-            if self._set(place, one, there.get((one.name, one.reach)), by=by, now=now):
-                changed.add(one.name)
-        return sorted(changed)
+            key = (one.name, one.reach)
+            old = there.get(key)
+            version = max(last.get(key, 0), old.version if old else 0) + 1
+            made = self._set(place, one, old, version=version, by=by, now=now)
+            changes += [made] if made is not None else []
+        variables.append_changes(self._tx, place, changes)
+        return sorted({one.name for one in changes})
 
-    def _set(self, place: Place, wanted: Wanted, old: Variable | None, *, by: str, now: datetime) -> bool:
+    def _set(
+        self, place: Place, wanted: Wanted, old: Variable | None, *, version: int, by: str, now: datetime
+    ) -> VariableChange | None:
         content = self._content(wanted, old)
         what = _difference(old, content)
         if not what:
-            return False
+            return None
         key = (wanted.name, wanted.reach)
-        version = variables.put(self._tx, place, key, content, by=by, now=now)
-        self._remember(place, key, version, Action.SET, what=", ".join(what), by=by, now=now)
-        return True
+        if old is None:
+            variables.insert(self._tx, place, key, content, version=version, by=by, now=now)
+        else:
+            variables.update(self._tx, old, content, version=version, by=by, now=now)
+        return VariableChange(*key, version=version, action=Action.SET, what=", ".join(what), by=by, at=now)
 
     def _content(self, wanted: Wanted, old: Variable | None) -> Content:
         flags = {"secret": bool(wanted.secret), "build": bool(wanted.build), "runtime": bool(wanted.runtime)}
@@ -167,9 +181,10 @@ class Book:
             sealed = variables.values(self._tx, [old.id])[old.id]
             return Content(**flags, fingerprint=old.fingerprint, size=old.size, value=sealed)
         value = wanted.value.encode()
-        mark = hmac.digest(self._key(), wanted.name.encode() + b"\0" + value, "sha256").hex()[:32]
+        mark = hmac.digest(self._key, wanted.name.encode() + b"\0" + value, "sha256").hex()[:32]
         return Content(**flags, fingerprint=mark, size=len(value), value=self._vault.seal(value))
 
+    @cached_property
     def _key(self) -> bytes:
         kept = singletons.facts(self._tx, KEY).get("sealed")
         if kept is not None:
@@ -184,20 +199,6 @@ class Book:
         present = variables.revision(self._tx, place)
         if present != expected:
             raise UserError(ErrorCode.VARIABLES_CHANGED, revision=present, expected=expected)
-
-    def _remember(
-        self,
-        place: Place,
-        key: tuple[str, Reach],
-        version: int,
-        action: Action,
-        *,
-        what: str,
-        by: str,
-        now: datetime,
-    ) -> None:
-        change = VariableChange(*key, version=version, action=action, what=what, by=by, at=now)
-        variables.append_change(self._tx, place, change)
 
 
 def _difference(old: Variable | None, content: Content) -> list[str]:

@@ -66,21 +66,24 @@ def values(tx: Tx, ids: Collection[VariableId]) -> dict[VariableId, bytes]:
     return {VariableId(row[0]): row[1] for row in rows}
 
 
-def put(tx: Tx, place: Place, key: tuple[str, Reach], content: Content, *, by: str, now: datetime) -> int:
-    """Set a variable, a new one or its next version; the version's number."""
-    name, reach = key
+def insert(
+    tx: Tx, place: Place, key: tuple[str, Reach], content: Content, *, version: int, by: str, now: datetime
+) -> None:
+    """Set a variable that is not set."""
+    owner = {"tenant_id": place.tenant, "scope": place.scope, "owner_id": place.owner}
+    new = {"name": key[0], "reach": key[1], "version": version, "created_at": now}
+    tx.execute(variables.insert().values(**owner, **new, **_given(content, by, now)))
+
+
+def update(tx: Tx, old: Variable, content: Content, *, version: int, by: str, now: datetime) -> None:
+    """Set a variable that is set."""
+    changed = {"version": version, **_given(content, by, now)}
+    tx.execute(variables.update().where(variables.c.id == old.id).values(changed))
+
+
+def _given(content: Content, by: str, now: datetime) -> dict[str, Any]:
     given = {field.name: getattr(content, field.name) for field in fields(content)}
-    given |= {"changed_by": by, "changed_at": now}
-    where = (*_at(place), variables.c.name == name, variables.c.reach == reach)
-    raised = {"version": variables.c.version + 1, **given}
-    version = tx.scalar(variables.update().where(*where).values(raised).returning(variables.c.version))
-    if version is not None:
-        return version
-    new = {"tenant_id": place.tenant, "scope": place.scope, "owner_id": place.owner, "name": name}
-    # One that was unset goes on counting where it ended.
-    version = _last_version(tx, place, key) + 1
-    tx.execute(variables.insert().values(**new, **given, reach=reach, version=version, created_at=now))
-    return version
+    return {**given, "changed_by": by, "changed_at": now}
 
 
 def drop(tx: Tx, variable: VariableId) -> None:
@@ -96,11 +99,14 @@ def drop_of_app(tx: Tx, app: AppId) -> None:
     tx.execute(variables.delete().where(*own))
 
 
-def append_change(tx: Tx, place: Place, change: VariableChange) -> None:
-    """Remember what became of a variable; the oldest changes of its scope are forgotten."""
-    said = {field.name: getattr(change, field.name) for field in fields(change) if field.name != "by"}
-    owner = {"scope": place.scope, "owner_id": place.owner, "changed_by": change.by}
-    tx.execute(variable_changes.insert().values(**owner, **said))
+def append_changes(tx: Tx, place: Place, new: Sequence[VariableChange]) -> None:
+    """Remember what became of some variables; the oldest changes of their scope are forgotten."""
+    if not new:
+        return
+    owner = {"scope": place.scope, "owner_id": place.owner}
+    names = [field.name for field in fields(VariableChange) if field.name != "by"]
+    rows = [{**owner, **{name: getattr(one, name) for name in names}, "changed_by": one.by} for one in new]
+    tx.execute(variable_changes.insert(), rows)
     table = variable_changes.c
     of_place = (table.scope == place.scope, table.owner_id == place.owner)
     last = sa.select(table.id).where(*of_place).order_by(table.id.desc()).offset(KEPT_CHANGES).limit(1)
@@ -127,10 +133,13 @@ def revision(tx: Tx, place: Place) -> int:
     return tx.scalar(sa.select(sa.func.max(table.id)).where(*where)) or 0
 
 
-def _last_version(tx: Tx, place: Place, key: tuple[str, Reach]) -> int:
+def last_versions(tx: Tx, place: Place) -> dict[tuple[str, Reach], int]:
+    """The number of the last version of each variable of a scope, also of those that were unset."""
     table = variable_changes.c
-    where = (table.scope == place.scope, table.owner_id == place.owner, table.name == key[0])
-    return tx.scalar(sa.select(sa.func.max(table.version)).where(*where, table.reach == key[1])) or 0
+    where = (table.scope == place.scope, table.owner_id == place.owner)
+    query = sa.select(table.name, table.reach, sa.func.max(table.version)).where(*where)
+    rows = tx.execute(query.group_by(table.name, table.reach))
+    return {(row[0], Reach(row[1])): row[2] for row in rows}
 
 
 def _at(place: Place) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
