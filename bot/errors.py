@@ -30,9 +30,12 @@ class ErrorCode(StrEnum):
     REPOSITORY_UNREACHABLE = "repository-unreachable"
     ROOT_MISSING = "root-missing"
     TAG_GONE = "tag-gone"
+    SECRET_PUBLISHED = "secret-published"  # noqa: S105 a code, no secret
     TOO_MANY_FILES = "too-many-files"
     TOOL_MISSING = "tool-missing"
     UNKNOWN_NAME = "unknown-name"
+    VARIABLE_REFUSED = "variable-refused"
+    VARIABLES_CHANGED = "variables-changed"
     # The platform.
     DISK_FULL = "disk-full"
     EDGE_SILENT = "edge-silent"

@@ -11,7 +11,7 @@ from bot.domain.ids import DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
 from bot.leases import Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.queue import Queue
-from bot.store import apps, deployments, releases
+from bot.store import apps, deployments, releases, variables
 from bot.store.apps import NewApp
 from bot.store.engine import Engine, reading, rehearsal_of, writing
 from bot.store.releases import NewRelease
@@ -57,6 +57,7 @@ def _deploy(stage: Engine, leases: Leases, app: App) -> None:
     assert claim is not None
     with reading(stage) as tx:
         apps.get(tx, app.id)
+        variables.values(tx, [one.id for one in variables.of_app(tx, app, [claim.environment.id])])
     leases.standing(claim)
     leases.renew(claim)
     for phase in Phase:

@@ -15,7 +15,8 @@ class Vault:
     def __init__(self, keys: Sequence[bytes]) -> None:
         """Raise `PlatformError` when a key is not 32 bytes in URL-safe base64."""
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            found = [Fernet(key) for key in keys]
+            self._first, self._fernet = found[0], MultiFernet(found)
         except ValueError as error:
             raise PlatformError(ErrorCode.ENCRYPTION_KEY_INVALID) from error
 
@@ -29,6 +30,14 @@ class Vault:
             return self._fernet.decrypt(sealed)
         except InvalidToken as error:
             raise PlatformError(ErrorCode.ENCRYPTION_KEY_LOST) from error
+
+    def renewed(self, sealed: bytes) -> bytes | None:
+        """The same, sealed with the first key; None when it is. Raises `PlatformError` like `open`."""
+        try:
+            self._first.decrypt(sealed)
+        except InvalidToken:
+            return self.rotate(sealed)
+        return None
 
     def rotate(self, sealed: bytes) -> bytes:
         """Seal anew with the first key. Raises `PlatformError` like `open`."""

@@ -1,6 +1,6 @@
 """The steps in order, each logged, timed and checked for a wish to stop."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from bot.domain.app import App
 from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
-from bot.errors import ErrorCode, PlatformError
+from bot.errors import ErrorCode, PlatformError, SlipwayError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
@@ -24,12 +24,14 @@ from bot.settings import Settings
 from bot.store import apps, deployments, environments, pulls, releases, steps
 from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
+from bot.variables import NOTHING, Given
 from jobs.addresses import Addresses
 from jobs.artifacts.store import ArtifactStore
 from jobs.copying import remove_folder
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.sandbox.box import Sandbox
+from jobs.secrecy import keep_out
 from jobs.showing import Showing
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
@@ -49,7 +51,8 @@ class Tools:
     artifacts: ArtifactStore
     sites: Sites
     addresses: Addresses
-    open_log: Callable[[App, DeploymentId], DeploymentLog]
+    open_log: Callable[[App, DeploymentId, Collection[str]], DeploymentLog]
+    give: Callable[[App, Claim], Given]
 
 
 class Pipeline:
@@ -79,13 +82,16 @@ class Pipeline:
         with faults_named(), reading(self._engine) as tx:
             app = apps.get(tx, claim.environment.app_id)
         with faults_named():
-            log = self._tools.open_log(app, claim.deployment.id)
+            # What must never show is known before there is a log to show it.
+            given = NOTHING if claim.deployment.kind is Kind.ROLLBACK else self._tools.give(app, claim)
+            log = self._tools.open_log(app, claim.deployment.id, given.secret_values.values())
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
         is_last = True
         try:
-            with troubles_said(log, self._settings.home):
+            with _silent_about(given), troubles_said(log, self._settings.home):
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
+                context = replace(context, variables=given)
                 release = self._release_of(context, claim)
                 self._publish(context, claim, watch, release)
         except PlatformError as error:
@@ -145,6 +151,7 @@ class Pipeline:
                 size=packed.size,
                 spa=planned.spa,
                 deployment_id=context.deployment.id,
+                variables=context.variables.prints if planned.is_built else None,
             )
             with writing(self._engine) as tx:
                 release = releases.insert(tx, new, self._clock())
@@ -256,6 +263,16 @@ class Pipeline:
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
             steps.change(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
+
+
+@contextmanager
+def _silent_about(given: Given) -> Generator[None]:
+    """Let no error tell a secret: what it says is shown at GitHub, too."""
+    try:
+        yield
+    except SlipwayError as error:
+        keep_out(error, given.secret_values.values())
+        raise
 
 
 def _place(deployment: Deployment) -> str:

@@ -1,6 +1,6 @@
 """What must never show in a deployment's log, and the logs that are told of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from weakref import WeakSet
 
@@ -9,18 +9,31 @@ from redis import Redis
 
 from bot.domain.app import App
 from bot.domain.ids import AppId, DeploymentId
-from bot.errors import PlatformError
+from bot.errors import PlatformError, SlipwayError
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError
 from bot.github_app import MadeApp
 from bot.keys import known_secrets
 from bot.log import logger
 from bot.logs import DeploymentLog
+from bot.redact import Redactor
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, reading
 from bot.vault import open_vault
 from jobs.git.remotes import passwords_of
+
+
+def keep_out(error: SlipwayError, secrets: Collection[str]) -> None:
+    """Take secrets out of what an error tells: a build may have named a file by one."""
+    redactor = Redactor(secrets)
+    for name, fact in error.facts.items():
+        if isinstance(fact, str):
+            error.facts[name] = redactor.whole(fact.encode(errors="surrogateescape")).decode(errors="replace")
+    error.args = tuple(
+        redactor.whole(str(part).encode(errors="surrogateescape")).decode(errors="replace")
+        for part in error.args
+    )
 
 
 @dataclass(frozen=True)
@@ -58,9 +71,15 @@ class LogOpener:
         self._tokens: set[str] = set()
         self._open: WeakSet[DeploymentLog] = WeakSet()
 
-    def open(self, app: App, deployment: DeploymentId) -> DeploymentLog:
-        """The log of a deployment, to be written on."""
-        secrets = [*known_secrets(self._settings), *passwords_of(app), *self._own_of(app.id), *self._tokens]
+    def open(self, app: App, deployment: DeploymentId, given: Collection[str] = ()) -> DeploymentLog:
+        """The log of a deployment, to be written on; `given` are the secrets that its build is given."""
+        secrets = [
+            *given,
+            *known_secrets(self._settings),
+            *passwords_of(app),
+            *self._own_of(app.id),
+            *self._tokens,
+        ]
         secrets += self._of_the_app_on_github()
         home, limit = self._settings.home, self._settings.log_bytes
         log = DeploymentLog(home, deployment, self._redis, secrets, max_bytes=limit)

@@ -32,6 +32,7 @@ from jobs.domains import Domains
 from jobs.entitled import entitlement
 from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
+from jobs.given import Giver
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.outgoing.postman import Postman
@@ -180,7 +181,7 @@ def furnish(settings: Settings) -> Workshop:
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
     addresses = Addresses(engine, sites, settings.preview_domain)
-    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
+    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open, Giver(engine, vault))
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     domains = Domains(settings, engine, addresses, Records(settings.dns_servers).texts)

@@ -1,10 +1,12 @@
 """What environments look like in requests and answers, and how a path names one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bot import pending
 from bot.api.app_views import Branch, Line
 from bot.api.envelope import Model
 from bot.api.operation import Call
@@ -46,6 +48,8 @@ class EnvironmentView(Model):
     is_busy: bool = Field(examples=[False])
     archived_at: datetime | None = Field(examples=[None])
     """When it was taken down; deploying to it brings it back."""
+    pending_variables: list[str] = Field(examples=[["API_URL"]])
+    """Variables that changed since the live release was built: deploy again to apply them."""
 
 
 class CreateEnvironment(Model):
@@ -74,8 +78,18 @@ class Rollback(Model):
     reason: Reason | None = None
 
 
+def environment_views(call: Call, found: Sequence[Live]) -> list[EnvironmentView]:
+    """An app's environments as they stand."""
+    changed = pending.of_app(call.tx, call.of_app, [one.environment for one in found])
+    return [_view(call, one, changed.get(one.environment.id, [])) for one in found]
+
+
 def environment_view(call: Call, live: Live) -> EnvironmentView:
-    """An environment as it stands; `hostnames` needs a question of its own."""
+    """An environment as it stands."""
+    return environment_views(call, [live])[0]
+
+
+def _view(call: Call, live: Live, changed: list[str]) -> EnvironmentView:
     one, now = live.environment, call.services.clock()
     return EnvironmentView(
         id=one.id,
@@ -96,6 +110,7 @@ def environment_view(call: Call, live: Live) -> EnvironmentView:
         held=live.held,
         is_busy=one.lease_until is not None and one.lease_until > now,
         archived_at=one.archived_at,
+        pending_variables=changed,
     )
 
 

@@ -10,6 +10,7 @@ from bot.api.environment_views import (
     Rollback,
     UpdateEnvironment,
     environment_view,
+    environment_views,
     place,
 )
 from bot.api.operation import About, Call, Operation, Page, Paging
@@ -25,8 +26,8 @@ TAG = "Environments"
 
 def _list_environments(call: Call) -> Page:
     part = call.asked(Paging).part("")
-    found = [environment_view(call, one) for one in places.live_in(call.tx, [call.of_app.id])]
-    return Page(found[part.offset : part.offset + part.limit], len(found))
+    found = places.live_in(call.tx, [call.of_app.id])
+    return Page(environment_views(call, found[part.offset : part.offset + part.limit]), len(found))
 
 
 def _read_environment(call: Call) -> EnvironmentView:

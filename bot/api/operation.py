@@ -132,7 +132,7 @@ class Operation:
     """
 
     id: str
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     summary: str
     tag: str

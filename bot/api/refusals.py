@@ -111,7 +111,7 @@ def refusal_of(error: SlipwayError | ImpossibleMoveError) -> RefusalError:
         case ErrorCode.INVALID_VALUE | ErrorCode.UNKNOWN_NAME:
             problem = FieldProblem(str(error.facts["field"]), message, error.code)
             return RefusalError(422, error.code, message, [problem])
-        case ErrorCode.NO_RELEASE:
+        case ErrorCode.NO_RELEASE | ErrorCode.VARIABLES_CHANGED:
             return RefusalError(409, error.code, message)
         case _:
             return RefusalError(422, error.code, message)

@@ -33,6 +33,7 @@ from bot.api import (
     queue,
     readiness,
     releases,
+    variables,
     webhooks,
 )
 from bot.api.dispatch import Dispatcher
@@ -55,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *environments.OPERATIONS,
     *readiness.OPERATIONS,
     *domains.OPERATIONS,
+    *variables.OPERATIONS,
     *deliveries.OPERATIONS,
     *me.OPERATIONS,
     *account.OPERATIONS,

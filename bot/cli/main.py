@@ -21,6 +21,8 @@ class Commands(LazyGroup):
         "config": "bot.cli.config:application",
         "github": "bot.cli.github:application",
         "token": "bot.cli.tokens:application",
+        "variables": "bot.cli.variables:application",
+        "secrets": "bot.cli.secrets:application",
         "logs": "bot.cli.deployments:logs",
         "cancel": "bot.cli.deployments:cancel",
         "rollback": "bot.cli.deployments:rollback",

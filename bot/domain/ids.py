@@ -12,6 +12,7 @@ DeploymentId = NewType("DeploymentId", int)
 ReleaseId = NewType("ReleaseId", int)
 ErrandId = NewType("ErrandId", int)
 DomainId = NewType("DomainId", int)
+VariableId = NewType("VariableId", int)
 Sha = NewType("Sha", str)
 """A full commit id: 40 or 64 lowercase hexadecimal digits."""
 Digest = NewType("Digest", str)

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.columns import Id, Moment, key, metadata, moment, text, to
+from bot.store.columns import Id, Moment, key, metadata, moment, sealed, text, to
 
 users = sa.Table(
     "users",
@@ -56,7 +56,7 @@ replays = sa.Table(
     sa.Column("fingerprint", sa.LargeBinary, nullable=False),
     sa.Column("status", sa.Integer, nullable=False),
     # Sealed: an answer may hold a secret that is shown once.
-    sa.Column("answer", sa.LargeBinary, nullable=False),
+    sealed("answer"),
     sa.Column("created_at", Moment, nullable=False, index=True),
     sa.UniqueConstraint("caller", "key"),
 )

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.app import App
 from bot.domain.ids import AppId, ProjectId, TenantId
+from bot.store import variables
 from bot.store.engine import Tx
 from bot.store.entry_schema import deploy_hooks
 from bot.store.schema import apps, domains, environments, projects, releases, tenants, tokens
@@ -140,7 +141,7 @@ def change(tx: Tx, app: AppId, changes: dict[str, Any]) -> App:
 def delete(tx: Tx, app: AppId, now: datetime) -> None:
     """Take an app away: its slug and hostnames come free, its tokens end, its releases expire.
 
-    Rows stay, since what a number once meant is written in logs and at GitHub.
+    Its variables are gone. Rows stay, since what a number once meant is written in logs and at GitHub.
     """
     gone = sa.literal("-deleted-") + sa.cast(environments.c.id, sa.Text)
     unlit = {"hostname": gone, "active_release_id": None, "active_deployment_id": None}
@@ -153,6 +154,7 @@ def delete(tx: Tx, app: AppId, now: datetime) -> None:
     tx.execute(tokens.update().where(*valid).values(revoked_at=now))
     called = (deploy_hooks.c.app_id == app, deploy_hooks.c.revoked_at.is_(None))
     tx.execute(deploy_hooks.update().where(*called).values(revoked_at=now))
+    variables.drop_of_app(tx, app)
     # No slug looks like that.
     ended = {"slug": f"-deleted-{app}", "enabled": False, "webhook_secret": None, "deleted_at": now}
     tx.execute(apps.update().where(apps.c.id == app).values(ended))

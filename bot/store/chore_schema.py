@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.columns import key, metadata, moment, text
+from bot.store.columns import key, metadata, moment, sealed, text
 
 comments = sa.Table(
     "comments",
@@ -30,7 +30,7 @@ errands = sa.Table(
     key(),
     text("kind"),
     sa.Column("subject", sa.JSON, nullable=False),
-    sa.Column("sealed", sa.LargeBinary, nullable=True),
+    sealed("sealed", nullable=True),
     text("state", default="asked"),
     sa.Column("result", sa.JSON, nullable=False),
     text("note", default=""),

@@ -17,6 +17,8 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+SEALED = "sealed"
+"""The mark of columns whose values are sealed by the vault."""
 # SQLite numbers rows by itself only in a column that is INTEGER to the letter.
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -75,3 +77,8 @@ def flag(name: str) -> sa.Column[bool]:
 def moment(name: str, *, nullable: bool = True) -> sa.Column[datetime]:
     """A point in time."""
     return sa.Column(name, Moment, nullable=nullable)
+
+
+def sealed(name: str, *, nullable: bool = False) -> sa.Column[bytes]:
+    """Something sealed by the vault; marked, so that all of them can be sealed anew with another key."""
+    return sa.Column(name, sa.LargeBinary, nullable=nullable, info={SEALED: True})

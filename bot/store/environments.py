@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from bot.domain.app import App
 from bot.domain.deployment import State
 from bot.domain.environment import Environment, EnvironmentKind, kind_of, label
-from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
+from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ProjectId, ReleaseId, TenantId
 from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
@@ -100,6 +100,21 @@ def live(tx: Tx) -> list[Environment]:
     shows = environments.c.active_release_id.is_not(None)
     where = sa.and_(shows, environments.c.archived_at.is_(None))
     return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
+
+
+def showing(
+    tx: Tx, tenant: TenantId, *, project: ProjectId | None = None, app: AppId | None = None, limit: int
+) -> list[Environment]:
+    """Environments of a tenant, a project or an app that show a release; at most `limit`."""
+    where = [apps.c.tenant_id == tenant, environments.c.active_release_id.is_not(None)]
+    where.append(environments.c.archived_at.is_(None))
+    if project is not None:
+        where.append(apps.c.project_id == project)
+    if app is not None:
+        where.append(apps.c.id == app)
+    query = sa.select(*_FIELDS).join(apps, apps.c.id == environments.c.app_id).where(*where)
+    rows = tx.execute(query.order_by(environments.c.app_id, environments.c.id).limit(limit)).mappings()
+    return [_environment(row) for row in rows]
 
 
 def previews(tx: Tx, app: AppId | None = None) -> list[Environment]:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.columns import Id, Moment, flag, key, metadata, moment, number, text, to
+from bot.store.columns import Id, Moment, flag, key, metadata, moment, number, sealed, text, to
 
 receivers = sa.Table(
     "receivers",
@@ -15,7 +15,7 @@ receivers = sa.Table(
     text("kind"),
     text("name"),
     text("address"),
-    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sealed("sealed"),
     sa.Column("events", sa.JSON, nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
     text("reason", default=""),

@@ -1,6 +1,6 @@
 """Releases in the store."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -30,6 +30,8 @@ class NewRelease:
     size: int
     spa: bool
     deployment_id: DeploymentId
+    variables: Mapping[str, str] | None = None
+    """Fingerprints of the variables that its build was given; None when none could matter."""
 
 
 def insert(tx: Tx, new: NewRelease, now: datetime) -> Release:
@@ -98,6 +100,13 @@ def kept(tx: Tx) -> list[Release]:
 def expire(tx: Tx, gone: Collection[ReleaseId], now: datetime) -> None:
     """Remember that the bytes of some releases are taken away: nothing may bring them back."""
     tx.execute(releases.update().where(releases.c.id.in_(gone)).values(expired_at=now))
+
+
+def variables_of(tx: Tx, ids: Collection[ReleaseId]) -> dict[ReleaseId, dict[str, str]]:
+    """What releases' builds were given: fingerprints by name. Where none could matter, it is left out."""
+    columns = (releases.c.id, releases.c.variables)
+    rows = tx.execute(sa.select(*columns).where(releases.c.id.in_(ids), releases.c.variables.is_not(None)))
+    return {ReleaseId(row[0]): row[1] for row in rows}
 
 
 def needed_ids(tx: Tx) -> set[ReleaseId]:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store import entry_schema
+from bot.store import entry_schema, variable_schema
 from bot.store.access_schema import audit, members, tokens, users
 from bot.store.chore_schema import comments, errands, singletons
 from bot.store.columns import Id, Moment, metadata
@@ -10,6 +10,7 @@ from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
 from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
+from bot.store.columns import sealed as _sealed
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
 from bot.store.domain_schema import domains
@@ -28,6 +29,7 @@ __all__ = [
     "singletons",
     "tokens",
     "users",
+    "variable_schema",
 ]
 
 tenants = sa.Table(
@@ -70,7 +72,7 @@ apps = sa.Table(
     _text("install_command", nullable=True),
     _text("build_command", nullable=True),
     _text("output_directory", nullable=True),
-    sa.Column("webhook_secret", sa.LargeBinary, nullable=True),
+    _sealed("webhook_secret", nullable=True),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
     _moment("archived_at"),
     # The row stays for what points at it: numbers of apps and deployments are never given again.
@@ -269,6 +271,8 @@ releases = sa.Table(
     _number("size"),
     _flag("spa"),
     _to("deployments", index=True),
+    # Of each variable that the build was given its fingerprint, by name; null when none could matter.
+    sa.Column("variables", sa.JSON(none_as_null=True), nullable=True),
     _moment("created_at", nullable=False),
     # Its bytes were taken away by retention; the row stays for what points at it.
     _moment("expired_at"),

@@ -38,6 +38,7 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
         return _output(source.tree, source.root, plan)
     if sandbox.warning:
         context.log.say(Phase.BUILD, f"warning: {sandbox.warning}")
+    _say_variables(context)
     tools = toolchain.without_walls() if sandbox.name == "none" else toolchain.within_walls()
     for argv in filter(None, (plan.install, plan.build)):
         _require(tools, argv)
@@ -47,13 +48,13 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
         work.install()
         if plan.build:
             work.command(
-                plan.build, {**environment(context, plan), "NODE_ENV": "production"}, ErrorCode.BUILD_FAILED
+                plan.build, {"NODE_ENV": "production", **environment(context, plan)}, ErrorCode.BUILD_FAILED
             )
         return _output(site.tree, site.root, plan)
 
 
 def environment(context: Context, plan: Plan) -> dict[str, str]:
-    """What a build is told about itself. Variables and secrets of the environment belong here too."""
+    """The variables of the environment, and what a build is told about itself."""
     deployment, settings = context.deployment, context.settings
     place = (
         context.environment.name,
@@ -62,6 +63,7 @@ def environment(context: Context, plan: Plan) -> dict[str, str]:
     )
     return {
         "CI": "1",
+        **context.variables.values,
         "SLIPWAY": "1",
         "SLIPWAY_COMMIT": deployment.sha,
         **(dict(zip(PLACE_VARIABLES, place, strict=True)) if plan.tells_place else {}),
@@ -159,7 +161,12 @@ class _Work:
         if not all(lock.is_file() for lock in locks):
             return None
         used = [self.tools.fingerprint(name) for name in ("node", self.plan.install[0])]
-        return key_of(self.site.root, locks, [environment, *self.plan.install, *used, platform.platform()])
+        # Scripts of an install may keep what they were given: nobody gets it who is given something else.
+        given = self.context.variables.digest
+        told = [given] if given else []
+        return key_of(
+            self.site.root, locks, [environment, *self.plan.install, *used, platform.platform(), *told]
+        )
 
     def _install_environment(self) -> dict[str, str]:
         return {
@@ -215,6 +222,16 @@ class _Work:
             case End.EXITED:
                 if outcome.code != 0:
                     raise UserError(failure, command=command, exit_code=outcome.code)
+
+
+def _say_variables(context: Context) -> None:
+    given = context.variables
+    if given.values:
+        named = (f"{name} (secret)" if name in given.secrets else name for name in sorted(given.values))
+        context.log.say(Phase.BUILD, f"variables: {', '.join(named)}")
+    if given.withheld:
+        names = ", ".join(sorted(given.withheld))
+        context.log.say(Phase.BUILD, f"variables withheld from the code of a fork: {names}")
 
 
 def _require(tools: Toolchain, argv: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from bot.domain.environment import Environment
 from bot.domain.ids import Digest
 from bot.logs import LogWriter
 from bot.settings import Settings
+from bot.variables import NOTHING, Given
 from jobs.stopping import StoppedError
 
 
@@ -20,7 +21,7 @@ class Context:
     `stopped` is asked often, at least every 0.2 s while something long runs; once it is true, a step
     ends what it started and raises `StoppedError`. `workspace` is a folder of this attempt alone; it
     exists, is empty at first, and is removed afterwards. `ran` is told of each command of the user's
-    that ran, with its exit code.
+    that ran, with its exit code. `variables` are what the environment gives to a build.
     """
 
     app: App
@@ -31,6 +32,7 @@ class Context:
     workspace: Path
     stopped: Callable[[], bool]
     ran: Callable[[Phase, str, int], None]
+    variables: Given = NOTHING
 
     def check(self) -> None:
         """Raise `StoppedError` when the work must end."""
@@ -77,3 +79,8 @@ class Plan:
     key: Digest
     alternatives: tuple[str, ...] = ()
     tells_place: bool = True
+
+    @property
+    def is_built(self) -> bool:
+        """Whether anything runs: else files are published as they are, whatever the variables."""
+        return bool(self.install or self.build)

@@ -12,7 +12,7 @@ from bot.domain.contents import File, Manifest, encode
 from bot.domain.deployment import Phase
 from bot.domain.ids import Digest
 from bot.errors import ErrorCode, PlatformError, UserError
-from jobs.artifacts import index
+from jobs.artifacts import clear_text, index
 from jobs.artifacts.packing import Packing, pack
 from jobs.artifacts.store import ArtifactStore, Batch
 from jobs.artifacts.tree import ChangedError, Seen, TooManyEntriesError, Tree, scan
@@ -20,6 +20,8 @@ from jobs.artifacts.variants import Variants
 from jobs.steps.context import Context, Plan
 
 _SAID_IN_FULL = 20
+# Letters from which on a secret in a file can't be there by chance.
+_CERTAIN = 12
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -38,7 +40,7 @@ def run(context: Context, output: Path, plan: Plan, artifacts: ArtifactStore) ->
     """Pack the output directory, `plan.output` below the app's root; nothing writes there any more.
 
     Raises `UserError` for an output that is missing, empty or above the limits, `PlatformError` when the
-    disk is full, `StoppedError`.
+    disk is full, `StoppedError`. A secret in clear text is a `UserError` SECRET_PUBLISHED.
     """
     root = _real_root(context, output, plan)
     scanned = time.time_ns()
@@ -47,6 +49,9 @@ def run(context: Context, output: Path, plan: Plan, artifacts: ArtifactStore) ->
     _say_left_out(context, tree.left_out)
     _check_limits(context, tree)
     is_source = not plan.install and not plan.build
+    if not is_source:
+        with _troubles_named(context):
+            _keep_secrets_in(context, root, tree)
     remembered = index.path_of(context.settings.home / "caches", context.environment.id)
     with _troubles_named(context):
         with artifacts.batch() as batch:
@@ -99,6 +104,20 @@ def _check_limits(context: Context, tree: Tree) -> None:
         reasons = [f"{path}: {_bytes(-size)}, above the limit of {_bytes(limit)}" for size, path in large]
         _say_some(context, reasons, "files are too large")
         raise UserError(ErrorCode.FILE_TOO_LARGE, path=large[0][1], size=-large[0][0], limit=limit)
+
+
+def _keep_secrets_in(context: Context, root: str, tree: Tree) -> None:
+    secrets = context.variables.secret_values
+    done = clear_text.search(root, tree.files, secrets, context.check)
+    lines = [f"warning: the secret {name} stands in {_shown(path)}" for path, name in done.found]
+    _say_some(context, lines, "secrets stand in files")
+    if done.unread:
+        _say(context, f"warning: {done.unread:,} large files were not searched for secrets")
+    # A short one may as well be a word that has nothing to do with the secret.
+    certain = [(path, name) for path, name in done.found if len(secrets[name]) >= _CERTAIN]
+    if certain:
+        path, name = certain[0]
+        raise UserError(ErrorCode.SECRET_PUBLISHED, name=name, path=_shown(path), app=context.app.slug)
 
 
 def _contents(tree: Tree, same: dict[str, File], stored: list[Packing]) -> dict[str, File]:

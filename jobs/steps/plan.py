@@ -76,6 +76,9 @@ def _key(
         "spa": recipe.spa,
         "tools": tools,
     }
+    if recipe.install.value or recipe.build.value:
+        # Files published as they are are the same whatever the variables.
+        parts |= {"variables": context.variables.digest} if context.variables.digest else {}
     if tells_place:
         parts["branch"] = context.deployment.branch
         parts["environment"] = context.environment.name

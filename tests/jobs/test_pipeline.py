@@ -21,6 +21,7 @@ from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
 from bot.store.migrate import migrate
+from bot.variables import NOTHING
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
@@ -61,7 +62,8 @@ class House:
             artifacts=self.artifacts,
             sites=self.sites,
             addresses=Addresses(self.engine, self.sites, "localhost"),
-            open_log=lambda _app, deployment: DeploymentLog(self.settings.home, deployment, client),
+            give=lambda _app, _claim: NOTHING,
+            open_log=lambda _app, deployment, _given: DeploymentLog(self.settings.home, deployment, client),
         )
         with writing(self.engine) as tx:
             new = NewApp("shop", "acme/shop", self.repository.url, "main")

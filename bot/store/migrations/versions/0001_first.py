@@ -161,6 +161,25 @@ def upgrade() -> None:
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
     op.create_table(
+        "variable_changes",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("reach", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), server_default="", nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variable_changes")),
+    )
+    op.create_index(
+        "ix_variable_changes_owner", "variable_changes", ["scope", "owner_id", "id"], unique=False
+    )
+    op.create_table(
         "installations",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -248,6 +267,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_sessions_digest")),
     )
     op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"], unique=False)
+    op.create_table(
+        "variables",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("reach", sa.Text(), nullable=False),
+        sa.Column("secret", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("build", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("runtime", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("changed_at", Moment(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_variables_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variables")),
+        sa.UniqueConstraint(
+            "scope", "owner_id", "name", "reach", name=op.f("uq_variables_scope_owner_id_name_reach")
+        ),
+    )
+    op.create_index("ix_variables_tenant_id_name", "variables", ["tenant_id", "name"], unique=False)
     op.create_table(
         "apps",
         sa.Column(
@@ -619,6 +665,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("spa", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("deployment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("variables", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("expired_at", Moment(), nullable=True),
         sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_releases_app_id")),
@@ -697,6 +744,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_apps_repository"), table_name="apps")
     op.drop_index(op.f("ix_apps_project_id"), table_name="apps")
     op.drop_table("apps")
+    op.drop_index("ix_variables_tenant_id_name", table_name="variables")
+    op.drop_table("variables")
     op.drop_index(op.f("ix_sessions_user_id"), table_name="sessions")
     op.drop_table("sessions")
     op.drop_table("projects")
@@ -706,6 +755,8 @@ def downgrade() -> None:
     op.drop_table("invitations")
     op.drop_index(op.f("ix_installations_tenant_id"), table_name="installations")
     op.drop_table("installations")
+    op.drop_index("ix_variable_changes_owner", table_name="variable_changes")
+    op.drop_table("variable_changes")
     op.drop_table("users")
     op.drop_table("tenants")
     op.drop_table("singletons")
