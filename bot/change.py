@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.domain.deployment import Deployment, State, check_move
+from bot.domain.deployment import Deployment, Hold, State, check_move
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import DeploymentId, EnvironmentId
 from bot.store import deployments, environments, steps
@@ -37,6 +37,14 @@ class Change:
         )
         self.changed[moved.id] = moved.version
         return moved
+
+    def keep_waiting(self, deployment: Deployment, hold: Hold, reason: str, **changes: Any) -> Deployment:
+        """Let a held deployment wait for something else."""
+        if (deployment.hold, deployment.reason) == (hold, reason) and not changes:
+            return deployment
+        kept = deployments.change(self.tx, deployment.id, self.now, hold=hold, reason=reason, **changes)
+        self.changed[kept.id] = kept.version
+        return kept
 
     def withdraw(self, deployment: Deployment) -> bool:
         """Point the environment at what succeeded before, if it points at this deployment; whether it did."""

@@ -6,6 +6,7 @@ queue is told only after it is committed. `bot.leases` decides who works on what
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from bot.change import Change
@@ -55,18 +56,20 @@ class Lifecycle:
         environment = self._environment(change, order)
         self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
+        order = _approved_before(order, newest)
         there = environment.archived_at is None or order.hold is not None
         if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
         return Requested(self._insert(change, order, environment), is_new=True)
 
     def _insert(self, change: Change, order: Order, environment: Environment) -> Deployment:
-        pinned = environment.pinned and order.trigger.is_automatic
-        hold = order.hold or (Hold.PINNED if pinned else None)
-        state = State.HELD if hold else State.QUEUED
+        hold, reason = order.hold, order.reason
+        if hold is None:
+            kept = environment.waits_for(automatic=order.trigger.is_automatic)
+            hold, reason = kept or (None, reason)
         if hold is None:
             change.use(environment)
-        reason = environment.pin_reason or "pinned" if hold is Hold.PINNED else order.reason
+        state = State.HELD if hold else State.QUEUED
         new = new_deployment(order, environment, state, reason, hold=hold)
         deployment = deployments.insert(change.tx, new, change.now)
         change.changed[deployment.id] = deployment.version
@@ -111,16 +114,21 @@ class Lifecycle:
         change.changed[left.id] = left.version
         return left
 
-    def rollback(self, change: Change, app: App, name: str, *, word: str | None, by: str) -> Deployment:
+    def rollback(
+        self, change: Change, app: App, name: str, *, word: str | None, by: str, heeds_lock: bool = False
+    ) -> Deployment:
         """Bring back a release in the environment of that name, and pin it.
 
-        The release is the one that `word` names, else the one before the active.
+        The release is the one that `word` names, else the one before the active. With `heeds_lock`
+        nothing is brought back to a locked environment.
 
-        Raises `UserError` when the environment or the release does not exist.
+        Raises `UserError` when the environment or the release does not exist, or ENVIRONMENT_LOCKED.
         """
         environment = environments.by_name(change.tx, app.id, name)
         if environment is None:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=name)
+        if heeds_lock and environment.lock is not None:
+            raise UserError(ErrorCode.ENVIRONMENT_LOCKED, environment=name, lock=environment.lock)
         release = self._release_to_restore(change.tx, environment, word)
         reason = f"rolled back to {release.name} by {by}"
         environments.pin(change.tx, environment.id, reason)
@@ -157,10 +165,8 @@ class Lifecycle:
         environments.pin(change.tx, environment.id, None)
         unfinished = deployments.unfinished(change.tx, environment.id)
         for deployment in unfinished:
-            if deployment.state is State.HELD and deployment.hold in (None, Hold.PINNED):
-                change.use(environment)
-                change.move(deployment, State.QUEUED, RESUMED, hold=None)
-                change.permit(environment)
+            if deployment.hold in (None, Hold.PINNED):
+                self.go_on(change, deployment, RESUMED)
         head = deployments.head_of_branch(change.tx, environment.id, environment.branch)
         if not was_pinned or head is None or head.state in (State.QUEUED, State.RUNNING):
             return head
@@ -174,17 +180,26 @@ class Lifecycle:
             return None
         return self._insert(change, again(head, app, now, by), now)
 
-    def let_go(self, change: Change, deployment: Deployment, reason: str) -> Deployment:
+    def let_go(self, change: Change, deployment: Deployment, reason: str, **changes: Any) -> Deployment:
         """Let a held deployment go on, for a reason; one that is not held is returned as it is.
 
         Raises `UserError` PULL_CLOSED when it is of a pull request that is not open.
         """
+        environment = environments.get(change.tx, deployment.environment_id)
+        if deployment.state is State.HELD:
+            self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
+        return self.go_on(change, deployment, reason, **changes)
+
+    def go_on(self, change: Change, deployment: Deployment, reason: str, **changes: Any) -> Deployment:
+        """Let a held deployment be worked on, unless a lock or a pin of its environment keeps it then."""
         if deployment.state is not State.HELD:
             return deployment
         environment = environments.get(change.tx, deployment.environment_id)
-        self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
+        kept = environment.waits_for(automatic=deployment.trigger.is_automatic)
+        if kept is not None:
+            return change.keep_waiting(deployment, *kept, **changes)
         change.use(environment)
-        moved = change.move(deployment, State.QUEUED, reason, hold=None)
+        moved = change.move(deployment, State.QUEUED, reason, hold=None, **changes)
         change.permit(environment)
         return moved
 
@@ -275,3 +290,12 @@ class Lifecycle:
         if before is None:
             raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
         return kept[before]
+
+
+def _approved_before(order: Order, newest: Deployment | None) -> Order:
+    """What was approved for a commit stays so: nobody is asked twice about the same one."""
+    if order.hold is not Hold.APPROVAL or newest is None or newest.approved_by is None:
+        return order
+    if newest.sha != order.commit.sha:
+        return order
+    return replace(order, hold=None, approved_by=newest.approved_by, with_secrets=newest.with_secrets)

@@ -29,6 +29,8 @@ class Order:
     delivery_id: DeliveryId | None = None
     pull: PullNumber | None = None
     hold: Hold | None = None
+    approved_by: str | None = None
+    with_secrets: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def new_deployment(
         delivery_id=order.delivery_id,
         pull=order.pull,
         hold=hold,
+        approved_by=order.approved_by,
+        with_secrets=order.with_secrets,
     )
 
 
@@ -77,12 +81,16 @@ def again(head: Deployment, app: App, environment: Environment, by: str) -> Orde
         requested_by=by,
         pull=environment.pull,
         # What nobody allowed yet is not allowed by this.
-        hold=head.hold if head.hold is not Hold.PINNED else None,
+        hold=head.hold if head.hold in (Hold.APPROVAL, Hold.CHECKS) else None,
+        approved_by=head.approved_by,
+        with_secrets=head.with_secrets,
     )
 
 
 def answers(newest: Deployment, order: Order) -> bool:
     """Whether the newest deployment of an environment is what an automatic order asks for."""
+    if newest.state is State.REJECTED and newest.sha == order.commit.sha and order.hold is Hold.APPROVAL:
+        return True
     unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
     if newest.sha != order.commit.sha or newest.state in unwanted:
         return False

@@ -14,17 +14,20 @@ def promote(change: Change, environment: Environment, release: Release, *, by: s
 
     What waits to show another release makes way; a build that runs or waits is not touched.
     """
+    kept = environment.waits_for(automatic=False)
+    hold, why = kept or (None, "")
     new = NewDeployment(
         app_id=environment.app_id,
         environment_id=environment.id,
         kind=Kind.ROLLBACK,
         trigger=Trigger.MANUAL,
-        state=State.QUEUED,
+        state=State.HELD if hold else State.QUEUED,
         commit=Commit(release.sha, message=f"promotion of {release.name}"),
         branch=environment.branch,
-        reason=f"{release.name} promoted by {by}",
+        reason=why or f"{release.name} promoted by {by}",
         requested_by=by,
         release_id=release.id,
+        hold=hold,
     )
     deployment = deployments.insert(change.tx, new, change.now)
     change.changed[deployment.id] = deployment.version
@@ -32,5 +35,6 @@ def promote(change: Change, environment: Environment, release: Release, *, by: s
         if other.kind is Kind.ROLLBACK and other.state.is_waiting and other.id != deployment.id:
             reason = f"superseded by {reference(deployment.id)}"
             change.move(other, State.SUPERSEDED, reason, superseded_by=deployment.id)
-    change.permit(environment)
+    if hold is None:
+        change.permit(environment)
     return deployment

@@ -10,7 +10,7 @@ from typing import Any
 from bot import troubles
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Hold, Kind, Phase
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError
@@ -212,6 +212,8 @@ class Pipeline:
             requested_by=deployment.requested_by,
             delivery_id=deployment.delivery_id,
             pull=deployment.pull,
+            # What was approved was one commit; this is another one.
+            hold=Hold.APPROVAL if deployment.approved_by is not None else None,
         )
         with self._lifecycle.change() as change:
             if environments.get(change.tx, claim.environment.id).archived_at is not None:

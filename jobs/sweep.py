@@ -71,6 +71,7 @@ class Sweep:
             Chore("permits", every, self._permit),
             Chore("announcements", every, workshop.tell_owed),
             Chore("errands", every, self._remind),
+            Chore("locks", every, workshop.end_locks),
             Chore("previews", every, workshop.housekeeping.tidy_previews),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from bot import locks
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.ids import DeliveryId, DeploymentId
 from bot.domain.pull import PullNumber, PullRequest
+from bot.domain.spoken import SpokenId
 from bot.errors import UserError
 from bot.github import client
 from bot.github.client import GitHub
@@ -24,7 +26,7 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
-from jobs import announce, recovery
+from jobs import announce, answering, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
@@ -32,6 +34,7 @@ from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
+from jobs.permissions import Permissions
 from jobs.pipeline import Pipeline, Tools
 from jobs.poll import Polling
 from jobs.retention import rules
@@ -71,6 +74,10 @@ class Workshop:
         """Job: make GitHub show a deployment's present state."""
         announce.announce(self.announcing, DeploymentId(deployment))
 
+    def answer(self, number: int) -> None:
+        """Job: show that the commands of a comment were heard."""
+        answering.answer(self.announcing, SpokenId(number))
+
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
         self.errands.run(number)
@@ -83,6 +90,13 @@ class Workshop:
         """Chore: enqueue what GitHub must yet be told."""
         if self.queue.is_empty(ANNOUNCE_QUEUE):
             announce.owed(self.announcing, self.queue)
+            answering.untold(self.announcing, self.queue)
+
+    def end_locks(self) -> None:
+        """Chore: take off the locks that have come to their end."""
+        with self.announcing.lifecycle.change() as change:
+            for environment in locks.end_locks(self.announcing.lifecycle, change):
+                logger.info("a lock has ended", environment=environment.id, name=environment.name)
 
     def recover(self) -> None:
         """Chore: find deliveries that never arrived, and branches whose head nobody told us."""
@@ -179,7 +193,12 @@ def furnish(settings: Settings) -> Workshop:
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
         decide=Intake(
-            lifecycle=lifecycle, mirrors=mirrors, ask=PullSource(hub), taken_down=addresses.take_down
+            lifecycle=lifecycle,
+            mirrors=mirrors,
+            ask=PullSource(hub),
+            ask_level=Permissions(hub),
+            answer=queue.answer,
+            taken_down=addresses.take_down,
         ),
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from bot import by_hand
 from bot.api.app_views import Branch, Line
 from bot.api.apps import known_environment, refuse_archived
 from bot.api.deployment_views import DeploymentView, shown_again
@@ -11,13 +12,12 @@ from bot.api.deployments import TAG
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation
 from bot.api.refusals import Code, conflict
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Trigger
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import Sha, is_sha, reference
 from bot.domain.roles import Verb
 from bot.lifecycle import Order
-from bot.promotion import promote
-from bot.store import environments, releases
+from bot.store import environments
 
 Reason = Annotated[Line, Field(min_length=1, max_length=200, examples=["hotfix for the price"])]
 
@@ -59,8 +59,7 @@ def _create(call: Call) -> DeploymentView:
         reason=f"{given.note} (asked for by {by})" if given.note else f"asked for by {by}",
         requested_by=by,
     )
-    made = call.services.lifecycle.request(call.writing, order)
-    return shown_again(call, made.deployment)
+    return shown_again(call, by_hand.deploy(call.services.lifecycle, call.writing, order))
 
 
 def _cancel(call: Call) -> DeploymentView:
@@ -72,30 +71,10 @@ def _cancel(call: Call) -> DeploymentView:
 
 
 def _retry(call: Call) -> DeploymentView:
-    one, app, by = call.of_deployment.deployment, call.of_app, call.principal.name
-    refuse_archived(app)
-    if not one.state.is_final:
-        raise conflict(Code.STILL_BUSY, f"{reference(one.id)} has not ended: {one.state}. Cancel it first.")
-    if one.kind is Kind.ROLLBACK:
-        return _show_again(call, one)
-    order = Order(
-        app=app,
-        environment=call.of_deployment.environment,
-        branch=one.branch,
-        commit=Commit(one.sha, one.message, one.author),
-        trigger=Trigger.MANUAL,
-        reason=f"{reference(one.id)} again, asked for by {by}",
-        requested_by=by,
-    )
-    return shown_again(call, call.services.lifecycle.request(call.writing, order).deployment)
-
-
-def _show_again(call: Call, one: Deployment) -> DeploymentView:
-    kept = releases.by_word(call.tx, one.app_id, call.of_deployment.release or "")
-    if kept is None:
-        raise conflict(Code.CONFLICT, "Its release is not kept any more. Deploy the commit instead.")
-    environment = environments.get(call.tx, one.environment_id)
-    return shown_again(call, promote(call.writing, environment, kept, by=call.principal.name))
+    refuse_archived(call.of_app)
+    one = call.of_deployment.deployment
+    made = by_hand.retry(call.services.lifecycle, call.writing, call.of_app, one, call.principal.name)
+    return shown_again(call, made)
 
 
 def _about(**more: Any) -> Operation:

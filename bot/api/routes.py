@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, apps, deliveries, deployments, members, orders, releases
+from bot.api import account, approvals, apps, deliveries, deployments, environments, members, orders, releases
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -20,7 +20,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *apps.OPERATIONS,
     *deployments.OPERATIONS,
     *orders.OPERATIONS,
+    *approvals.OPERATIONS,
     *releases.OPERATIONS,
+    *environments.OPERATIONS,
     *deliveries.OPERATIONS,
     *account.OPERATIONS,
     *members.OPERATIONS,

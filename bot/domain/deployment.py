@@ -102,6 +102,7 @@ class Hold(StrEnum):
     PINNED = "pinned"
     APPROVAL = "approval"
     CHECKS = "checks"
+    LOCKED = "locked"
 
 
 class Blame(StrEnum):
@@ -141,6 +142,7 @@ class Deployment:
     """One attempt, as stored. `version` grows with each change that people should see.
 
     `pull` is the pull request whose head `sha` is; `hold` is None unless the state is `held`.
+    `approved_by`: who let this very commit go, where that was needed; `with_secrets`: with secrets, too.
     """
 
     id: DeploymentId
@@ -170,6 +172,8 @@ class Deployment:
     finished_at: datetime | None
     pull: PullNumber | None = None
     hold: Hold | None = None
+    approved_by: str | None = None
+    with_secrets: bool = False
 
 
 def check_move(old: State, new: State) -> None:

@@ -35,6 +35,8 @@ class NewDeployment:
     release_id: ReleaseId | None = None
     pull: PullNumber | None = None
     hold: Hold | None = None
+    approved_by: str | None = None
+    with_secrets: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, tenants
 
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
+_UNLOCKED: dict[str, Any] = {"locked_by": None, "lock_key": None, "lock_reason": None, "lock_until": None}
 
 
 def ensure(
@@ -99,7 +100,8 @@ def archived(tx: Tx) -> list[Environment]:
 
 def archive(tx: Tx, environment: EnvironmentId, now: datetime, reason: str) -> Environment:
     """Remember that an environment is taken down, and why."""
-    changes = {"archived_at": now, "archive_reason": reason}
+    # A lock that outlived its pull request would surprise whoever reopens it.
+    changes = {"archived_at": now, "archive_reason": reason, "kept_until": None, **_UNLOCKED}
     changed = environments.update().where(environments.c.id == environment).values(changes)
     return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
 
@@ -114,6 +116,32 @@ def revive(tx: Tx, environment: EnvironmentId, now: datetime) -> Environment:
 def use(tx: Tx, environment: EnvironmentId, now: datetime) -> None:
     """Remember that somebody used an environment."""
     tx.execute(environments.update().where(environments.c.id == environment).values(used_at=now))
+
+
+def keep(tx: Tx, environment: EnvironmentId, until: datetime) -> None:
+    """Give a preview an end of its own."""
+    tx.execute(environments.update().where(environments.c.id == environment).values(kept_until=until))
+
+
+def lock(
+    tx: Tx, environment: EnvironmentId, *, by: str, key: str, reason: str, until: datetime | None
+) -> Environment:
+    """Lock an environment, or replace its lock."""
+    values = {"locked_by": by, "lock_key": key, "lock_reason": reason, "lock_until": until}
+    changed = environments.update().where(environments.c.id == environment).values(values)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def unlock(tx: Tx, environment: EnvironmentId) -> Environment:
+    """Take the lock off an environment."""
+    changed = environments.update().where(environments.c.id == environment).values(_UNLOCKED)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def locks_ended(tx: Tx, now: datetime) -> list[Environment]:
+    """Environments whose lock has come to its end."""
+    where = environments.c.lock_until <= now
+    return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
 
 
 def forget_release(tx: Tx, archived_before: datetime) -> int:

@@ -17,6 +17,7 @@ from bot.store.deliveries import RECEIVED
 from bot.store.engine import Tx
 from bot.store.schema import (
     announcements,
+    commands,
     decisions,
     deliveries,
     deployment_events,
@@ -76,7 +77,8 @@ def forget_deliveries(tx: Tx, before: datetime) -> Rows:
     if gone:
         made = deployments.c.delivery_id.in_(gone)
         tx.execute(deployments.update().where(made).values(delivery_id=None))
-        tx.execute(decisions.delete().where(decisions.c.delivery_id.in_(gone)))
+        for table in (decisions, commands):
+            tx.execute(table.delete().where(table.c.delivery_id.in_(gone)))
         tx.execute(deliveries.delete().where(deliveries.c.id.in_(gone)))
     return Rows(len(gone), size)
 

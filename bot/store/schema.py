@@ -10,8 +10,21 @@ from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
+from bot.store.talk_schema import announcements, commands, comments
 
-__all__ = ["Moment", "audit", "members", "metadata", "moment_to_number", "replays", "tokens", "users"]
+__all__ = [
+    "Moment",
+    "announcements",
+    "audit",
+    "commands",
+    "comments",
+    "members",
+    "metadata",
+    "moment_to_number",
+    "replays",
+    "tokens",
+    "users",
+]
 
 tenants = sa.Table(
     "tenants",
@@ -82,6 +95,13 @@ environments = sa.Table(
     _moment("used_at"),
     _moment("archived_at"),
     _text("archive_reason", nullable=True),
+    # The end that somebody gave a preview.
+    _moment("kept_until"),
+    # Who locked it, as people are told and unmistakably, why, and until when.
+    _text("locked_by", nullable=True),
+    _text("lock_key", nullable=True),
+    _text("lock_reason", nullable=True),
+    sa.Column("lock_until", Moment, nullable=True, index=True),
     _text("lease_holder", nullable=True),
     _number("lease_token"),
     sa.Column("lease_until", Moment, nullable=True, index=True),
@@ -171,6 +191,9 @@ deployments = sa.Table(
     _text("reason", default=""),
     # What a held deployment waits for.
     _text("hold", nullable=True),
+    # Who let this very commit go, where somebody must, and whether that was with secrets.
+    _text("approved_by", nullable=True),
+    _flag("with_secrets"),
     _text("requested_by", default=""),
     _to("deliveries", nullable=True, index=True),
     sa.Column("release_id", Id, nullable=True, index=True),
@@ -243,29 +266,6 @@ releases = sa.Table(
     _moment("expired_at"),
     sa.UniqueConstraint("app_id", "number"),
     sa.Index("ix_releases_app_id_key", "app_id", "key"),
-)
-
-announcements = sa.Table(
-    "announcements",
-    metadata,
-    sa.Column("deployment_id", Id, sa.ForeignKey("deployments.id"), primary_key=True),
-    sa.Column("github_deployment_id", sa.BigInteger, nullable=True),
-    # What each surface of GitHub was last made to show, by surface.
-    sa.Column("shown", sa.JSON, nullable=False),
-    _number("attempts"),
-    _moment("retry_at"),
-    _text("note", default=""),
-)
-
-comments = sa.Table(
-    "comments",
-    metadata,
-    _key(),
-    sa.Column("repository_id", sa.BigInteger, nullable=False),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    sa.Column("github_comment_id", sa.BigInteger, nullable=True),
-    sa.Column("shown", sa.JSON, nullable=True),
-    sa.UniqueConstraint("repository_id", "number"),
 )
 
 singletons = sa.Table(

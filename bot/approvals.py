@@ -1,0 +1,112 @@
+"""Letting a commit be built that waits for somebody's word. The word counts for that commit alone."""
+
+from dataclasses import dataclass, replace
+
+from bot.change import Change
+from bot.domain.app import App
+from bot.domain.deployment import Commit, Deployment, Hold, State, Trigger
+from bot.domain.environment import Environment
+from bot.domain.ids import reference
+from bot.domain.pull import PullRequest
+from bot.errors import ErrorCode, UserError
+from bot.lifecycle import Lifecycle
+from bot.orders import Order
+from bot.store import deployments, environments, pulls
+from bot.store.engine import Tx
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who approves. `sha`, or how it begins, is the commit that they have looked at, if they say so."""
+
+    by: str
+    sha: str | None = None
+    with_secrets: bool = False
+
+
+def approve(
+    lifecycle: Lifecycle, change: Change, app: App, deployment: Deployment, approval: Approval
+) -> Deployment:
+    """Let a deployment go on that waits for approval; a fork's that ran with less trust is asked for again.
+
+    Raises `UserError` COMMIT_DIFFERS, NOT_HELD when nothing is left to approve, or PULL_CLOSED.
+    """
+    if approval.sha is not None and not deployment.sha.startswith(approval.sha):
+        raise UserError(ErrorCode.COMMIT_DIFFERS, given=approval.sha, sha=deployment.sha[:7])
+    reason = f"approved by {approval.by}" + (" with secrets" if approval.with_secrets else "")
+    if is_held(deployment):
+        approved = {"approved_by": approval.by, "with_secrets": approval.with_secrets}
+        return lifecycle.let_go(change, deployment, reason, **approved)
+    if not _has_more_to_give(change.tx, app, deployment, approval):
+        raise _not_held(deployment)
+    order = order_again(change.tx, app, deployment, by=approval.by, reason=reason)
+    approved_order = replace(order, approved_by=approval.by, with_secrets=approval.with_secrets)
+    return lifecycle.request(change, approved_order).deployment
+
+
+def reject(change: Change, deployment: Deployment, by: str, reason: str = "") -> Deployment:
+    """Turn down a deployment that waits for approval. Raises `UserError` NOT_HELD."""
+    if not is_held(deployment):
+        raise _not_held(deployment)
+    said = f"rejected by {by}" + (f": {reason}" if reason else "")
+    return change.move(deployment, State.REJECTED, said, hold=None)
+
+
+def is_held(deployment: Deployment) -> bool:
+    """Whether a deployment waits for approval."""
+    return deployment.state is State.HELD and deployment.hold is Hold.APPROVAL
+
+
+def approved_order(tx: Tx, order: Order, environment: Environment | None) -> Order:
+    """An order of a person's, with what was approved for its commit in that preview before.
+
+    Raises `UserError` NOT_APPROVED when the commit waits for approval, was turned down, or is a fork's
+    of which nothing was ever run.
+    """
+    if environment is None or environment.pull is None:
+        return order
+    number = deployments.newest_of_commit(tx, environment.id, order.commit.sha)
+    before = deployments.find(tx, number) if number is not None else None
+    if before is not None and before.approved_by is not None:
+        return replace(order, approved_by=before.approved_by, with_secrets=before.with_secrets)
+    if before is not None and before.started_at is not None:
+        return order
+    pull = _pull(tx, order.app, environment)
+    refused = before is not None and (is_held(before) or before.state is State.REJECTED)
+    if refused or (pull is not None and pull.is_fork):
+        raise UserError(ErrorCode.NOT_APPROVED, sha=order.commit.sha[:7])
+    return order
+
+
+def order_again(tx: Tx, app: App, deployment: Deployment, *, by: str, reason: str) -> Order:
+    """A person's wish to bring a deployment's commit to its environment once more."""
+    environment = environments.get(tx, deployment.environment_id)
+    return Order(
+        app=app,
+        environment=environment.name,
+        branch=deployment.branch,
+        commit=Commit(deployment.sha, deployment.message, deployment.author),
+        trigger=Trigger.MANUAL,
+        reason=reason,
+        requested_by=by,
+        pull=environment.pull,
+    )
+
+
+def _has_more_to_give(tx: Tx, app: App, deployment: Deployment, approval: Approval) -> bool:
+    if deployment.approved_by is not None and (deployment.with_secrets or not approval.with_secrets):
+        return False
+    pull = _pull(tx, app, environments.get(tx, deployment.environment_id))
+    ran = deployment.started_at is not None or deployment.state is State.QUEUED
+    return ran and pull is not None and pull.is_fork
+
+
+def _pull(tx: Tx, app: App, environment: Environment) -> PullRequest | None:
+    if environment.pull is None or app.repository_id is None:
+        return None
+    return pulls.find(tx, app.repository_id, environment.pull)
+
+
+def _not_held(deployment: Deployment) -> UserError:
+    facts = {"reference": reference(deployment.id), "state": deployment.state.value}
+    return UserError(ErrorCode.NOT_HELD, **facts)
