@@ -12,7 +12,7 @@ from bot.log import logger
 
 KEPT_SECONDS = 60.0
 """How long an answer counts: for so long somebody who lost the permission may still command."""
-_LEFT_ALONE_SECONDS = 5.0
+_LEFT_ALONE_SECONDS = 1.0
 _MOST = 500
 
 
@@ -21,8 +21,8 @@ class Permissions:
     """Answers of one process's."""
 
     hub: GitHub
-    _known: dict[tuple[str, str], tuple[Level, float]] = field(
-        default_factory=dict[tuple[str, str], tuple[Level, float]]
+    _known: dict[tuple[str, str, int | None], tuple[Level, float]] = field(
+        default_factory=dict[tuple[str, str, int | None], tuple[Level, float]]
     )
     _silent_until: float = 0.0
 
@@ -34,7 +34,7 @@ class Permissions:
         """
         if not self.hub.is_set:
             return Level.NONE
-        key, now = (app.repository, login.lower()), time.monotonic()
+        key, now = (app.repository, login.lower(), number), time.monotonic()
         if key in self._known and now - self._known[key][1] < KEPT_SECONDS:
             return self._known[key][0]
         if now < self._silent_until:
