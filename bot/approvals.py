@@ -11,7 +11,7 @@ from bot.domain.pull import PullRequest
 from bot.errors import ErrorCode, UserError
 from bot.lifecycle import Lifecycle
 from bot.orders import Order
-from bot.store import deployments, environments, pulls
+from bot.store import apps, deployments, environments, pulls
 from bot.store.engine import Tx
 
 
@@ -24,9 +24,7 @@ class Approval:
     with_secrets: bool = False
 
 
-def approve(
-    lifecycle: Lifecycle, change: Change, app: App, deployment: Deployment, approval: Approval
-) -> Deployment:
+def approve(lifecycle: Lifecycle, change: Change, deployment: Deployment, approval: Approval) -> Deployment:
     """Let a deployment go on that waits for approval; a fork's that ran with less trust is asked for again.
 
     Raises `UserError` COMMIT_DIFFERS, NOT_HELD when nothing is left to approve, or PULL_CLOSED.
@@ -37,9 +35,9 @@ def approve(
     if is_held(deployment):
         approved = {"approved_by": approval.by, "with_secrets": approval.with_secrets}
         return lifecycle.let_go(change, deployment, reason, **approved)
-    if not _has_more_to_give(change.tx, app, deployment, approval):
+    if not _has_more_to_give(change.tx, deployment, approval):
         raise _not_held(deployment)
-    order = order_again(change.tx, app, deployment, by=approval.by, reason=reason)
+    order = order_again(change.tx, deployment, by=approval.by, reason=reason)
     approved_order = replace(order, approved_by=approval.by, with_secrets=approval.with_secrets)
     return lifecycle.request(change, approved_order).deployment
 
@@ -78,11 +76,11 @@ def approved_order(tx: Tx, order: Order, environment: Environment | None) -> Ord
     return order
 
 
-def order_again(tx: Tx, app: App, deployment: Deployment, *, by: str, reason: str) -> Order:
+def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Order:
     """A person's wish to bring a deployment's commit to its environment once more."""
     environment = environments.get(tx, deployment.environment_id)
     return Order(
-        app=app,
+        app=apps.get(tx, deployment.app_id),
         environment=environment.name,
         branch=deployment.branch,
         commit=Commit(deployment.sha, deployment.message, deployment.author),
@@ -93,10 +91,11 @@ def order_again(tx: Tx, app: App, deployment: Deployment, *, by: str, reason: st
     )
 
 
-def _has_more_to_give(tx: Tx, app: App, deployment: Deployment, approval: Approval) -> bool:
+def _has_more_to_give(tx: Tx, deployment: Deployment, approval: Approval) -> bool:
     if deployment.approved_by is not None and (deployment.with_secrets or not approval.with_secrets):
         return False
-    pull = _pull(tx, app, environments.get(tx, deployment.environment_id))
+    environment = environments.get(tx, deployment.environment_id)
+    pull = _pull(tx, apps.get(tx, deployment.app_id), environment)
     ran = deployment.started_at is not None or deployment.state is State.QUEUED
     return ran and pull is not None and pull.is_fork
 

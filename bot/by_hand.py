@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from bot.approvals import approved_order, order_again
 from bot.change import Change
-from bot.domain.app import App
 from bot.domain.deployment import Deployment, Kind
 from bot.domain.environment import Environment
 from bot.domain.ids import reference
@@ -26,7 +25,7 @@ def deploy(lifecycle: Lifecycle, change: Change, order: Order) -> Deployment:
     return lifecycle.request(change, approved_order(change.tx, order, environment)).deployment
 
 
-def retry(lifecycle: Lifecycle, change: Change, app: App, one: Deployment, by: str) -> Deployment:
+def retry(lifecycle: Lifecycle, change: Change, one: Deployment, by: str) -> Deployment:
     """Ask for the same again: the same commit, or the same release, in the same environment.
 
     Raises `UserError` STILL_BUSY, RELEASE_GONE, NOT_APPROVED or PULL_CLOSED.
@@ -35,15 +34,15 @@ def retry(lifecycle: Lifecycle, change: Change, app: App, one: Deployment, by: s
         raise UserError(ErrorCode.STILL_BUSY, reference=reference(one.id), state=one.state.value)
     if one.kind is Kind.ROLLBACK:
         kept = releases.find(change.tx, one.release_id) if one.release_id is not None else None
-        if kept is None or releases.by_word(change.tx, app.id, kept.name) is None:
+        if kept is None or releases.by_word(change.tx, one.app_id, kept.name) is None:
             raise UserError(ErrorCode.RELEASE_GONE, reference=reference(one.id))
         return promote(change, environments.get(change.tx, one.environment_id), kept, by=by)
     reason = f"{reference(one.id)} again, asked for by {by}"
-    return deploy(lifecycle, change, order_again(change.tx, app, one, by=by, reason=reason))
+    return deploy(lifecycle, change, order_again(change.tx, one, by=by, reason=reason))
 
 
 def show(
-    lifecycle: Lifecycle, change: Change, environment: Environment, release: Release, locker: Locker
+    lifecycle: Lifecycle, change: Change, environment: Environment, release: Release, *, by: Locker
 ) -> Deployment:
     """Make a release live in an environment: an older one than the live one is a rollback.
 
@@ -53,12 +52,12 @@ def show(
     if active == release.id:
         raise UserError(ErrorCode.RELEASE_LIVE, release=release.name, environment=environment.name)
     if active is None or releases.get(change.tx, active).number < release.number:
-        return promote(change, environment, release, by=locker.name)
+        return promote(change, environment, release, by=by.name)
     return lifecycle.rollback(
         change,
         apps.get(change.tx, environment.app_id),
         environment.name,
         word=release.name,
-        by=locker.name,
-        heeds_lock=not locker.may_open(environment),
+        by=by.name,
+        heeds_lock=not by.may_open(environment),
     )

@@ -94,7 +94,7 @@ class Commanding:
     def _arrange(self, verb: commands.Arranging) -> str:
         match verb:
             case commands.Lock(reason=reason):
-                locks.lock(self.change, self._preview(), self.speaker.locker, reason)
+                locks.lock(self.change, self._preview(), self.speaker.locker, reason=reason)
                 return ""
             case commands.Unlock():
                 return self._unlock()
@@ -122,6 +122,9 @@ class Commanding:
             self._refuse_place(place)
             if pull.is_fork:
                 raise RefusedError("A fork's commits go to previews alone; merge it to bring it further.")
+            # Else the environment would follow the pull request's branch from now on.
+            follows = ground.policy.environments.get(place)
+            self.lifecycle.environment(self.change, ground.app, place, follows)
         order = Order(
             app=ground.app,
             environment=place,
@@ -142,7 +145,7 @@ class Commanding:
     def _redeploy(self) -> str:
         newest = self._newest()
         by = self.speaker.login
-        self._keep(by_hand.retry(self.lifecycle, self.change, self.ground.app, newest, by))
+        self._keep(by_hand.retry(self.lifecycle, self.change, newest, by))
         return ""
 
     def _cancel(self) -> str:
@@ -158,7 +161,7 @@ class Commanding:
         release = self._live(self._preview())
         environment = self.lifecycle.environment(self.change, self.ground.app, name)
         locker = self.speaker.locker
-        made = self._keep(by_hand.show(self.lifecycle, self.change, environment, release, locker))
+        made = self._keep(by_hand.show(self.lifecycle, self.change, environment, release, by=locker))
         return f"{reference(made.id)} brings {release.name} to {name}."
 
     def _rollback(self, word: str | None) -> str:
@@ -188,7 +191,7 @@ class Commanding:
         if self.ground.policy.previews.forks == "off" and not approvals.is_held(newest):
             raise RefusedError("Pull requests of forks are not deployed here.")
         approval = Approval(self.speaker.login, verb.sha, with_secrets=verb.with_secrets)
-        self._keep(approvals.approve(self.lifecycle, self.change, self.ground.app, newest, approval))
+        self._keep(approvals.approve(self.lifecycle, self.change, newest, approval))
         return ""
 
     def _unlock(self) -> str:

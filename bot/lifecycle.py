@@ -6,7 +6,6 @@ queue is told only after it is committed. `bot.leases` decides who works on what
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from bot.change import Change
@@ -18,7 +17,16 @@ from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
-from bot.orders import RESUMED, Order, Requested, again, answers, new_deployment, says_otherwise
+from bot.orders import (
+    RESUMED,
+    Order,
+    Requested,
+    again,
+    answers,
+    approved_before,
+    new_deployment,
+    says_otherwise,
+)
 from bot.queue import Queue
 from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.deployments import NewDeployment
@@ -56,7 +64,7 @@ class Lifecycle:
         environment = self._environment(change, order)
         self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
-        order = _approved_before(order, newest)
+        order = approved_before(order, newest)
         there = environment.archived_at is None or order.hold is not None
         if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
@@ -290,12 +298,3 @@ class Lifecycle:
         if before is None:
             raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
         return kept[before]
-
-
-def _approved_before(order: Order, newest: Deployment | None) -> Order:
-    """What was approved for a commit stays so: nobody is asked twice about the same one."""
-    if order.hold is not Hold.APPROVAL or newest is None or newest.approved_by is None:
-        return order
-    if newest.sha != order.commit.sha:
-        return order
-    return replace(order, hold=None, approved_by=newest.approved_by, with_secrets=newest.with_secrets)

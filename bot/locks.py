@@ -28,7 +28,12 @@ class Locker:
 
 
 def lock(
-    change: Change, environment: Environment, by: Locker, reason: str = "", until: datetime | None = None
+    change: Change,
+    environment: Environment,
+    by: Locker,
+    *,
+    reason: str = "",
+    until: datetime | None = None,
 ) -> Environment:
     """Lock an environment: what waits there goes on waiting, what runs may end.
 

@@ -1,6 +1,6 @@
 """A wish to bring a commit into an environment, and what answers it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
@@ -97,3 +97,12 @@ def answers(newest: Deployment, order: Order) -> bool:
     # What a pull request's label, title or base kept back before may be wanted now.
     kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
     return order.pull is None or order.hold is not None or not kept_back
+
+
+def approved_before(order: Order, newest: Deployment | None) -> Order:
+    """What was approved for a commit stays so: nobody is asked twice about the same one."""
+    if order.hold is not Hold.APPROVAL or newest is None or newest.approved_by is None:
+        return order
+    if newest.sha != order.commit.sha:
+        return order
+    return replace(order, hold=None, approved_by=newest.approved_by, with_secrets=newest.with_secrets)

@@ -1,6 +1,6 @@
 """Composition root of the worker and the sweep: every collaborator, made once and handed to who needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redis import Redis
@@ -9,6 +9,7 @@ from bot import locks
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit
+from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId, DeploymentId
 from bot.domain.pull import PullNumber, PullRequest
 from bot.domain.spoken import SpokenId
@@ -163,6 +164,24 @@ class _Keeping:
         )
 
 
+def _intake(
+    lifecycle: Lifecycle,
+    mirrors: Mirrors,
+    hub: GitHub,
+    *,
+    answer: Callable[[SpokenId], object],
+    taken_down: Callable[[Environment], None],
+) -> Intake:
+    return Intake(
+        lifecycle=lifecycle,
+        mirrors=mirrors,
+        ask=PullSource(hub),
+        ask_level=Permissions(hub),
+        answer=answer,
+        taken_down=taken_down,
+    )
+
+
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
@@ -192,14 +211,7 @@ def furnish(settings: Settings) -> Workshop:
         housekeeping=keeping.furnish(),
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
-        decide=Intake(
-            lifecycle=lifecycle,
-            mirrors=mirrors,
-            ask=PullSource(hub),
-            ask_level=Permissions(hub),
-            answer=queue.answer,
-            taken_down=addresses.take_down,
-        ),
+        decide=_intake(lifecycle, mirrors, hub, answer=queue.answer, taken_down=addresses.take_down),
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,

@@ -33,7 +33,7 @@ class Reject(Model):
 def _approve(call: Call) -> DeploymentView:
     given, one = call.given(Approve), call.of_deployment.deployment
     approval = Approval(call.principal.name, given.commit, with_secrets=given.with_secrets)
-    made = approvals.approve(call.services.lifecycle, call.writing, call.of_app, one, approval)
+    made = approvals.approve(call.services.lifecycle, call.writing, one, approval)
     told = {"commit": one.sha, "withSecrets": given.with_secrets}
     call.note(reference(one.id), {"status": one.state.value}, {"status": made.state.value, **told})
     return shown_again(call, made)

@@ -157,7 +157,7 @@ def _lock(call: Call) -> EnvironmentView:
     given, place = call.given(Lock), _place(call).environment
     length = duration(given.length) if given.length else None
     until = call.writing.now + length if length else None
-    locked = locks.lock(call.writing, place, locker(call), given.reason or "", until)
+    locked = locks.lock(call.writing, place, locker(call), reason=given.reason or "", until=until)
     call.note(f"environment {place.name}", {"lock": place.lock}, {"lock": locked.lock})
     return _environment_view(call, _place(call))
 

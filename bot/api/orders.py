@@ -73,7 +73,7 @@ def _cancel(call: Call) -> DeploymentView:
 def _retry(call: Call) -> DeploymentView:
     refuse_archived(call.of_app)
     one = call.of_deployment.deployment
-    made = by_hand.retry(call.services.lifecycle, call.writing, call.of_app, one, call.principal.name)
+    made = by_hand.retry(call.services.lifecycle, call.writing, one, call.principal.name)
     return shown_again(call, made)
 
 

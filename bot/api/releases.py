@@ -83,7 +83,7 @@ def _activate(call: Call) -> DeploymentView:
     known_environment(call, name)
     lifecycle = call.services.lifecycle
     environment = lifecycle.environment(call.writing, app, name)
-    made = by_hand.show(lifecycle, call.writing, environment, release, locker(call))
+    made = by_hand.show(lifecycle, call.writing, environment, release, by=locker(call))
     return shown_again(call, made)
 
 

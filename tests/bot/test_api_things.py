@@ -164,7 +164,7 @@ def test_an_older_release_is_a_rollback_and_a_newer_one_a_promotion(site: Site):
     site.instance.leases.switch(claim, release_id(site, 1))
     site.instance.leases.finish(claim, State.SUCCEEDED, "live")
     assert site.owner.get("/apps/shop/environments/production")["pinned"] is True
-    assert site.owner.post("/apps/shop/releases/1/activate", {}, 409)["code"] == "conflict"
+    assert site.owner.post("/apps/shop/releases/1/activate", {}, 409)["code"] == "release-live"
     site.owner.post("/apps/shop/environments/production/resume", status=200)
     onwards = site.owner.post("/apps/shop/releases/2/activate", {})
     assert "promoted by owner@acme.example" in onwards["reason"]
