@@ -15,7 +15,6 @@ from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
-from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
 from bot.orders import (
     RESUMED,
@@ -25,10 +24,11 @@ from bot.orders import (
     answers,
     approved_before,
     new_deployment,
+    release_to_restore,
     says_otherwise,
 )
 from bot.queue import Queue
-from bot.store import apps, deployments, environments, pulls, releases
+from bot.store import apps, deployments, environments, pulls
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
 
@@ -137,7 +137,7 @@ class Lifecycle:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=name)
         if heeds_lock and environment.lock is not None:
             raise UserError(ErrorCode.ENVIRONMENT_LOCKED, environment=name, lock=environment.lock)
-        release = self._release_to_restore(change.tx, environment, word)
+        release = release_to_restore(change.tx, environment, word)
         reason = f"rolled back to {release.name} by {by}"
         environments.pin(change.tx, environment.id, reason)
         deployment = deployments.insert(
@@ -285,16 +285,3 @@ class Lifecycle:
 
     def _replace_running(self, change: Change, old: Deployment, new: Deployment, reason: str) -> None:
         change.move(old, State.CANCELLING, reason, cancel_requested=True, superseded_by=new.id)
-
-    def _release_to_restore(self, tx: Tx, environment: Environment, word: str | None) -> Release:
-        if word is not None:
-            named = releases.by_word(tx, environment.app_id, word)
-            if named is None:
-                raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
-            return named
-        kept = {release.id: release for release in releases.of_app(tx, environment.app_id)}
-        history = deployments.shown(tx, environment.id)
-        before = previous(history, environment.active_release_id, kept)
-        if before is None:
-            raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
-        return kept[before]

@@ -7,7 +7,11 @@ from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId
 from bot.domain.pull import PullNumber
+from bot.domain.release import Release, previous
+from bot.errors import ErrorCode, UserError
+from bot.store import deployments, releases
 from bot.store.deployments import NewDeployment
+from bot.store.engine import Tx
 
 RESUMED = "the environment was resumed"
 
@@ -106,3 +110,18 @@ def approved_before(order: Order, newest: Deployment | None) -> Order:
     if newest.sha != order.commit.sha:
         return order
     return replace(order, hold=None, approved_by=newest.approved_by, with_secrets=newest.with_secrets)
+
+
+def release_to_restore(tx: Tx, environment: Environment, word: str | None) -> Release:
+    """The release that a word names, else the one that was live before. Raises `UserError`."""
+    if word is not None:
+        named = releases.by_word(tx, environment.app_id, word)
+        if named is None:
+            raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
+        return named
+    kept = {release.id: release for release in releases.of_app(tx, environment.app_id)}
+    history = deployments.shown(tx, environment.id)
+    before = previous(history, environment.active_release_id, kept)
+    if before is None:
+        raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
+    return kept[before]
