@@ -23,7 +23,7 @@ from bot.domain.environment import Environment
 from bot.domain.ids import EnvironmentId, ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
 from bot.lifecycle import Lifecycle
-from bot.store import deployments, environments, steps
+from bot.store import deployments, environments, forks, steps
 from bot.store.engine import Tx, reading, writing
 
 LEASE = timedelta(seconds=30)
@@ -61,27 +61,32 @@ class Leases:
         lifecycle: Lifecycle,
         *,
         concurrency: int,
+        strangers: int = 1,
         clock: Clock = utc_now,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lifecycle = lifecycle
         self._engine = lifecycle.engine
         self._concurrency = concurrency
+        self._strangers = strangers
         self._clock = clock
         self._sightings = Sightings(steady)
 
     def claim(self, holder: str) -> Claim | None:
         """Take the fairest ready environment, and its deployment: a rollback first, else the newest.
 
-        One executor stays free from previews where there is more than one. A lease that ran out is
-        nobody's to claim before it is taken back, with the deployment that it was held for.
+        One executor stays free from previews where there is more than one, and `strangers` at most build
+        strangers' code, when nothing else waits. A lease that ran out is nobody's to claim before it is
+        taken back, with the deployment that it was held for.
         """
         with self._lifecycle.change() as change:
             _take_back(change, self._sightings.ran_out(environments.leased(change.tx)))
             running = environments.previews_running(change.tx)
             previews = self._concurrency == 1 or running < self._concurrency - 1
-            until = change.now + LEASE
-            environment = environments.claim_fairest(change.tx, holder, change.now, until, previews=previews)
+            strangers = previews and forks.strangers_running(change.tx) < self._strangers
+            environment = environments.claim_fairest(
+                change.tx, holder, change.now, change.now + LEASE, previews=previews, strangers=strangers
+            )
             if environment is None:
                 return None
             deployment = _next_of(change.tx, environment)

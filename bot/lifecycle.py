@@ -17,7 +17,16 @@ from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
-from bot.orders import RESUMED, Order, Requested, again, answers, new_deployment, says_otherwise
+from bot.orders import (
+    RESUMED,
+    Order,
+    Requested,
+    again,
+    answers,
+    new_deployment,
+    refuse_strange,
+    says_otherwise,
+)
 from bot.queue import Queue
 from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.deployments import NewDeployment
@@ -27,10 +36,19 @@ from bot.store.engine import Engine, Tx, writing
 class Lifecycle:
     """Applies what people and events ask for."""
 
-    def __init__(self, engine: Engine, queue: Queue, *, preview_domain: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        queue: Queue,
+        *,
+        preview_domain: str,
+        fork_domain: str | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self.engine = engine
         self._queue = queue
         self._domain = preview_domain
+        self._fork_domain = fork_domain or preview_domain
         self._clock = clock
 
     @contextmanager
@@ -219,10 +237,17 @@ class Lifecycle:
         if not order.trigger.is_automatic and order.pull is None:
             # Bringing another branch there by hand does not make the environment follow it.
             return self.environment(change, app, name, order.branch)
-        hostname = hostname_of(app.slug, name, self._domain)
+        hostname = hostname_of(app.slug, name, self._domain_for(change.tx, order))
         return environments.ensure(
             change.tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull
         )
+
+    def _domain_for(self, tx: Tx, order: Order) -> str:
+        """Previews of forks have a domain of their own, so that their pages share no cookies with others."""
+        if order.pull is None:
+            return self._domain
+        known = pulls.find(tx, order.app.repository_id, order.pull) if order.app.repository_id else None
+        return self._domain if known is not None and not known.is_fork else self._fork_domain
 
     def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
         if environment.pull is None or app.repository_id is None:
@@ -268,6 +293,7 @@ class Lifecycle:
             named = releases.by_word(tx, environment.app_id, word)
             if named is None:
                 raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
+            refuse_strange(tx, environment, named)
             return named
         kept = {release.id: release for release in releases.of_app(tx, environment.app_id)}
         history = deployments.shown(tx, environment.id)

@@ -7,7 +7,12 @@ from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId
 from bot.domain.pull import PullNumber
+from bot.domain.release import Release
+from bot.domain.trust import Trust
+from bot.errors import ErrorCode, UserError
+from bot.store import deployments
 from bot.store.deployments import NewDeployment
+from bot.store.engine import Tx
 
 RESUMED = "the environment was resumed"
 
@@ -57,6 +62,19 @@ def new_deployment(
         pull=order.pull,
         hold=hold,
     )
+
+
+def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:
+    """Keep what a stranger's code built where it was built for.
+
+    Raises `UserError` RELEASE_OF_STRANGER when it is asked for elsewhere.
+    """
+    if release.trust is Trust.FULL:
+        return
+    if deployments.get(tx, release.deployment_id).environment_id != environment.id:
+        raise UserError(
+            ErrorCode.RELEASE_OF_STRANGER, release=release.name, environment=environment.name, sha=release.sha
+        )
 
 
 def says_otherwise(newest: Deployment, sentence: str) -> bool:

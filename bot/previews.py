@@ -35,10 +35,17 @@ def take_down(change: Change, environment: Environment, reason: str) -> Environm
 
 
 def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None = None) -> list[Environment]:
-    """Take down an app's longest unused previews beyond its limit, but not `keep`; those taken down."""
+    """Take down an app's longest unused previews beyond its limit, but not `keep`; those taken down.
+
+    Those of forks go first, and make none of the app's own go: strangers can open any number.
+    """
     there = [one for one in environments.previews(change.tx, app.id) if one.born_at is not None]
     surplus = max(0, len(there) - limit)
-    longest = [one for one in there if one.id != keep][:surplus]
+    if not surplus:
+        return []
+    forks = {one.id for one in there if _is_of_fork(change, app, one)}
+    others = sorted((one for one in there if one.id != keep), key=lambda one: one.id not in forks)
+    longest = [one for one in others[:surplus] if keep not in forks or one.id in forks]
     reason = f"made room: {app.slug} may have {limit} previews, and this one was unused longest"
     return [gone for one in longest if (gone := take_down(change, one, reason))]
 
@@ -71,6 +78,13 @@ def _fate(change: Change, app: App, environment: Environment, rules: Previews) -
     if environment.born_at is not None and environment.born_at + rules.gone_after <= change.now:
         return f"it is older than {rules.max_age}, the most that a preview may be"
     return None
+
+
+def _is_of_fork(change: Change, app: App, environment: Environment) -> bool:
+    if environment.pull is None:
+        return False
+    pull = pulls.find(change.tx, app.repository_id, environment.pull) if app.repository_id else None
+    return pull is None or pull.is_fork
 
 
 def _rules(change: Change, app: App) -> Previews:

@@ -154,8 +154,11 @@ def furnish(settings: Settings) -> Workshop:
     engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
     redis = connect(settings.redis)
     queue = Queue(redis)
-    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
-    leases = Leases(lifecycle, concurrency=settings.build_concurrency)
+    domain, fork_domain = settings.preview_domain, settings.domain_of_forks
+    lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=fork_domain)
+    leases = Leases(
+        lifecycle, concurrency=settings.build_concurrency, strangers=settings.fork_concurrency
+    )
     vault = open_vault(settings)
     made_app = MadeApp(settings, engine, vault)
     hub = client.connect(settings, Pacing(redis, windows(settings)), made_app=made_app.key)
@@ -165,7 +168,7 @@ def furnish(settings: Settings) -> Workshop:
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    addresses = Addresses(engine, sites, settings.preview_domain)
+    addresses = Addresses(engine, sites, domain, fork_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)

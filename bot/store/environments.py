@@ -15,6 +15,7 @@ from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
+from bot.store.forks import is_strange
 from bot.store.schema import apps, deployments, environments, tenants
 
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
@@ -23,7 +24,10 @@ _FIELDS = [environments.c[field.name] for field in fields(Environment)]
 def ensure(
     tx: Tx, app: App, name: str, *, hostname: str, branch: str | None, pull: PullNumber | None = None
 ) -> Environment:
-    """The app's environment of that name; made at first use, its branch kept up to date."""
+    """The app's environment of that name; made at first use, its branch kept up to date.
+
+    A preview moves when it is asked for on another domain.
+    """
     found = by_name(tx, app.id, name)
     if found is None:
         hostname = _free(tx, app, hostname)
@@ -37,9 +41,11 @@ def ensure(
         }
         row = tx.execute(environments.insert().values(values).returning(*_FIELDS)).mappings().one()
         return _environment(row)
-    if found.branch == branch:
+    moves = pull is not None and found.hostname.partition(".")[2] != hostname.partition(".")[2]
+    if found.branch == branch and not moves:
         return found
-    changed = environments.update().where(environments.c.id == found.id).values(branch=branch)
+    place = _free(tx, app, hostname) if moves else found.hostname
+    changed = environments.update().where(environments.c.id == found.id).values(branch=branch, hostname=place)
     return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
 
 
@@ -144,16 +150,17 @@ def activate(
 
 
 def claim_fairest(
-    tx: Tx, holder: str, now: datetime, until: datetime, *, previews: bool
+    tx: Tx, holder: str, now: datetime, until: datetime, *, previews: bool, strangers: bool
 ) -> Environment | None:
     """Take the lease of the ready environment whose tenant was served longest ago, then the oldest.
 
     Ready: it has a queued deployment, nobody holds its lease, and its tenant is below its limit.
-    Without `previews` none of those is taken.
+    Without `previews` none of those is taken, without `strangers` none that has a stranger's code to
+    build. Those come after all others.
     """
     taken = (
         environments.update()
-        .where(environments.c.id == _fairest(now, previews=previews), _is_free())
+        .where(environments.c.id == _fairest(now, previews=previews, strangers=strangers), _is_free())
         .values(lease_holder=holder, lease_token=environments.c.lease_token + 1, lease_until=until)
         .returning(*_FIELDS)
     )
@@ -166,8 +173,9 @@ def claim_fairest(
     return environment
 
 
-def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
+def _fairest(now: datetime, *, previews: bool, strangers: bool) -> sa.ScalarSelect[int]:
     kind = sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW
+    strange = sa.func.max(sa.case((is_strange(), 1), else_=0))
     below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant() < tenants.c.build_limit)
     return (
         sa.select(environments.c.id)
@@ -178,7 +186,8 @@ def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
             deployments.c.state == State.QUEUED, is_due(deployments.c.ready_at, now), _is_free(), below, kind
         )
         .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
-        .order_by(tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
+        .having(sa.true() if strangers else strange == 0)
+        .order_by(strange, tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
         .limit(1)
         .scalar_subquery()
     )

@@ -171,6 +171,10 @@ deployments = sa.Table(
     _text("reason", default=""),
     # What a held deployment waits for.
     _text("hold", nullable=True),
+    # Whether its commit comes from a fork; who approved exactly that commit, and whether with secrets.
+    _flag("from_fork"),
+    _text("approved_by", nullable=True),
+    _flag("with_secrets"),
     _text("requested_by", default=""),
     _to("deliveries", nullable=True, index=True),
     sa.Column("release_id", Id, nullable=True, index=True),
@@ -233,6 +237,8 @@ releases = sa.Table(
     _text("name"),
     _text("key"),
     _text("manifest"),
+    # Whether it was built with full trust, or by a stranger's code.
+    _text("trust", default="full"),
     _text("sha"),
     _number("files"),
     _number("size"),

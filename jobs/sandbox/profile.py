@@ -32,11 +32,20 @@ class Bwrap:
 
 @dataclass(frozen=True)
 class Sources:
-    """Descriptors of the synthetic files, and of the pipe that bwrap reports its command's end to."""
+    """Descriptors of the synthetic files, and of the pipe that bwrap reports its command's end to.
+
+    `latch` is one that bwrap reads from before it begins, if there is one.
+    """
 
     passwd: int
     group: int
     status: int
+    latch: int | None = None
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Those that bwrap must inherit."""
+        return (self.passwd, self.group, self.status, *([] if self.latch is None else [self.latch]))
 
 
 def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: bool) -> Iterator[str]:
@@ -54,6 +63,8 @@ def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: b
     if not box.network:
         yield "--unshare-net"
     yield from ("--json-status-fd", str(sources.status))
+    if sources.latch is not None:
+        yield from ("--block-fd", str(sources.latch))
     yield from _files(sources)
     yield from ("--proc", "/proc", "--dev", "/dev")
     yield from ("--size", str(box.limits.memory * MIB), "--tmpfs", "/tmp")  # noqa: S108
