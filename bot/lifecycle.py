@@ -23,6 +23,7 @@ from bot.orders import (
     Requested,
     again,
     answers,
+    is_of_fork,
     new_deployment,
     refuse_strange,
     says_otherwise,
@@ -237,17 +238,12 @@ class Lifecycle:
         if not order.trigger.is_automatic and order.pull is None:
             # Bringing another branch there by hand does not make the environment follow it.
             return self.environment(change, app, name, order.branch)
-        hostname = hostname_of(app.slug, name, self._domain_for(change.tx, order))
+        # Pages of one domain share cookies: those of forks are on another.
+        domain = self._fork_domain if is_of_fork(change.tx, app, order.pull) else self._domain
+        hostname = hostname_of(app.slug, name, domain)
         return environments.ensure(
             change.tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull
         )
-
-    def _domain_for(self, tx: Tx, order: Order) -> str:
-        """Previews of forks have a domain of their own, so that their pages share no cookies with others."""
-        if order.pull is None:
-            return self._domain
-        known = pulls.find(tx, order.app.repository_id, order.pull) if order.app.repository_id else None
-        return self._domain if known is not None and not known.is_fork else self._fork_domain
 
     def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
         if environment.pull is None or app.repository_id is None:

@@ -10,7 +10,7 @@ from bot.domain.pull import PullNumber
 from bot.domain.release import Release
 from bot.domain.trust import Trust
 from bot.errors import ErrorCode, UserError
-from bot.store import deployments
+from bot.store import deployments, pulls
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Tx
 
@@ -62,6 +62,14 @@ def new_deployment(
         pull=order.pull,
         hold=hold,
     )
+
+
+def is_of_fork(tx: Tx, app: App, number: PullNumber | None) -> bool:
+    """Whether a pull request, if it is one, is not known to come from the app's own repository."""
+    if number is None:
+        return False
+    pull = pulls.find(tx, app.repository_id, number) if app.repository_id is not None else None
+    return pull is None or pull.is_fork
 
 
 def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:

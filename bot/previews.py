@@ -12,6 +12,7 @@ from bot.domain.ids import EnvironmentId
 from bot.domain.pull import PullRequest
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
+from bot.orders import is_of_fork
 from bot.store import apps, deployments, environments, pulls
 
 
@@ -43,7 +44,7 @@ def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None =
     surplus = max(0, len(there) - limit)
     if not surplus:
         return []
-    forks = {one.id for one in there if _is_of_fork(change, app, one)}
+    forks = {one.id for one in there if is_of_fork(change.tx, app, one.pull)}
     others = sorted((one for one in there if one.id != keep), key=lambda one: one.id not in forks)
     longest = [one for one in others[:surplus] if keep not in forks or one.id in forks]
     reason = f"made room: {app.slug} may have {limit} previews, and this one was unused longest"
@@ -78,13 +79,6 @@ def _fate(change: Change, app: App, environment: Environment, rules: Previews) -
     if environment.born_at is not None and environment.born_at + rules.gone_after <= change.now:
         return f"it is older than {rules.max_age}, the most that a preview may be"
     return None
-
-
-def _is_of_fork(change: Change, app: App, environment: Environment) -> bool:
-    if environment.pull is None:
-        return False
-    pull = pulls.find(change.tx, app.repository_id, environment.pull) if app.repository_id else None
-    return pull is None or pull.is_fork
 
 
 def _rules(change: Change, app: App) -> Previews:

@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 # A socket's path must fit into 108 bytes (unix(7)), its final zero included; before it has its name, a
 # socket may have one that is ten bytes longer.
 _LONGEST_SOCKET = 95
-_REGISTRY = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?(:[0-9]{1,5})?")
+_REGISTRY = re.compile(r"(\*\.)?([a-z0-9][a-z0-9-]*\.)*[a-z0-9][a-z0-9-]*(:[0-9]{1,5})?")
 # What a server may listen on, and nobody can dial.
 _ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -46,8 +46,8 @@ def _folder_url(value: str | None) -> str | None:
 def _registries(value: list[str]) -> list[str]:
     for entry in value:
         host, _, network = entry.partition("=")
-        if entry != "default" and _REGISTRY.fullmatch(host) is None:
-            raise ValueError(f"'{entry}' is no host; write HOST, *.HOST or HOST:PORT, such as npm.example.org")
+        if entry != "only" and _REGISTRY.fullmatch(host) is None:
+            raise ValueError(f"'{entry}' is not HOST, *.HOST or HOST:PORT, such as npm.example.org")
         if network:
             ipaddress.ip_network(network)
     return value
@@ -168,8 +168,8 @@ class Settings(BaseSettings):
         default=1024, ge=1, description="MiB of disk that a build of a stranger may take, all files together."
     )
     registries: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_registries)] = Field(
-        default_factory=lambda: ["default"],
-        description="What builds of strangers may reach: `default`, `HOST`, `*.HOST`, `HOST:PORT=NETWORK`.",
+        default_factory=list[str],
+        description="Hosts that builds of strangers may reach besides the usual registries; `only` leaves those out.",
     )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto", description="The box that builds run in: `auto`, `bubblewrap`, `none`."

@@ -10,7 +10,7 @@ from typing import Any
 from bot import troubles
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Hold, Kind, Phase
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError
@@ -114,6 +114,7 @@ class Pipeline:
         )
 
     def _release_of(self, context: Context, claim: Claim) -> Release:
+        self._refuse_domain(context)
         if claim.deployment.kind is Kind.ROLLBACK:
             assert claim.deployment.release_id is not None
             with reading(self._engine) as tx:
@@ -126,6 +127,13 @@ class Pipeline:
             planned = plan.run(context, source, self._mentions(context))
             same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
+
+    def _refuse_domain(self, context: Context) -> None:
+        """Keep a stranger's pages off the domain of other sites, where nobody decided about that."""
+        domain = self._settings.domain_of_forks
+        hostname = context.environment.hostname
+        if context.deployment.from_fork and (domain is None or not hostname.endswith(f".{domain}")):
+            raise PlatformError(ErrorCode.FORK_DOMAIN_MISSING, domain=self._settings.preview_domain)
 
     def _mentions(self, context: Context) -> Callable[[Sequence[str]], bool]:
         sha = context.deployment.sha
@@ -145,6 +153,7 @@ class Pipeline:
                 size=packed.size,
                 spa=planned.spa,
                 deployment_id=context.deployment.id,
+                trust=context.trust,
             )
             with writing(self._engine) as tx:
                 release = releases.insert(tx, new, self._clock())
@@ -212,6 +221,8 @@ class Pipeline:
             requested_by=deployment.requested_by,
             delivery_id=deployment.delivery_id,
             pull=deployment.pull,
+            # What was approved is the old commit, and nothing else.
+            hold=Hold.APPROVAL if deployment.from_fork and policy.previews.forks != "sandboxed" else None,
         )
         with self._lifecycle.change() as change:
             if environments.get(change.tx, claim.environment.id).archived_at is not None:

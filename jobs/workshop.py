@@ -156,9 +156,7 @@ def furnish(settings: Settings) -> Workshop:
     queue = Queue(redis)
     domain, fork_domain = settings.preview_domain, settings.domain_of_forks
     lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=fork_domain)
-    leases = Leases(
-        lifecycle, concurrency=settings.build_concurrency, strangers=settings.fork_concurrency
-    )
+    leases = Leases(lifecycle, concurrency=settings.build_concurrency, strangers=settings.fork_concurrency)
     vault = open_vault(settings)
     made_app = MadeApp(settings, engine, vault)
     hub = client.connect(settings, Pacing(redis, windows(settings)), made_app=made_app.key)

@@ -152,7 +152,7 @@ def _allowed(event: PullEvent, facts: PullFacts) -> Decision:
         if previews.forks == "off":
             return _skip(facts, Reason.FORK, origin)
         if previews.forks == "sandboxed":
-            sentence = f"{pull.name} {_WORDS[event.action]}; {origin}, so it is built without variables and secrets."
+            sentence = f"{pull.name} {_WORDS[event.action]}; {origin}, so it is built without any secrets."
             return Deploy(_targets(pull), _commit(pull, facts.message), Reason.FORK, sentence)
         sentence = f"{origin}, and none of those are built yet; push the commit to a branch here to deploy it"
         return Hold(_targets(pull), _commit(pull, facts.message), Reason.FORK, sentence)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
@@ -127,5 +128,6 @@ def live_ids(tx: Tx) -> set[ReleaseId]:
 
 
 def _release(row: RowMapping) -> Release:
-    values = {str(name): value for name, value in row.items()}
-    return Release(**{**values, "trust": Trust(values["trust"])})
+    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    values["trust"] = Trust(values["trust"])
+    return Release(**values)

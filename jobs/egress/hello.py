@@ -12,7 +12,7 @@ _HIDDEN_NAME = 0xFE0D
 
 
 class NoHelloError(Exception):
-    """This is not the greeting of a TLS client, or not in one record."""
+    """Something else than the greeting of a TLS client in one record."""
 
 
 def is_whole(data: bytes) -> bool:

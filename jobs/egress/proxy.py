@@ -66,7 +66,7 @@ class Egress:
         asyncio.set_event_loop(loop)
         tasks: set[asyncio.Task[None]] = set()
         try:
-            loop.create_task(self._accept(listener, tasks))  # noqa: RUF006 it ends with the loop
+            loop.create_task(self._accept(listener, tasks))
             loop.run_forever()
             _cancel_all(loop)
         finally:
@@ -74,7 +74,7 @@ class Egress:
             loop.close()
 
     async def _accept(self, listener: socket.socket, tasks: set[asyncio.Task[None]]) -> None:
-        listener.setblocking(False)  # noqa: FBT003 the socket's own interface
+        listener.setblocking(False)
         slots = asyncio.Semaphore(MAX_CONNECTIONS)
         loop = asyncio.get_running_loop()
         while True:

@@ -18,7 +18,9 @@ DEFAULT = (
     "proxy.golang.org",
     "sum.golang.org",
 )
-"""What the word `default` stands for. Hosts of git are not among them: anybody's files are there."""
+"""The usual registries. Hosts of git are not among them: anybody's files are there."""
+ONLY = "only"
+"""The entry that leaves the usual ones out."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -56,14 +58,15 @@ class Registry:
 
 
 def parse(entries: Iterable[str]) -> tuple[Registry, ...]:
-    """The registries of the setting; `ValueError` for an entry that is none."""
-    found: list[Registry] = []
-    for entry in entries:
-        found += [Registry(name) for name in DEFAULT] if entry == "default" else [_registry(entry)]
-    return tuple(found)
+    """The registries of the setting, which win over the usual ones; `ValueError` for an entry that is none."""
+    given = list(entries)
+    own = [_registry(entry) for entry in given if entry != ONLY]
+    return (*own, *(() if ONLY in given else map(Registry, DEFAULT)))
 
 
-def find(registries: Sequence[Registry], target: str, *, port: int | None = None) -> tuple[str, int, Registry]:
+def find(
+    registries: Sequence[Registry], target: str, *, port: int | None = None
+) -> tuple[str, int, Registry]:
     """The host, the port and the registry of a target `HOST[:PORT]`. Raises `RefusedError`.
 
     Only plain names are compared, so that no other spelling of an address or a name gets through.

@@ -115,9 +115,7 @@ class _Inmates:
 
 
 @contextmanager
-def _served(
-    gate: Gate, status: int, process: subprocess.Popen[bytes], inmates: _Inmates
-) -> Generator[None]:
+def _served(gate: Gate, status: int, process: subprocess.Popen[bytes], inmates: _Inmates) -> Generator[None]:
     """The gate of a box that waits to begin. When it can't be opened, nothing of the box is left."""
     with ExitStack() as stack:
         try:

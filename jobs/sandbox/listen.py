@@ -30,9 +30,9 @@ def main(pid: str, through: str, port: str) -> None:
         _enter(owner, CLONE_NEWUSER)
         _enter(network, CLONE_NEWNET)
     # The box alone is in its network, so that every address of it is the box's own.
-    with socket.create_server(("0.0.0.0", int(port)), backlog=BACKLOG) as listener:  # noqa: S104
-        with socket.socket(fileno=int(through)) as way:
-            socket.send_fds(way, [b"."], [listener.fileno()])
+    listener = socket.create_server(("0.0.0.0", int(port)), backlog=BACKLOG)  # noqa: S104
+    with listener, socket.socket(fileno=int(through)) as way:
+        socket.send_fds(way, [b"."], [listener.fileno()])
 
 
 def _enter(namespace: int, kind: int) -> None:
