@@ -169,7 +169,7 @@ class Settings(BaseSettings):
     )
     registries: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_registries)] = Field(
         default_factory=list[str],
-        description="Hosts that builds of strangers may reach besides the usual registries; `only` leaves those out.",
+        description="Hosts that builds of strangers reach besides the usual registries; `only` drops those.",
     )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto", description="The box that builds run in: `auto`, `bubblewrap`, `none`."

@@ -58,7 +58,7 @@ class Registry:
 
 
 def parse(entries: Iterable[str]) -> tuple[Registry, ...]:
-    """The registries of the setting, which win over the usual ones; `ValueError` for an entry that is none."""
+    """The registries of the setting, before the usual ones; `ValueError` for an entry that is none."""
     given = list(entries)
     own = [_registry(entry) for entry in given if entry != ONLY]
     return (*own, *(() if ONLY in given else map(Registry, DEFAULT)))
@@ -119,14 +119,14 @@ def _inner(address: Address) -> Address | None:
 
 def _registry(entry: str) -> Registry:
     place, _, network = entry.partition("=")
-    host, _, port = place.partition(":")
+    host, colon, port = place.partition(":")
     name = host.removeprefix("*.").lower()
     if not _HOST.fullmatch(name):
         raise ValueError(f"'{entry}' is not a host")
     return Registry(
         name,
         wide=host.startswith("*."),
-        port=int(port) if port else None,
+        port=int(port) if colon else None,
         network=ipaddress.ip_network(network) if network else None,
     )
 
