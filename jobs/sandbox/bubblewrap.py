@@ -76,6 +76,7 @@ class Bubblewrap:
             group=_memory_file(stack, profile.GROUP),
             status=reported,
             latch=latch.held if latch else None,
+            hosts=None if box.network else _memory_file(stack, profile.HOSTS),
         )
         inner = profile.arguments(box, hosts, sources, userns_off=self._userns_off)
         # Through a descriptor rather than argv, which everybody on the machine can read.
