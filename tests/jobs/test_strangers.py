@@ -64,7 +64,7 @@ def server(folder: Path) -> Generator[int]:
     """Something that listens on this machine's loopback: a web process, an edge, a registry."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the name that it has above
             """Nothing to say."""
 
     handler = functools.partial(Handler, directory=str(folder))
@@ -110,8 +110,9 @@ def test_links_of_a_commit_lead_nowhere(alien: Alien):
     assert failure(lambda: alien.run(*shell(f"ln -s {key.parent} dist"))).code is ErrorCode.OUTPUT_MISSING
     # Trusted code is no reason to read what a link points to, either.
     alien.trusted = True
-    plan = {"install": ("npm", "ci"), "lock_files": ("package-lock.json",)}
-    assert failure(lambda: alien.run("true", **plan)).code is ErrorCode.INSTALL_FAILED
+    lock = ("package-lock.json",)
+    error = failure(lambda: alien.run("true", install=("npm", "ci"), lock_files=lock))
+    assert error.code is ErrorCode.INSTALL_FAILED
 
 
 CALLS = """
