@@ -68,7 +68,8 @@ class Leases:
         self._lifecycle = lifecycle
         self._engine = lifecycle.engine
         self._concurrency = concurrency
-        self._strangers = strangers
+        # With three and more the app's own previews never wait for one.
+        self._strangers = min(strangers, max(1, concurrency - 2))
         self._clock = clock
         self._sightings = Sightings(steady)
 

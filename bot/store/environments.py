@@ -15,7 +15,7 @@ from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
-from bot.store.forks import is_strange
+from bot.store.forks import is_built_in, is_strange, waits_in
 from bot.store.schema import apps, deployments, environments, tenants
 
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
@@ -156,7 +156,7 @@ def claim_fairest(
 
     Ready: it has a queued deployment, nobody holds its lease, and its tenant is below its limit.
     Without `previews` none of those is taken, without `strangers` none that has a stranger's code to
-    build. Those come after all others.
+    build. Those come after all others, the oldest first, and count for no tenant.
     """
     taken = (
         environments.update()
@@ -168,6 +168,9 @@ def claim_fairest(
     if row is None:
         return None
     environment = _environment(row)
+    if waits_in(tx, environment.id):
+        # What strangers ask for costs nobody a turn.
+        return environment
     tenant = sa.select(apps.c.tenant_id).where(apps.c.id == environment.app_id).scalar_subquery()
     tx.execute(tenants.update().where(tenants.c.id == tenant).values(served_at=now))
     return environment
@@ -176,6 +179,7 @@ def claim_fairest(
 def _fairest(now: datetime, *, previews: bool, strangers: bool) -> sa.ScalarSelect[int]:
     kind = sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW
     strange = sa.func.max(sa.case((is_strange(), 1), else_=0))
+    turn = sa.case((strange == 0, tenants.c.served_at), else_=None)
     below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant() < tenants.c.build_limit)
     return (
         sa.select(environments.c.id)
@@ -187,7 +191,7 @@ def _fairest(now: datetime, *, previews: bool, strangers: bool) -> sa.ScalarSele
         )
         .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
         .having(sa.true() if strangers else strange == 0)
-        .order_by(strange, tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
+        .order_by(strange, turn.asc().nulls_first(), sa.func.min(deployments.c.id))
         .limit(1)
         .scalar_subquery()
     )
@@ -198,7 +202,12 @@ def _running_of_tenant() -> sa.ScalarSelect[int]:
     return (
         sa.select(sa.func.count())
         .select_from(busy.join(busy_apps, busy.c.app_id == busy_apps.c.id))
-        .where(busy.c.lease_until.is_not(None), busy_apps.c.tenant_id == tenants.c.id)
+        .where(
+            busy.c.lease_until.is_not(None),
+            busy_apps.c.tenant_id == tenants.c.id,
+            # Those have a limit of their own, and keep nobody of the tenant's waiting.
+            sa.not_(is_built_in(busy.c.id)),
+        )
         .scalar_subquery()
     )
 

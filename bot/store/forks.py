@@ -28,21 +28,27 @@ def is_from_fork(app: AppId, environment: EnvironmentId, pull: PullNumber | None
     return sa.and_(number.is_not(None), sa.not_(own.exists()))
 
 
-def is_strange() -> sa.ColumnElement[bool]:
+def is_strange(table: sa.FromClause = deployments) -> sa.ColumnElement[bool]:
     """Whether a deployment builds a stranger's code: what `bot.domain.trust` says, for a query."""
-    approved = sa.and_(deployments.c.approved_by.is_not(None), deployments.c.with_secrets)
-    return sa.and_(deployments.c.kind == Kind.BUILD, deployments.c.from_fork, sa.not_(approved))
+    approved = sa.and_(table.c.approved_by.is_not(None), table.c.with_secrets)
+    return sa.and_(table.c.kind == Kind.BUILD, table.c.from_fork, sa.not_(approved))
+
+
+def waits_in(tx: Tx, environment: EnvironmentId) -> bool:
+    """Whether a stranger's code is to be built in an environment."""
+    where = (deployments.c.environment_id == environment, deployments.c.state == State.QUEUED, is_strange())
+    return tx.scalar(sa.select(deployments.c.id).where(*where).limit(1)) is not None
+
+
+def is_built_in(environment: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Whether a stranger's code is being built in an environment."""
+    under_way = deployments.alias("under_way")
+    states = (State.RUNNING, State.CANCELLING)
+    where = (under_way.c.environment_id == environment, under_way.c.state.in_(states), is_strange(under_way))
+    return sa.select(under_way.c.id).where(*where).exists()
 
 
 def strangers_running(tx: Tx) -> int:
     """How many leases are held to build strangers' code."""
-    query = (
-        sa.select(sa.func.count(sa.distinct(environments.c.id)))
-        .join(deployments, deployments.c.environment_id == environments.c.id)
-        .where(
-            environments.c.lease_until.is_not(None),
-            deployments.c.state.in_((State.RUNNING, State.CANCELLING)),
-            is_strange(),
-        )
-    )
-    return tx.scalar(query) or 0
+    where = (environments.c.lease_until.is_not(None), is_built_in(environments.c.id))
+    return tx.scalar(sa.select(sa.func.count()).select_from(environments).where(*where)) or 0

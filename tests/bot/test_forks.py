@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from bot.domain.deployment import Deployment, State
 from bot.domain.pull import PullNumber
@@ -16,6 +17,7 @@ from bot.previews import make_room
 from bot.queue import Queue, connect
 from bot.store import deployments, environments, forks, pulls
 from bot.store.engine import reading, writing
+from bot.store.schema import tenants
 from tests.bot.test_decide_pull import pull_of
 from tests.bot.test_previews import SHA, House
 
@@ -83,7 +85,7 @@ def test_strangers_build_one_at_a_time_and_after_all_others(shop: Shop):
     assert following.deployment.id == strange[1].id
 
 
-@pytest.mark.parametrize(("concurrency", "strangers", "taken"), [(1, 1, 1), (2, 4, 1), (3, 2, 2), (5, 2, 2)])
+@pytest.mark.parametrize(("concurrency", "strangers", "taken"), [(1, 1, 1), (2, 4, 1), (3, 2, 1), (5, 2, 2)])
 def test_one_executor_stays_free_from_strangers_where_there_are_several(
     shop: Shop, concurrency: int, strangers: int, taken: int
 ):
@@ -91,6 +93,22 @@ def test_one_executor_stays_free_from_strangers_where_there_are_several(
         shop.of(number, stranger=True)
     leases = shop.executor(concurrency, strangers)
     assert sum(leases.claim("host/1/0") is not None for _ in range(concurrency + 1)) == taken
+
+
+def test_strangers_cost_their_tenant_no_turn_and_no_place(shop: Shop):
+    with writing(shop.instance.engine) as tx:
+        tx.execute(tenants.update().values(build_limit=1))
+    shop.of(1, stranger=True)
+    leases = shop.executor(concurrency=5, strangers=3)
+    assert leases.claim("host/1/0")
+    with reading(shop.instance.engine) as tx:
+        assert tx.scalar(sa.select(tenants.c.served_at)) is None
+    production = shop.instance.push(shop.app, SHA)
+    claim = leases.claim("host/1/0")
+    assert claim is not None
+    assert claim.deployment.id == production.id
+    shop.of(2, stranger=False)
+    assert leases.claim("host/1/0") is None
 
 
 def test_a_fork_that_was_approved_with_secrets_waits_in_no_lane_of_strangers(shop: Shop):
