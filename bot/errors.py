@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     BUILD_TOO_LARGE = "build-too-large"
     CHECKOUT_REFUSED = "checkout-refused"
     COMMIT_GONE = "commit-gone"
+    COMMIT_OF_FORK = "commit-of-fork"
     ERRAND_FAILED = "errand-failed"
     FILE_TOO_LARGE = "file-too-large"
     INSTALL_FAILED = "install-failed"

@@ -12,7 +12,7 @@ from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
-from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
+from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of, kind_of
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.domain.release import Release, previous
@@ -235,15 +235,14 @@ class Lifecycle:
 
     def _environment(self, change: Change, order: Order) -> Environment:
         app, name = order.app, order.environment
-        if not order.trigger.is_automatic and order.pull is None:
+        pull = order.pull if kind_of(name) is EnvironmentKind.PREVIEW else None
+        if not order.trigger.is_automatic and pull is None:
             # Bringing another branch there by hand does not make the environment follow it.
             return self.environment(change, app, name, order.branch)
         # Pages of one domain share cookies: those of forks are on another.
-        domain = self._fork_domain if is_of_fork(change.tx, app, order.pull) else self._domain
+        domain = self._fork_domain if is_of_fork(change.tx, app, pull) else self._domain
         hostname = hostname_of(app.slug, name, domain)
-        return environments.ensure(
-            change.tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull
-        )
+        return environments.ensure(change.tx, app, name, hostname=hostname, branch=order.branch, pull=pull)
 
     def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
         if environment.pull is None or app.repository_id is None:

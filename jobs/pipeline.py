@@ -11,9 +11,11 @@ from bot import troubles
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Hold, Kind, Phase
+from bot.domain.environment import EnvironmentKind
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
-from bot.errors import ErrorCode, PlatformError
+from bot.domain.trust import Trust
+from bot.errors import ErrorCode, PlatformError, UserError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
@@ -114,7 +116,7 @@ class Pipeline:
         )
 
     def _release_of(self, context: Context, claim: Claim) -> Release:
-        self._refuse_domain(context)
+        self._refuse_place(context)
         if claim.deployment.kind is Kind.ROLLBACK:
             assert claim.deployment.release_id is not None
             with reading(self._engine) as tx:
@@ -128,8 +130,11 @@ class Pipeline:
             same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
 
-    def _refuse_domain(self, context: Context) -> None:
-        """Keep a stranger's pages off the domain of other sites, where nobody decided about that."""
+    def _refuse_place(self, context: Context) -> None:
+        """Keep a stranger's code in its preview, and its pages off the domain of other sites."""
+        if context.trust is Trust.STRANGER and context.environment.kind is not EnvironmentKind.PREVIEW:
+            sha, name = context.deployment.sha, context.environment.name
+            raise UserError(ErrorCode.COMMIT_OF_FORK, sha=sha, environment=name)
         domain = self._settings.domain_of_forks
         hostname = context.environment.hostname
         if context.deployment.from_fork and (domain is None or not hostname.endswith(f".{domain}")):

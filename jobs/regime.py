@@ -16,6 +16,7 @@ _BLOCK = 512
 _ENTRY = 4096
 _PAUSE_SECONDS = 1.0
 _SHARE = 10
+_ENDLESS = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ class DiskWatch:
 
     def __init__(self, folders: Sequence[Path], limit: int | None) -> None:
         self._folders = folders
-        self._most = None if limit is None else limit + self._taken(None)
+        self._limit = limit or 0
+        self._most = None if limit is None else limit + min(self._taken(_ENDLESS), _ENDLESS // 2)
+        self._free = _free(folders)
         self._due = 0.0
         self.is_over = False
 
@@ -92,22 +95,25 @@ class DiskWatch:
     def look(self) -> bool:
         """Look now."""
         if self._most is not None:
-            self.is_over = self.is_over or self._taken(self._most) > self._most
+            self.is_over = self.is_over or self._taken(self._most) > self._most or self._hides()
         return self.is_over
 
-    def _taken(self, enough: int | None) -> int:
+    def _hides(self) -> bool:
+        """Whether the disk fills though no file grows, as by files that were removed while they are open."""
+        free = _free(self._folders)
+        return free < self._free / 2 and self._free - free > self._limit
+
+    def _taken(self, enough: int) -> int:
         """Bytes on disk; empty files count, too, since a disk has room for so many of them."""
         total = 0
         for size in _sizes(self._folders):
             total += size
-            if enough is not None and total > enough:
+            if total > enough:
                 break
         return total
 
 
 def _sizes(folders: Sequence[Path]) -> Iterator[int]:
-    # What is being written and removed meanwhile is not there to be counted; and paths may be longer than
-    # any call takes, of which the folders above are counted.
     waiting = [str(folder) for folder in folders]
     while waiting:
         try:
@@ -116,5 +122,14 @@ def _sizes(folders: Sequence[Path]) -> Iterator[int]:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
                     yield _ENTRY + entry.stat(follow_symlinks=False).st_blocks * _BLOCK
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
+            # Removed meanwhile.
             continue
+        except OSError:
+            # Too deep, or closed to us: whoever hides files is taken to have too many of them.
+            yield _ENDLESS
+
+
+def _free(folders: Sequence[Path]) -> int:
+    found = [os.statvfs(folder) for folder in folders]
+    return min((one.f_bavail * one.f_frsize for one in found), default=0)

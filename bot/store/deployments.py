@@ -51,7 +51,8 @@ def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
     """Store a deployment and its first event."""
     values = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "commit"}
     values["tenant_id"] = sa.select(apps.c.tenant_id).where(apps.c.id == new.app_id).scalar_subquery()
-    values["from_fork"] = is_from_fork(new.app_id, new.environment_id, new.pull)
+    named = new.commit.sha if new.trigger is Trigger.MANUAL and new.kind is Kind.BUILD else None
+    values["from_fork"] = is_from_fork(new.app_id, new.environment_id, new.pull, named=named)
     row = (
         tx.execute(
             deployments.insert().values(**values, **asdict(new.commit), created_at=now).returning(*_FIELDS)

@@ -2,18 +2,22 @@
 
 import sqlalchemy as sa
 
-from bot.domain.deployment import Kind, State
-from bot.domain.ids import AppId, EnvironmentId
+from bot.domain.deployment import Kind, State, Trigger
+from bot.domain.ids import AppId, EnvironmentId, Sha
 from bot.domain.pull import PullNumber
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployments, environments, pull_requests
 
 
-def is_from_fork(app: AppId, environment: EnvironmentId, pull: PullNumber | None) -> sa.ColumnElement[bool]:
+def is_from_fork(
+    app: AppId, environment: EnvironmentId, pull: PullNumber | None, *, named: Sha | None
+) -> sa.ColumnElement[bool]:
     """Whether a deployment is of a pull request that is not known to come from the app's own repository.
 
-    In a preview everything is of its pull request, also what names none.
+    In a preview everything is of its pull request, also what names none. Elsewhere a commit that somebody
+    `named` by hand may be one that came from a fork, unless it was pushed to a branch since.
     """
+    came = sa.false() if named is None else _came_from_fork(app, named)
     place = sa.select(environments.c.pull).where(environments.c.id == environment).scalar_subquery()
     number = sa.func.coalesce(pull, place)
     own = (
@@ -25,7 +29,14 @@ def is_from_fork(app: AppId, environment: EnvironmentId, pull: PullNumber | None
             pull_requests.c.head_repository_id == pull_requests.c.repository_id,
         )
     )
-    return sa.and_(number.is_not(None), sa.not_(own.exists()))
+    return sa.or_(sa.and_(number.is_not(None), sa.not_(own.exists())), came)
+
+
+def _came_from_fork(app: AppId, sha: Sha) -> sa.ColumnElement[bool]:
+    known = deployments.alias("known")
+    of_commit = sa.select(known.c.id).where(known.c.app_id == app, known.c.sha == sha)
+    pushed = of_commit.where(known.c.trigger == Trigger.PUSH, sa.not_(known.c.from_fork))
+    return sa.and_(of_commit.where(known.c.from_fork).exists(), sa.not_(pushed.exists()))
 
 
 def is_strange(table: sa.FromClause = deployments) -> sa.ColumnElement[bool]:

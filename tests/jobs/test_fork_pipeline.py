@@ -164,3 +164,24 @@ def test_beside_sites_on_a_real_domain_strangers_wait_for_one_of_their_own(shop:
     # Whoever says so shares the domain.
     shop.domains(preview_domain="sites.test", fork_domain="sites.test")
     assert shop.bring("theirs a third time").state is State.SUCCEEDED
+
+
+def test_a_strangers_commit_goes_nowhere_but_into_its_preview(shop: Shop):
+    strange = shop.bring("theirs")
+    by_hand = Order(shop.app, "production", None, Commit(strange.sha), Trigger.MANUAL, "asked for", "mona")
+    # As `/deploy production` on the pull request asks, and as the API does by the commit's name.
+    for order in (replace(by_hand, pull=ONE), by_hand):
+        with shop.lifecycle.change() as change:
+            made = shop.lifecycle.request(change, order).deployment
+        shop.deploy()
+        assert (shop.seen(made).state, code_of(shop.seen(made))) == (State.FAILED, "commit-of-fork")
+    assert shop.environment().active_release_id is None
+    # Pushed to a branch by somebody who may, it is the repository's own.
+    push = replace(by_hand, trigger=Trigger.PUSH, branch="main")
+    shop.repository.force("main", strange.sha)
+    for order in (push, by_hand):
+        with shop.lifecycle.change() as change:
+            made = shop.lifecycle.request(change, order).deployment
+        shop.deploy()
+        assert shop.seen(made).state is State.SUCCEEDED
+        assert shop.release(shop.seen(made)).trust is Trust.FULL

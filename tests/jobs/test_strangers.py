@@ -224,6 +224,7 @@ def test_packages_come_from_a_registry_and_nothing_of_the_build_is_kept(town: Al
     assert town.ran[0][0] == "npm ci"
 
 
+@pytest.mark.long
 def test_what_trusted_builds_installed_is_not_shown_to_strangers(town: Alien):
     town.trusted = True
     town.kind = EnvironmentKind.PRODUCTION
@@ -259,6 +260,7 @@ def test_a_daemon_does_not_outlive_its_build(alien: Alien):
         "dd if=/dev/zero of=one bs=1M count=30",
         "for n in 1 2 3 4 5 6; do dd if=/dev/zero of=$HOME/$n bs=1M count=4; done; sleep 60",
         f"{PYTHON} -c 'for n in range(5000): open(str(n), \"w\")'; sleep 60",
+        f'{PYTHON} -c \'import os\nfor n in range(50): os.mkdir("d" * 200); os.chdir("d" * 200)\'; sleep 60',
     ],
 )
 def test_a_disk_is_not_filled(alien: Alien, script: str):
