@@ -63,7 +63,8 @@ def create_app(
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     pages = Pages(settings)
-    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain, clock=clock)
+    domain, forks = settings.preview_domain, settings.domain_of_forks
+    lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=forks, clock=clock)
     api = api_routes(
         Services(settings, lifecycle, logs, vault, clock),
         feeds=feeds,

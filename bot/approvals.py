@@ -8,9 +8,12 @@ from bot.domain.deployment import Commit, Deployment, Hold, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import reference
 from bot.domain.pull import PullRequest
+from bot.domain.trust import Trust, trust_of
 from bot.errors import ErrorCode, UserError
+from bot.intake.recipe import policy_from_json
+from bot.intake.recipe_file import Policy, Previews
 from bot.lifecycle import Lifecycle
-from bot.orders import Order
+from bot.orders import Order, is_of_fork
 from bot.store import apps, deployments, environments, pulls
 from bot.store.engine import Tx
 
@@ -25,7 +28,7 @@ class Approval:
 
 
 def approve(lifecycle: Lifecycle, change: Change, deployment: Deployment, approval: Approval) -> Deployment:
-    """Let a deployment go on that waits for approval; a fork's that ran with less trust is asked for again.
+    """Let a deployment go on that waits for approval; a stranger's that ran is asked for again with secrets.
 
     Raises `UserError` COMMIT_DIFFERS, NOT_HELD when nothing is left to approve, or PULL_CLOSED.
     """
@@ -35,7 +38,7 @@ def approve(lifecycle: Lifecycle, change: Change, deployment: Deployment, approv
     if is_held(deployment):
         approved = {"approved_by": approval.by, "with_secrets": approval.with_secrets}
         return lifecycle.let_go(change, deployment, reason, **approved)
-    if not _has_more_to_give(change.tx, deployment, approval):
+    if not approval.with_secrets or not _ran_as_strangers(change.tx, deployment):
         raise _not_held(deployment)
     order = order_again(change.tx, deployment, by=approval.by, reason=reason)
     approved_order = replace(order, approved_by=approval.by, with_secrets=approval.with_secrets)
@@ -59,7 +62,7 @@ def approved_order(tx: Tx, order: Order, environment: Environment | None) -> Ord
     """An order of a person's, with what was approved for its commit in that preview before.
 
     Raises `UserError` NOT_APPROVED when the commit waits for approval, was turned down, or is a fork's
-    of which nothing was ever run.
+    of which nothing was ever run, unless the policy lets those be built without.
     """
     if environment is None or environment.pull is None:
         return order
@@ -69,11 +72,17 @@ def approved_order(tx: Tx, order: Order, environment: Environment | None) -> Ord
         return replace(order, approved_by=before.approved_by, with_secrets=before.with_secrets)
     if before is not None and before.started_at is not None:
         return order
-    pull = _pull(tx, order.app, environment)
     refused = before is not None and (is_held(before) or before.state is State.REJECTED)
-    if refused or (pull is not None and pull.is_fork):
+    if refused or (is_of_fork(tx, order.app, environment.pull) and _forks(tx, order.app) != "sandboxed"):
         raise UserError(ErrorCode.NOT_APPROVED, sha=order.commit.sha[:7])
     return order
+
+
+def hold_of_newer(deployment: Deployment, previews: Previews) -> Hold | None:
+    """What a newer commit waits for that takes a deployment's place: the approval was not for that one."""
+    if deployment.from_fork:
+        return Hold.APPROVAL if previews.forks != "sandboxed" else None
+    return Hold.APPROVAL if deployment.approved_by is not None else None
 
 
 def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Order:
@@ -91,13 +100,14 @@ def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Orde
     )
 
 
-def _has_more_to_give(tx: Tx, deployment: Deployment, approval: Approval) -> bool:
-    if deployment.approved_by is not None and (deployment.with_secrets or not approval.with_secrets):
-        return False
-    environment = environments.get(tx, deployment.environment_id)
-    pull = _pull(tx, apps.get(tx, deployment.app_id), environment)
+def _ran_as_strangers(tx: Tx, deployment: Deployment) -> bool:
+    pull = _pull(tx, apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id))
     ran = deployment.started_at is not None or deployment.state is State.QUEUED
-    return ran and pull is not None and pull.is_fork
+    return ran and trust_of(deployment, pull) is Trust.STRANGER
+
+
+def _forks(tx: Tx, app: App) -> str:
+    return (policy_from_json(apps.policy(tx, app.id)) or Policy()).previews.forks
 
 
 def _pull(tx: Tx, app: App, environment: Environment) -> PullRequest | None:

@@ -12,7 +12,7 @@ from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
-from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
+from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of, kind_of
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.errors import ErrorCode, UserError
@@ -23,6 +23,7 @@ from bot.orders import (
     again,
     answers,
     approved_before,
+    is_of_fork,
     new_deployment,
     release_to_restore,
     says_otherwise,
@@ -36,10 +37,19 @@ from bot.store.engine import Engine, Tx, writing
 class Lifecycle:
     """Applies what people and events ask for."""
 
-    def __init__(self, engine: Engine, queue: Queue, *, preview_domain: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        queue: Queue,
+        *,
+        preview_domain: str,
+        fork_domain: str | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self.engine = engine
         self._queue = queue
         self._domain = preview_domain
+        self._fork_domain = fork_domain or preview_domain
         self._clock = clock
 
     @contextmanager
@@ -239,13 +249,14 @@ class Lifecycle:
 
     def _environment(self, change: Change, order: Order) -> Environment:
         app, name = order.app, order.environment
-        if not order.trigger.is_automatic and order.pull is None:
+        pull = order.pull if kind_of(name) is EnvironmentKind.PREVIEW else None
+        if not order.trigger.is_automatic and pull is None:
             # Bringing another branch there by hand does not make the environment follow it.
             return self.environment(change, app, name, order.branch)
-        hostname = hostname_of(app.slug, name, self._domain)
-        return environments.ensure(
-            change.tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull
-        )
+        # Pages of one domain share cookies: those of forks are on another.
+        domain = self._fork_domain if is_of_fork(change.tx, app, pull) else self._domain
+        hostname = hostname_of(app.slug, name, domain)
+        return environments.ensure(change.tx, app, name, hostname=hostname, branch=order.branch, pull=pull)
 
     def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
         if environment.pull is None or app.repository_id is None:

@@ -8,8 +8,9 @@ from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId
 from bot.domain.pull import PullNumber
 from bot.domain.release import Release, previous
+from bot.domain.trust import Trust
 from bot.errors import ErrorCode, UserError
-from bot.store import deployments, releases
+from bot.store import deployments, pulls, releases
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Tx
 
@@ -67,6 +68,27 @@ def new_deployment(
     )
 
 
+def is_of_fork(tx: Tx, app: App, number: PullNumber | None) -> bool:
+    """Whether a pull request, if it is one, is not known to come from the app's own repository."""
+    if number is None:
+        return False
+    pull = pulls.find(tx, app.repository_id, number) if app.repository_id is not None else None
+    return pull is None or pull.is_fork
+
+
+def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:
+    """Keep what a stranger's code built where it was built for.
+
+    Raises `UserError` RELEASE_OF_STRANGER when it is asked for elsewhere.
+    """
+    if release.trust is Trust.FULL:
+        return
+    if deployments.get(tx, release.deployment_id).environment_id != environment.id:
+        raise UserError(
+            ErrorCode.RELEASE_OF_STRANGER, release=release.name, environment=environment.name, sha=release.sha
+        )
+
+
 def says_otherwise(newest: Deployment, sentence: str) -> bool:
     """Whether a deployment was skipped for another reason than this one."""
     return newest.state is State.SKIPPED and newest.reason != sentence
@@ -118,6 +140,7 @@ def release_to_restore(tx: Tx, environment: Environment, word: str | None) -> Re
         named = releases.by_word(tx, environment.app_id, word)
         if named is None:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
+        refuse_strange(tx, environment, named)
         return named
     kept = {release.id: release for release in releases.of_app(tx, environment.app_id)}
     history = deployments.shown(tx, environment.id)

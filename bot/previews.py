@@ -14,6 +14,7 @@ from bot.domain.ids import EnvironmentId
 from bot.domain.pull import PullRequest
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
+from bot.orders import is_of_fork
 from bot.store import apps, deployments, environments, pulls
 
 MAX_TTL = timedelta(days=90)
@@ -40,12 +41,19 @@ def take_down(change: Change, environment: Environment, reason: str) -> Environm
 
 
 def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None = None) -> list[Environment]:
-    """Take down an app's longest unused previews beyond its limit, but not `keep`; those taken down."""
+    """Take down an app's longest unused previews beyond its limit, but not `keep`; those taken down.
+
+    Those of forks go first, and make none of the app's own go: strangers can open any number.
+    """
     there = [one for one in environments.previews(change.tx, app.id) if one.born_at is not None]
     # Those that somebody gave an end of their own go last.
     there.sort(key=lambda one: one.kept_until is not None)
     surplus = max(0, len(there) - limit)
-    longest = [one for one in there if one.id != keep][:surplus]
+    if not surplus:
+        return []
+    forks = {one.id for one in there if is_of_fork(change.tx, app, one.pull)}
+    others = sorted((one for one in there if one.id != keep), key=lambda one: one.id not in forks)
+    longest = [one for one in others[:surplus] if keep not in forks or one.id in forks]
     reason = f"made room: {app.slug} may have {limit} previews, and this one was unused longest"
     return [gone for one in longest if (gone := take_down(change, one, reason))]
 

@@ -5,6 +5,7 @@ from bot.domain.environment import Environment
 from bot.domain.ids import reference
 from bot.domain.release import Release
 from bot.lifecycle import Change
+from bot.orders import refuse_strange
 from bot.store import deployments
 from bot.store.deployments import NewDeployment
 
@@ -12,8 +13,10 @@ from bot.store.deployments import NewDeployment
 def promote(change: Change, environment: Environment, release: Release, *, by: str) -> Deployment:
     """Ask for a release in an environment; automatic deploys go on there as before.
 
-    What waits to show another release makes way; a build that runs or waits is not touched.
+    What waits to show another release makes way; a build that runs or waits is not touched. Raises
+    `UserError` RELEASE_OF_STRANGER for what a stranger's code built for another environment.
     """
+    refuse_strange(change.tx, environment, release)
     kept = environment.waits_for(automatic=False)
     hold, why = kept or (None, "")
     new = NewDeployment(

@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ MIB = 1024 * 1024
 # A socket's path must fit into 108 bytes (unix(7)), its final zero included; before it has its name, a
 # socket may have one that is ten bytes longer.
 _LONGEST_SOCKET = 95
+_REGISTRY = re.compile(r"(\*\.)?([a-z0-9][a-z0-9-]*\.)*[a-z0-9][a-z0-9-]*(:[0-9]{1,5})?")
 # What a server may listen on, and nobody can dial.
 _ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -38,6 +40,16 @@ def _address(value: str) -> str:
 def _folder_url(value: str | None) -> str | None:
     if value is not None and not value.startswith("file:///"):
         raise ValueError("write file:// and an absolute path; no other place is supported yet")
+    return value
+
+
+def _registries(value: list[str]) -> list[str]:
+    for entry in value:
+        host, _, network = entry.partition("=")
+        if entry != "only" and _REGISTRY.fullmatch(host) is None:
+            raise ValueError(f"'{entry}' is not HOST, *.HOST or HOST:PORT, such as npm.example.org")
+        if network:
+            ipaddress.ip_network(network)
     return value
 
 
@@ -100,6 +112,10 @@ class Settings(BaseSettings):
     preview_domain: str = Field(
         default="localhost", description="Sites are served one label below this domain."
     )
+    fork_domain: str | None = Field(
+        default=None,
+        description="Previews of forks are served one label below this domain. Needed beside a real one.",
+    )
     github_api_url: str = Field(default="https://api.github.com", description="GitHub's REST API.")
     github_url: str = Field(default="https://github.com", description="GitHub's pages and git repositories.")
     github_app_id: str | None = Field(default=None, description="The GitHub App's id or client id.")
@@ -137,6 +153,23 @@ class Settings(BaseSettings):
     build_processes: int = Field(default=512, ge=16, description="Processes that a build may have at once.")
     build_output: int = Field(
         default=1024, ge=1, description="MiB that one file written by a build may have."
+    )
+    fork_concurrency: int = Field(
+        default=1, ge=1, le=64, description="Builds of strangers' code that run at once, at most."
+    )
+    fork_timeout: int = Field(default=600, ge=1, description="Seconds that a build of a stranger may take.")
+    fork_memory: int = Field(
+        default=1024, ge=64, description="MiB of memory that a build of a stranger may use."
+    )
+    fork_processes: int = Field(
+        default=192, ge=16, description="Processes that a build of a stranger may have at once."
+    )
+    fork_disk: int = Field(
+        default=1024, ge=1, description="MiB of disk that a build of a stranger may take, all files together."
+    )
+    registries: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_registries)] = Field(
+        default_factory=list[str],
+        description="Hosts that builds of strangers reach besides the usual registries; `only` drops those.",
     )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto", description="The box that builds run in: `auto`, `bubblewrap`, `none`."
@@ -211,6 +244,16 @@ class Settings(BaseSettings):
         """Folder of the content-addressed artifacts."""
         url = self.artifacts_url or f"file://{self.home / 'artifacts'}"
         return Path(url.removeprefix("file://"))
+
+    @cached_property
+    def domain_of_forks(self) -> str | None:
+        """Domain of the previews of forks; None where nobody has chosen one.
+
+        Pages of one domain share cookies, so that a stranger's must not stand beside other sites by default.
+        On localhost there is nothing to share.
+        """
+        is_local = f".{self.preview_domain}".endswith(".localhost")
+        return self.fork_domain or (self.preview_domain if is_local else None)
 
     @cached_property
     def url(self) -> str:

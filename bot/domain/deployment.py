@@ -141,8 +141,9 @@ class Failure:
 class Deployment:
     """One attempt, as stored. `version` grows with each change that people should see.
 
-    `pull` is the pull request whose head `sha` is; `hold` is None unless the state is `held`.
-    `approved_by`: who let this very commit go, where that was needed; `with_secrets`: with secrets, too.
+    `pull` is the pull request whose head `sha` is; `hold` is None unless the state is `held`. `from_fork`:
+    the commit is a stranger's, or nobody knows whose. `approved_by` is who let exactly this commit of a
+    fork go, `with_secrets` whether with variables and secrets; `bot.domain.trust` says what that means.
     """
 
     id: DeploymentId
@@ -172,6 +173,7 @@ class Deployment:
     finished_at: datetime | None
     pull: PullNumber | None = None
     hold: Hold | None = None
+    from_fork: bool = False
     approved_by: str | None = None
     with_secrets: bool = False
 

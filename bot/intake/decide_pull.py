@@ -151,6 +151,9 @@ def _allowed(event: PullEvent, facts: PullFacts) -> Decision:
         origin = "it comes from a fork that is gone" if gone else "it comes from a fork"
         if previews.forks == "off":
             return _skip(facts, Reason.FORK, origin)
+        if previews.forks == "sandboxed":
+            sentence = f"{pull.name} {_WORDS[event.action]}; {origin}, so it is built without any secrets."
+            return Deploy(_targets(pull), _commit(pull, facts.message), Reason.FORK, sentence)
         return Hold(_targets(pull), _commit(pull, facts.message), Reason.FORK, origin)
     if pull.by_bot and previews.bots == "wait":
         return Hold(_targets(pull), _commit(pull, facts.message), Reason.BOT, "it is a bot's")

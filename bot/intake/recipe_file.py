@@ -127,8 +127,8 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
     forks: Annotated[
         Literal["off", "hold", "sandboxed"],
         Meta(
-            description="Pull requests from forks are skipped, or held until somebody approves their very "
-            "commit by `/approve <sha>`; 'sandboxed' holds them, too."
+            description="Pull requests from forks are skipped, held until somebody approves their very "
+            "commit by `/approve <sha>`, or built at once in a sandbox, without any secrets."
         ),
     ] = "hold"
     only_label: Annotated[

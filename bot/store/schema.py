@@ -10,6 +10,7 @@ from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
+from bot.store.release_schema import releases
 from bot.store.talk_schema import announcements, commands, comments
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "members",
     "metadata",
     "moment_to_number",
+    "releases",
     "replays",
     "tokens",
     "users",
@@ -191,7 +193,8 @@ deployments = sa.Table(
     _text("reason", default=""),
     # What a held deployment waits for.
     _text("hold", nullable=True),
-    # Who let this very commit go, where somebody must, and whether that was with secrets.
+    # Whether its commit comes from a fork; who approved exactly that commit, and whether with secrets.
+    _flag("from_fork"),
     _text("approved_by", nullable=True),
     _flag("with_secrets"),
     _text("requested_by", default=""),
@@ -245,27 +248,6 @@ deployment_steps = sa.Table(
     _moment("started_at", nullable=False),
     _moment("finished_at"),
     sa.UniqueConstraint("deployment_id", "attempt", "name"),
-)
-
-releases = sa.Table(
-    "releases",
-    metadata,
-    _key(),
-    _to("apps"),
-    _number("number"),
-    _text("name"),
-    _text("key"),
-    _text("manifest"),
-    _text("sha"),
-    _number("files"),
-    _number("size"),
-    _flag("spa"),
-    _to("deployments", index=True),
-    _moment("created_at", nullable=False),
-    # Its bytes were taken away by retention; the row stays for what points at it.
-    _moment("expired_at"),
-    sa.UniqueConstraint("app_id", "number"),
-    sa.Index("ix_releases_app_id_key", "app_id", "key"),
 )
 
 singletons = sa.Table(
