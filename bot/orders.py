@@ -127,11 +127,12 @@ def answers(newest: Deployment, order: Order) -> bool:
 
 def approved_before(order: Order, newest: Deployment | None) -> Order:
     """What was approved for a commit stays so: nobody is asked twice about the same one."""
-    if order.hold is not Hold.APPROVAL or newest is None or newest.approved_by is None:
+    if newest is None or newest.approved_by is None or newest.sha != order.commit.sha:
         return order
-    if newest.sha != order.commit.sha:
+    if order.approved_by is not None:
         return order
-    return replace(order, hold=None, approved_by=newest.approved_by, with_secrets=newest.with_secrets)
+    hold = None if order.hold is Hold.APPROVAL else order.hold
+    return replace(order, hold=hold, approved_by=newest.approved_by, with_secrets=newest.with_secrets)
 
 
 def release_to_restore(tx: Tx, environment: Environment, word: str | None) -> Release:

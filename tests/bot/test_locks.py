@@ -4,19 +4,25 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot import approvals, by_hand, locks
 from bot.approvals import Approval
-from bot.domain.deployment import Deployment, Hold, State
+from bot.domain.deployment import Commit, Deployment, Hold, State, Trigger
 from bot.domain.environment import Environment
+from bot.domain.ids import Sha
+from bot.domain.trust import Trust, trust_of
 from bot.errors import ErrorCode, UserError
+from bot.intake.recipe import policy_to_json
+from bot.intake.recipe_file import Policy, Previews
 from bot.locks import Locker
+from bot.orders import Order
 from bot.previews import MAX_TTL, keep, take_down
 from bot.promotion import promote
-from bot.store import deployments, environments, releases
-from bot.store.engine import reading
+from bot.store import apps, deployments, environments, releases
+from bot.store.engine import reading, writing
 from tests.bot.test_decide_pull import pull_of
 from tests.bot.test_previews import ONE, SHA, House
 
@@ -181,6 +187,49 @@ def test_a_forks_commit_can_be_trusted_further_and_keeps_that(house: House):
     with lifecycle.change() as change:
         again = by_hand.retry(lifecycle, change, now(house, further), "eve")
     assert (again.approved_by, again.with_secrets) == ("mona", True)
+
+
+def test_where_forks_are_built_at_once_an_approval_gives_secrets_alone(house: House):
+    house.know(FORK)
+    with writing(house.instance.engine) as tx:
+        policy = Policy(previews=Previews(forks="sandboxed"))
+        apps.keep_policy(tx, house.app.id, policy_to_json(policy))
+    lifecycle = house.instance.lifecycle
+    # Nothing of this commit was ever run, as after a draft that waited.
+    order = Order(house.app, "preview/pr-1", "feature", Commit(Sha(SHA)), Trigger.MANUAL, "asked for", "eve")
+    house.request(OTHER)
+    with lifecycle.change() as change:
+        strange = by_hand.deploy(lifecycle, change, order)
+    assert (strange.state, trust_of(strange)) == (State.QUEUED, Trust.STRANGER)
+    with refused(ErrorCode.NOT_HELD):
+        approve(house, strange)
+    trusted = approve(house, strange, secrets=True)
+    assert (trusted.state, trust_of(trusted)) == (State.QUEUED, Trust.FULL)
+    with refused(ErrorCode.NOT_HELD):
+        approve(house, trusted, secrets=True)
+    with lifecycle.change() as change:
+        lifecycle.cancel(change, trusted, "eve")
+    # Told of once more, the commit keeps its trust; another one has none.
+    assert trust_of(house.request()) is Trust.FULL
+    assert trust_of(house.request("c" * 40)) is Trust.STRANGER
+
+
+@pytest.mark.parametrize(
+    ("from_fork", "approved_by", "forks", "hold"),
+    [
+        (True, "mona", "hold", Hold.APPROVAL),
+        (True, None, "off", Hold.APPROVAL),
+        (True, "mona", "sandboxed", None),
+        # A bot's commit, which somebody had to approve.
+        (False, "mona", "sandboxed", Hold.APPROVAL),
+        (False, None, "hold", None),
+    ],
+)
+def test_a_commit_that_takes_the_place_of_an_approved_one_waits_anew(
+    house: House, from_fork: bool, approved_by: str | None, forks: Any, hold: Hold | None
+):
+    before = replace(house.request(), from_fork=from_fork, approved_by=approved_by)
+    assert approvals.hold_of_newer(before, Previews(forks=forks)) is hold
 
 
 def test_a_preview_lives_as_long_as_somebody_said(house: House):
