@@ -19,6 +19,8 @@ class Change:
     now: datetime
     permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
     changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
+    reroutes: bool = False
+    """Whether the edge is to be brought in step at once."""
 
     def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
         """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be.

@@ -43,6 +43,8 @@ class Lifecycle:
             self._queue.permit(environment, token)
         for deployment, version in change.changed.items():
             self._queue.announce(deployment, version)
+        if change.reroutes:
+            self._queue.agree()
 
     def request(self, change: Change, order: Order) -> Requested:
         """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.

@@ -1,18 +1,25 @@
-"""The life of previews: taken down when nobody wants them, and kept to a number and an age.
+"""The life of previews: asleep when unused, taken down when unwanted, kept to a number and an age.
 
-Taking down is one transaction on the store; whoever commits it takes the hostnames off the edge, and
-the sweep does so where that was not done.
+Each is one transaction on the store; whoever commits it brings the edge in step, and the sweep does so
+where that was not done.
 """
+
+from datetime import datetime, timedelta
 
 from bot.change import Change
 from bot.domain.app import App
 from bot.domain.deployment import State
 from bot.domain.environment import Environment
 from bot.domain.ids import EnvironmentId
+from bot.domain.protection import Protection, effective
 from bot.domain.pull import PullRequest
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
-from bot.store import apps, deployments, environments, pulls
+from bot.store import apps, deployments, environments, pulls, share_links
+from bot.store.engine import Tx
+
+LONGEST_EXTENSION = timedelta(days=90)
+"""How far ahead somebody may put a preview's end."""
 
 
 def take_down(change: Change, environment: Environment, reason: str) -> Environment | None:
@@ -48,6 +55,58 @@ def tidy(change: Change) -> list[Environment]:
     return [gone for app in apps.all_apps(change.tx) for gone in _tidy_app(change, app)]
 
 
+def nap(change: Change) -> list[Environment]:
+    """Let previews sleep that nobody pushed to or visited for as long as their app's rules say; those."""
+    return [
+        environments.sleep(change.tx, one.id, change.now)
+        for app in apps.all_apps(change.tx)
+        for one in environments.previews(change.tx, app.id)
+        if _is_idle(change, one, rules_of(change.tx, app))
+    ]
+
+
+def _is_idle(change: Change, environment: Environment, rules: Previews) -> bool:
+    if environment.active_release_id is None or environment.asleep_at is not None:
+        return False
+    used = environment.used_at or environment.born_at or change.now
+    return used + rules.idle_after <= change.now and not deployments.unfinished(change.tx, environment.id)
+
+
+def extend(change: Change, environment: Environment, life: timedelta) -> Environment:
+    """Put a preview's end to so long from now, be that later or earlier than its app's rules say."""
+    return environments.expire_at(change.tx, environment.id, change.now + min(life, LONGEST_EXTENSION))
+
+
+def end_of(environment: Environment, rules: Previews) -> datetime | None:
+    """When a preview is taken down at the latest; None for one that has never lived."""
+    if environment.expires_at is not None:
+        return environment.expires_at
+    return environment.born_at + rules.gone_after if environment.born_at is not None else None
+
+
+def rules_of(tx: Tx, app: App) -> Previews:
+    """What an app's policy says of previews."""
+    return (policy_from_json(apps.policy(tx, app.id)) or Policy()).previews
+
+
+def protection_of(tx: Tx, app: App) -> Protection:
+    """Who may see an app's previews."""
+    return effective(app.protection, rules_of(tx, app).protection, app.private)
+
+
+def learn_visibility(change: Change, app: App, private: bool | None) -> None:
+    """Remember whether an app's repository is private; None: nobody said so.
+
+    Links that stand in comments end when strangers can read those.
+    """
+    if private is None or private == app.private:
+        return
+    apps.set_private(change.tx, app.id, private=private)
+    if not private:
+        share_links.revoke_of_comments(change.tx, app.id, change.now)
+    change.reroutes = True
+
+
 def closing(pull: PullRequest) -> str:
     """Why the preview of a closed pull request is taken down."""
     return f"{pull.name} was {'merged' if pull.merged else 'closed'}"
@@ -57,7 +116,7 @@ def _tidy_app(change: Change, app: App) -> list[Environment]:
     there = environments.previews(change.tx, app.id)
     if not there:
         return []
-    rules = _rules(change, app)
+    rules = rules_of(change.tx, app)
     found = [(one, _fate(change, app, one, rules)) for one in there]
     gone = [down for one, why in found if why and (down := take_down(change, one, why))]
     return [*gone, *make_room(change, app, rules.limit)]
@@ -68,10 +127,9 @@ def _fate(change: Change, app: App, environment: Environment, rules: Previews) -
         pull = pulls.find(change.tx, app.repository_id, environment.pull)
         if pull is not None and not pull.is_open:
             return closing(pull)
-    if environment.born_at is not None and environment.born_at + rules.gone_after <= change.now:
-        return f"it is older than {rules.max_age}, the most that a preview may be"
-    return None
-
-
-def _rules(change: Change, app: App) -> Previews:
-    return (policy_from_json(apps.policy(change.tx, app.id)) or Policy()).previews
+    end = end_of(environment, rules)
+    if end is None or end > change.now:
+        return None
+    if environment.expires_at is not None:
+        return "its time is over, as somebody set it"
+    return f"it is older than {rules.max_age}, the most that a preview may be"

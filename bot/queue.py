@@ -5,6 +5,7 @@ is in the store, and the sweep enqueues again what is owed.
 """
 
 import socket
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,7 @@ INTAKE = "jobs.intake.intake"
 ANNOUNCE = "jobs.announce.announce"
 PERMIT = "jobs.deploy.deploy"
 ERRAND = "jobs.errands.errand"
+AGREE = "jobs.housekeeping.agree"
 
 _QUICK_TIMEOUT = timedelta(minutes=5)
 # The lease and the build's own time-out end a deployment; this is only RQ's last resort.
@@ -96,6 +98,12 @@ class Queue:
     def errand(self, errand: ErrandId, slot: str = "") -> bool:
         """Ask that an errand be done."""
         return self._enqueue(self._errands, ERRAND, f"errand-{errand}{slot}", errand)
+
+    def agree(self) -> bool:
+        """Ask that the edge be brought in step with the store, as the sweep does by itself a little later."""
+        # One that runs already may have read the store before; some at once are one.
+        slot = time.time_ns() // 20_000_000
+        return self._enqueue(self._errands, AGREE, f"agree-{slot}")
 
     def is_empty(self, name: str) -> bool:
         """Whether no job waits in a queue. Raises `RedisError`: nothing is known of a queue that is away."""

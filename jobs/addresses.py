@@ -4,14 +4,19 @@ The second kind never changes what it shows. It is there as long as some environ
 release is: with a preview that is taken down go the addresses of what only it has shown.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from bot.clock import Clock, utc_now
 from bot.domain.environment import Environment, EnvironmentKind
-from bot.domain.ids import ReleaseId
+from bot.domain.ids import EnvironmentId, ReleaseId
 from bot.domain.release import Release, release_hostname
 from bot.store import apps, environments, releases
 from bot.store.engine import Engine, Tx, reading
+from jobs.gates import Gate, Gates
+from jobs.site_entry import Watch
 from jobs.sites import Sites
+from jobs.watching import Watching
 
 ONCE = 1
 """Activation number of a hostname that never shows another release."""
@@ -19,34 +24,52 @@ ONCE = 1
 
 @dataclass(frozen=True)
 class Address:
-    """What a hostname is to show. An `unlisted` one asks search engines to leave it out."""
+    """What a hostname is to show. An `unlisted` one asks search engines to leave it out.
+
+    `environments`: those that a visit of it is a visit of. `gate`: who may pass, where that is asked.
+    """
 
     release: Release
     activation: int
     unlisted: bool
+    watch: Watch = Watch.NOTHING
+    gate: Gate | None = None
+    environments: tuple[EnvironmentId, ...] = ()
 
 
 class Addresses:
     """The hostnames of one instance, as the store implies them."""
 
-    def __init__(self, engine: Engine, sites: Sites, domain: str) -> None:
+    def __init__(
+        self, engine: Engine, sites: Sites, gates: Gates, domain: str, *, clock: Clock = utc_now
+    ) -> None:
         self._engine = engine
         self._sites = sites
+        self._gates = gates
         self._domain = domain
+        self._clock = clock
 
     def wanted(self, tx: Tx) -> dict[str, Address]:
         """All that is to be shown, by hostname."""
-        slugs = {app.id: app.slug for app in apps.all_apps(tx)}
+        known = {app.id: app for app in apps.all_apps(tx)}
+        there = {one.id: one for one in environments.there(tx)}
+        exposers = releases.exposers(tx)
         exposed = releases.exposed(tx)
+        watching = Watching(tx, known, self._clock())
+        found: dict[str, Address] = {}
+        for release in exposed:
+            shown_by = [there[one] for one in sorted(exposers.get(release.id, ())) if one in there]
+            watch, gate = watching.of(shown_by)
+            hostname = release_hostname(release, known[release.app_id].slug, self._domain)
+            ids = tuple(one.id for one in shown_by)
+            found[hostname] = Address(release, ONCE, True, watch, gate, ids)
         kept = {release.id: release for release in exposed}
-        found = {
-            release_hostname(release, slugs[release.app_id], self._domain): Address(release, ONCE, True)
-            for release in exposed
-        }
-        for one in environments.live(tx):
+        for one in there.values():
             if one.active_release_id is not None:
                 release = kept.get(one.active_release_id) or releases.get(tx, one.active_release_id)
-                found[one.hostname] = Address(release, one.activation, is_unlisted(one))
+                watch, gate = watching.of([one])
+                unlisted = is_unlisted(one)
+                found[one.hostname] = Address(release, one.activation, unlisted, watch, gate, (one.id,))
         return found
 
     def of_release(self, environment: Environment, release: ReleaseId) -> str:
@@ -54,6 +77,32 @@ class Addresses:
         with reading(self._engine) as tx:
             slug = apps.get(tx, environment.app_id).slug
             return release_hostname(releases.get(tx, release), slug, self._domain)
+
+    def guard(self, environment: Environment, release: ReleaseId, lasting: str) -> tuple[Watch, Watch]:
+        """Set the gates of an environment's hostname and of its release's, before they show that.
+
+        What is asked at each of them: at the environment's, and at the release's.
+        """
+        with reading(self._engine) as tx:
+            known = {environment.app_id: apps.get(tx, environment.app_id)}
+            now = environments.get(tx, environment.id)
+            others = releases.exposers(tx, release).get(release, set()) - {environment.id}
+            shown_by = [now, *(environments.get(tx, one) for one in sorted(others))]
+            watching = Watching(tx, known, self._clock())
+            asked = [
+                (environment.hostname, *watching.of([now], awake=True)),
+                (lasting, *watching.of(shown_by, awake=True)),
+            ]
+        for hostname, _, gate in asked:
+            if gate is not None:
+                self._gates.put(hostname, gate)
+        return asked[0][1], asked[1][1]
+
+    def visited(self, hostnames: Collection[str]) -> set[EnvironmentId]:
+        """The environments that are shown under some hostnames."""
+        with reading(self._engine) as tx:
+            found = self.wanted(tx)
+        return {one for name in hostnames if name in found for one in found[name].environments}
 
     def take_down(self, environment: Environment) -> None:
         """Take the hostnames of an environment that was taken down off the edge, unless it is back."""

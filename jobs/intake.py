@@ -20,6 +20,7 @@ from bot.intake.recipe import policy_from_json, policy_to_json
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.orders import Order
+from bot.previews import learn_visibility
 from bot.store import apps, deliveries
 from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery, StoredDecision
 from bot.store.engine import reading, writing
@@ -192,6 +193,8 @@ class Intake:
         is_told = delivery.source != RECONCILE
         if is_told and not _is_pinned(case.app, event):
             apps.pin_repository(change.tx, case.app.id, event.repository.id, event.installation_id)
+        if is_told:
+            learn_visibility(change, case.app, event.repository.private)
         if case.policy_read is not None:
             apps.keep_policy(change.tx, case.app.id, policy_to_json(case.policy_read))
 
@@ -269,12 +272,8 @@ def _facts_kept(case: Case, made: list[int]) -> dict[str, Any]:
     return facts if case.changed is None else {**facts, "changed": len(case.changed)}
 
 
-def _kind(decision: Decision) -> str:
-    return type(decision).__name__.lower()
-
-
 def _log(delivery: Delivery, decided: Sequence[_Decided | PullDecided]) -> None:
-    kinds = [f"{one.case.app.slug}: {_kind(one.decision)}" for one in decided]
+    kinds = [f"{one.case.app.slug}: {type(one.decision).__name__.lower()}" for one in decided]
     logger.info("decided", delivery=delivery.id, kind=delivery.event, decisions=kinds)
 
 
@@ -289,7 +288,7 @@ def _stored(
     return StoredDecision(
         delivery_id=delivery.id,
         app_id=app.id if app else None,
-        kind=_kind(decision),
+        kind=type(decision).__name__.lower(),
         code=decision.code,
         sentence=decision.sentence,
         facts=facts or {},

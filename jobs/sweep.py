@@ -26,6 +26,7 @@ from jobs.workshop import Workshop, furnish
 _LEAD = timedelta(seconds=20)
 _SLOW_LEAD = timedelta(minutes=15)
 _END_SECONDS = 2.0
+_LISTEN_SECONDS = 0.2
 # A delivery this old that nobody decided about: its job was lost.
 _FORGOTTEN = timedelta(seconds=5)
 _KEPT_ERRANDS = timedelta(days=1)
@@ -72,6 +73,7 @@ class Sweep:
             Chore("announcements", every, workshop.tell_owed),
             Chore("errands", every, self._remind),
             Chore("previews", every, workshop.housekeeping.tidy_previews),
+            Chore("visits", every, workshop.housekeeping.hear_visits),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
         ]
@@ -92,6 +94,7 @@ class Sweep:
             threading.Thread(target=self._go_round, args=(one,), name=one.name, daemon=True)
             for one in self._rounds
         ]
+        threads.append(threading.Thread(target=self._listen, name="visits", daemon=True))
         for thread in threads:
             thread.start()
         self._ended.wait()
@@ -112,17 +115,25 @@ class Sweep:
                 logger.warning("the store does not answer; the sweep tries again", error=str(error))
             self._ended.wait(self._settings.sweep_seconds)
 
+    def _listen(self) -> None:
+        # Each machine for itself: it looks at the edge's files, and does no harm when it is done twice.
+        while not self._ended.wait(_LISTEN_SECONDS):
+            self._do(Chore("waking", 0.0, self._workshop.housekeeping.wake_visited))
+
     def _sweep(self, one: Round) -> None:
         for chore in one.chores:
             if self._ended.is_set() or time.monotonic() < chore.due:
                 continue
             chore.due = time.monotonic() + chore.seconds
-            try:
-                chore.do()
-            except (OSError, RedisError, StoreError) as error:
-                logger.warning("a chore failed; it is tried again", chore=chore.name, error=str(error))
-            except Exception:  # noqa: BLE001  the other chores heal: they go on, the trace is the operator's
-                logger.exception("a chore failed unexpectedly", chore=chore.name)
+            self._do(chore)
+
+    def _do(self, chore: Chore) -> None:
+        try:
+            chore.do()
+        except (OSError, RedisError, StoreError) as error:
+            logger.warning("a chore failed; it is tried again", chore=chore.name, error=str(error))
+        except Exception:  # noqa: BLE001  the other chores heal: they go on, the trace is the operator's
+            logger.exception("a chore failed unexpectedly", chore=chore.name)
 
     def _leads(self, one: Round) -> bool:
         now = self._workshop.clock()

@@ -29,6 +29,7 @@ from bot import program
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
 from bot.queue import (
+    AGREE,
     ANNOUNCE,
     ANNOUNCE_QUEUE,
     DEPLOY_QUEUE,
@@ -58,6 +59,7 @@ def jobs_of(workshop: Workshop) -> Jobs:
         ANNOUNCE: workshop.announce,
         PERMIT: workshop.deploy,
         ERRAND: workshop.errand,
+        AGREE: workshop.agree,
     }
 
 

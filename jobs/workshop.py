@@ -29,6 +29,7 @@ from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
 from jobs.errands import Errands
+from jobs.gates import Gates
 from jobs.git.mirrors import Mirrors
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
@@ -74,6 +75,10 @@ class Workshop:
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
         self.errands.run(number)
+
+    def agree(self) -> None:
+        """Job: bring the edge in step with what somebody just changed."""
+        self.housekeeping.agree_with_edge()
 
     def poll(self) -> None:
         """Chore: ask repositories what is new, where GitHub can't tell."""
@@ -134,6 +139,7 @@ class _Keeping:
     lifecycle: Lifecycle
     tools: Tools
     artifacts: DiskStore
+    gates: Gates
     redis: Redis
 
     def furnish(self) -> Housekeeping:
@@ -142,6 +148,7 @@ class _Keeping:
             engine=self.lifecycle.engine,
             artifacts=self.artifacts,
             sites=self.tools.sites,
+            gates=self.gates,
             addresses=self.tools.addresses,
             lifecycle=self.lifecycle,
             sandbox=self.tools.sandbox,
@@ -165,9 +172,10 @@ def furnish(settings: Settings) -> Workshop:
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    addresses = Addresses(engine, sites, settings.preview_domain)
+    gates = Gates(settings.edge_home)
+    addresses = Addresses(engine, sites, gates, settings.preview_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
-    keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
+    keeping = _Keeping(settings, lifecycle, tools, artifacts, gates, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
         settings=settings,

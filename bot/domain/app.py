@@ -17,7 +17,10 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*)/[A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class App:
-    """What is deployed and how. Directories are relative to the repository's and the app's root."""
+    """What is deployed and how. Directories are relative to the repository's and the app's root.
+
+    `private` is None until GitHub told; `protection` unless it was set here.
+    """
 
     id: AppId
     tenant_id: TenantId
@@ -34,6 +37,8 @@ class App:
     enabled: bool
     created_at: datetime
     archived_at: datetime | None = None
+    private: bool | None = None
+    protection: str | None = None
 
 
 def is_slug(text: str) -> bool:

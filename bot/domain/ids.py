@@ -11,6 +11,7 @@ DeliveryId = NewType("DeliveryId", int)
 DeploymentId = NewType("DeploymentId", int)
 ReleaseId = NewType("ReleaseId", int)
 ErrandId = NewType("ErrandId", int)
+ShareLinkId = NewType("ShareLinkId", int)
 Sha = NewType("Sha", str)
 """A full commit id: 40 or 64 lowercase hexadecimal digits."""
 Digest = NewType("Digest", str)

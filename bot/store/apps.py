@@ -1,5 +1,6 @@
 """Tenants, projects and apps in the store."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -121,6 +122,17 @@ def policy(tx: Tx, app: AppId) -> dict[str, Any] | None:
 def keep_policy(tx: Tx, app: AppId, value: dict[str, Any]) -> None:
     """Remember the policy read from the app's default branch."""
     tx.execute(apps.update().where(apps.c.id == app).values(policy=value))
+
+
+def policies(tx: Tx, ids: Collection[AppId]) -> dict[AppId, dict[str, Any] | None]:
+    """The policies that were last read for some apps, as JSON."""
+    rows = tx.execute(sa.select(apps.c.id, apps.c.policy).where(apps.c.id.in_(ids)))
+    return {AppId(row[0]): row[1] for row in rows}
+
+
+def set_private(tx: Tx, app: AppId, *, private: bool) -> None:
+    """Remember whether an app's repository is private."""
+    tx.execute(apps.update().where(apps.c.id == app).values(private=private))
 
 
 def set_enabled(tx: Tx, app: AppId, *, enabled: bool) -> None:

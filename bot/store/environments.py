@@ -1,6 +1,6 @@
 """Environments and their leases in the store."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
-from bot.store.schema import apps, deployments, environments, tenants
+from bot.store.schema import Moment, apps, deployments, environments, tenants
 
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
 
@@ -97,6 +97,12 @@ def archived(tx: Tx) -> list[Environment]:
     return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(*where)).mappings()]
 
 
+def there(tx: Tx) -> list[Environment]:
+    """Every environment that is not taken down."""
+    where = environments.c.archived_at.is_(None)
+    return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
+
+
 def archive(tx: Tx, environment: EnvironmentId, now: datetime, reason: str) -> Environment:
     """Remember that an environment is taken down, and why."""
     changes = {"archived_at": now, "archive_reason": reason}
@@ -106,14 +112,38 @@ def archive(tx: Tx, environment: EnvironmentId, now: datetime, reason: str) -> E
 
 def revive(tx: Tx, environment: EnvironmentId, now: datetime) -> Environment:
     """Begin a life of a preview: a first one, or another after it was taken down."""
-    changes = {"archived_at": None, "archive_reason": None, "born_at": now, "used_at": now}
+    begun = {"born_at": now, "used_at": now}
+    ended = {"archived_at": None, "archive_reason": None, "asleep_at": None, "expires_at": None}
+    changes = {**begun, **ended}
     changed = environments.update().where(environments.c.id == environment).values(changes)
     return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
 
 
 def use(tx: Tx, environment: EnvironmentId, now: datetime) -> None:
-    """Remember that somebody used an environment."""
-    tx.execute(environments.update().where(environments.c.id == environment).values(used_at=now))
+    """Remember that somebody used an environment, which wakes it."""
+    changes = {"used_at": now, "asleep_at": None}
+    tx.execute(environments.update().where(environments.c.id == environment).values(changes))
+
+
+def visit(tx: Tx, visited: Collection[EnvironmentId], at: datetime) -> None:
+    """Remember that somebody visited environments at a moment, which wakes them."""
+    used = sa.case((environments.c.used_at > at, environments.c.used_at), else_=sa.literal(at, Moment))
+    changed = environments.update().where(
+        environments.c.id.in_(visited), environments.c.archived_at.is_(None)
+    )
+    tx.execute(changed.values(used_at=used, asleep_at=None))
+
+
+def sleep(tx: Tx, environment: EnvironmentId, now: datetime) -> Environment:
+    """Remember that an environment sleeps."""
+    changed = environments.update().where(environments.c.id == environment).values(asleep_at=now)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def expire_at(tx: Tx, environment: EnvironmentId, moment: datetime) -> Environment:
+    """Remember when an environment is to be taken down."""
+    changed = environments.update().where(environments.c.id == environment).values(expires_at=moment)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
 
 
 def forget_release(tx: Tx, archived_before: datetime) -> int:

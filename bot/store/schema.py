@@ -56,6 +56,9 @@ apps = sa.Table(
     _moment("archived_at"),
     # The row stays for what points at it: numbers of apps and deployments are never given again.
     _moment("deleted_at"),
+    # Whether the repository is, as GitHub told last; and who may see previews, where that was set here.
+    sa.Column("private", sa.Boolean, nullable=True),
+    _text("protection", nullable=True),
     # The last policy that was read from the default branch, for when the repository can't be reached.
     sa.Column("policy", sa.JSON, nullable=True),
     _moment("created_at", nullable=False),
@@ -75,11 +78,13 @@ environments = sa.Table(
     _number("activation"),
     _flag("pinned"),
     _text("pin_reason", nullable=True),
-    # Of a preview: its pull request, when its present life began, when it was last used, and when and
-    # why it was taken down.
+    # Of a preview: its pull request, when its present life began, when it was last used, since when it
+    # sleeps, until when it may live where somebody said so, and when and why it was taken down.
     sa.Column("pull", sa.BigInteger, nullable=True),
     _moment("born_at"),
     _moment("used_at"),
+    _moment("asleep_at"),
+    _moment("expires_at"),
     _moment("archived_at"),
     _text("archive_reason", nullable=True),
     _text("lease_holder", nullable=True),

@@ -24,6 +24,7 @@ from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.artifacts.manifest import decode
 from jobs.deploy import Deploy
+from jobs.gates import Gates
 from jobs.git import Mirrors
 from jobs.pipeline import Pipeline, Tools
 from jobs.sandbox import choose
@@ -60,7 +61,7 @@ class House:
             sandbox=choose.choose(self.settings),
             artifacts=self.artifacts,
             sites=self.sites,
-            addresses=Addresses(self.engine, self.sites, "localhost"),
+            addresses=Addresses(self.engine, self.sites, Gates(self.settings.edge_home), "localhost"),
             open_log=lambda _app, deployment: DeploymentLog(self.settings.home, deployment, client),
         )
         with writing(self.engine) as tx:

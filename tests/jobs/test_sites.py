@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.ids import ReleaseId
-from jobs.sites import KEPT, Entry, Sites, is_hostname
+from jobs.site_entry import Entry, Watch, is_hostname
+from jobs.sites import KEPT, Sites
 
 entries = st.builds(
     Entry,
@@ -16,6 +17,7 @@ entries = st.builds(
     st.integers(0, 10**18).map(ReleaseId),
     spa=st.booleans(),
     rules=st.booleans(),
+    watch=st.sampled_from(Watch),
 )
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

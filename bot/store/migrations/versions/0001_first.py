@@ -201,6 +201,8 @@ def upgrade() -> None:
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("deleted_at", Moment(), nullable=True),
+        sa.Column("private", sa.Boolean(), nullable=True),
+        sa.Column("protection", sa.Text(), nullable=True),
         sa.Column("policy", sa.JSON(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_apps_project_id")),
@@ -250,6 +252,8 @@ def upgrade() -> None:
         sa.Column("pull", sa.BigInteger(), nullable=True),
         sa.Column("born_at", Moment(), nullable=True),
         sa.Column("used_at", Moment(), nullable=True),
+        sa.Column("asleep_at", Moment(), nullable=True),
+        sa.Column("expires_at", Moment(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("archive_reason", sa.Text(), nullable=True),
         sa.Column("lease_holder", sa.Text(), nullable=True),
@@ -346,6 +350,27 @@ def upgrade() -> None:
         postgresql_where=sa.text("announced < version"),
     )
     op.create_table(
+        "share_links",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_share_links_app_id")),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name=op.f("fk_share_links_environment_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_share_links")),
+    )
+    op.create_index(op.f("ix_share_links_app_id"), "share_links", ["app_id"], unique=False)
+    op.create_index(op.f("ix_share_links_environment_id"), "share_links", ["environment_id"], unique=False)
+    op.create_table(
         "announcements",
         sa.Column("deployment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("github_deployment_id", sa.BigInteger(), nullable=True),
@@ -433,6 +458,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_deployment_events_deployment_id"), table_name="deployment_events")
     op.drop_table("deployment_events")
     op.drop_table("announcements")
+    op.drop_index(op.f("ix_share_links_environment_id"), table_name="share_links")
+    op.drop_index(op.f("ix_share_links_app_id"), table_name="share_links")
+    op.drop_table("share_links")
     op.drop_index(
         "ix_deployments_unannounced",
         table_name="deployments",

@@ -1,0 +1,87 @@
+"""One line of the edge's routing table: which release a hostname shows, and how. Pure."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.domain.ids import ReleaseId
+
+LAST = 9_999_999_999
+"""The highest number of an activation."""
+
+_ENTRY = re.compile(
+    r"(?P<sequence>[0-9]{10})\.(?P<release>0|[1-9][0-9]{0,18})\.(?P<flags>-|(?=[rsp])r?s?p?)"
+    r"(?:\.(?P<watch>t|(?=[gz])g?z?))?"
+)
+_HOSTNAME = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+
+
+class Watch(StrEnum):
+    """What is asked about before a hostname's files are served; of most, nothing.
+
+    `GUARDED`: whether the visitor may see them. `ASLEEP`: they must be laid out first. `TOLD`: the next
+    visit is to be remembered, and those after it cost nothing any more.
+    """
+
+    NOTHING = ""
+    GUARDED = "g"
+    ASLEEP = "z"
+    GUARDED_ASLEEP = "gz"
+    TOLD = "t"
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the files are not at the edge."""
+        return self in (Watch.ASLEEP, Watch.GUARDED_ASLEEP)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether visitors must show that they may."""
+        return self in (Watch.GUARDED, Watch.GUARDED_ASLEEP)
+
+
+def is_hostname(text: str) -> bool:
+    """Whether the text is a plain lower-case hostname, safe as the name of a folder."""
+    return _HOSTNAME.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One activation. Its file is named `<9999999999 - activation>.<release>.<flags>`.
+
+    With a watch, `.<watch>` follows, and the edge asks before it serves. Flags are `r` (the release has
+    rules), `s` (single-page application) and `p` (not for search engines) in this order, or `-`.
+    A running application's entry will carry its address behind an `@` in the same name.
+    """
+
+    activation: int
+    release: ReleaseId
+    spa: bool
+    rules: bool
+    unlisted: bool = False
+    watch: Watch = Watch.NOTHING
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        flags = ("r" if self.rules else "") + ("s" if self.spa else "") + ("p" if self.unlisted else "")
+        watch = f".{self.watch}" if self.watch else ""
+        return f"{LAST - self.activation:010}.{self.release}.{flags or '-'}{watch}"
+
+    @staticmethod
+    def parse(name: str) -> "Entry | None":
+        """Read a file's name; None for any other text."""
+        match = _ENTRY.fullmatch(name)
+        if match is None:
+            return None
+        flags = match["flags"]
+        return Entry(
+            LAST - int(match["sequence"]),
+            ReleaseId(int(match["release"])),
+            spa="s" in flags,
+            rules="r" in flags,
+            unlisted="p" in flags,
+            watch=Watch(match["watch"] or ""),
+        )
