@@ -72,6 +72,12 @@ def _is_idle(change: Change, environment: Environment, rules: Previews) -> bool:
     return used + rules.idle_after <= change.now and not deployments.unfinished(change.tx, environment.id)
 
 
+def wake(change: Change, environment: Environment) -> None:
+    """Let a preview that sleeps be laid out again, as a visit does."""
+    environments.use(change.tx, environment.id, change.now)
+    change.reroutes = True
+
+
 def extend(change: Change, environment: Environment, life: timedelta) -> Environment:
     """Put a preview's end to so long from now, be that later or earlier than its app's rules say."""
     return environments.expire_at(change.tx, environment.id, change.now + min(life, LONGEST_EXTENSION))

@@ -3,19 +3,25 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.change import Change
 from bot.clock import Clock
 from bot.comment import MARKER, HeldRow, PullComment, Row, SkippedRow, body, next_shown
 from bot.domain.app import App
 from bot.domain.deployment import Deployment, Hold, State
+from bot.domain.duration import spoken
 from bot.domain.environment import Environment
 from bot.domain.ids import reference
+from bot.domain.protection import Protection
 from bot.domain.pull import PullNumber, preview_name
 from bot.github.client import GitHub
 from bot.github.comments import PullComments
 from bot.github.errors import RetryLaterError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
+from bot.preview_sharing import address, comment_link, furnish_comment, is_in_comments, lacks_link
+from bot.previews import protection_of
 from bot.settings import Settings
+from bot.share import open_signer
 from bot.store import apps, comments, deployments, environments
 from bot.store.engine import Engine, Tx, reading, writing
 from jobs.saying import says
@@ -67,6 +73,7 @@ def show(tools: Commenting, app: App, number: PullNumber) -> None:
 
 
 def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -> None:
+    _furnish_links(tools, app, number)
     with reading(tools.engine) as tx:
         known, before = comments.get(tx, repository_id, number)
         comment = comment_of(tx, app, number, tools.settings)
@@ -76,6 +83,23 @@ def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -
     made = PullComments(tools.github.repository(app), number).put(known, body(comment), MARKER)
     with writing(tools.engine) as tx:
         comments.keep(tx, repository_id, number, comment=made, shown=shown)
+
+
+def _furnish_links(tools: Commenting, app: App, number: PullNumber) -> None:
+    """Make the share links that the comment is to carry and lacks."""
+    assert app.repository_id is not None
+    now = tools.clock()
+    with reading(tools.engine) as tx:
+        lacking = [
+            (one, environment)
+            for one in apps.of_repository(tx, app.repository_id, app.repository)
+            if (environment := environments.by_name(tx, one.id, preview_name(number)))
+            and lacks_link(tx, one, environment, now)
+        ]
+    if lacking:
+        with writing(tools.engine) as tx:
+            for one, environment in lacking:
+                furnish_comment(Change(tx, now), one, environment)
 
 
 def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> PullComment:
@@ -89,7 +113,7 @@ def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> Pull
     rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
     held = [_held(one) for one in places if _is_held(one)]
     skipped = [SkippedRow(one.app.slug, one.newest.reason) for one in places if _is_skipped(one)]
-    return PullComment(rows, held, skipped, notes=_notes(places))
+    return PullComment(rows, held, skipped, notes=_notes(tx, places))
 
 
 def _place(tx: Tx, app: App, number: PullNumber) -> _Place | None:
@@ -130,9 +154,18 @@ def _row(tx: Tx, place: _Place, settings: Settings) -> Row:
         commit_url=f"{settings.github_url.rstrip('/')}/{place.app.repository}/commit/{newest.sha}",
         page=f"{settings.url}/deployments/{reference(newest.id)}",
         url=settings.site_url(environment.hostname) if _is_served(place) else None,
+        link=_link(tx, place, settings) if _is_served(place) else None,
         took=_took(newest),
         gone=gone,
     )
+
+
+def _link(tx: Tx, place: _Place, settings: Settings) -> str | None:
+    """Where a click leads that also opens a protected preview."""
+    if not is_in_comments(tx, place.app):
+        return None
+    link = comment_link(tx, place.environment)
+    return address(settings, open_signer(settings), place.environment, link) if link is not None else None
 
 
 def _took(deployment: Deployment) -> timedelta | None:
@@ -146,10 +179,29 @@ def _held(place: _Place) -> HeldRow:
     return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id)
 
 
-def _notes(places: list[_Place]) -> list[str]:
-    if not any(_is_served(one) for one in places):
+def _notes(tx: Tx, places: list[_Place]) -> list[str]:
+    served = [one for one in places if _is_served(one)]
+    if not served:
         return []
-    ages = sorted({one.policy.previews.gone_after for one in places})
+    rules = [one.policy.previews for one in served]
+    age = spoken(min(one.gone_after for one in rules))
+    idle, limit = spoken(min(one.idle_after for one in rules)), min(one.limit for one in rules)
+    chosen = sorted({one.environment.expires_at for one in served if one.environment.expires_at is not None})
+    ends = (
+        f"on {chosen[0]:%Y-%m-%d %H:%M} UTC, as somebody set it" if chosen else f"after {age} at the latest"
+    )
     return [
-        f"Previews are taken down when the pull request closes, and after {ages[0].days} days at the latest."
+        f"Previews are taken down when the pull request closes, and {ends}.",
+        f"Without a visit or a push for {idle} they sleep, and wake at the next.",
+        f"An app has at most {limit}; the longest unused makes room.",
+        *_said_of_protection(tx, served),
     ]
+
+
+def _said_of_protection(tx: Tx, served: list[_Place]) -> list[str]:
+    kinds = {protection_of(tx, one.app) for one in served}
+    if kinds == {Protection.OFF}:
+        return []
+    if all(is_in_comments(tx, one.app) for one in served):
+        return ["They are protected: the links here let in whoever has them."]
+    return ["They are protected: sign in, or ask for a share link."]

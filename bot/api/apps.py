@@ -65,6 +65,7 @@ def _update(call: Call) -> AppView:
     changes = given.model_dump(include=given.model_fields_set)
     if app.archived_at is not None and changes.get("enabled"):
         raise conflict(Code.APP_ARCHIVED, f"{app.slug} is archived. Bring it back first: POST .../unarchive.")
+    call.writing.reroutes = "protection" in changes
     return _shown(call, apps.change(call.tx, app.id, changes))
 
 
@@ -163,7 +164,8 @@ OPERATIONS = (
         handle=_update,
         answer=AppView,
         body=UpdateApp,
-        description="Takes effect with the next deployment. `enabled` switches automatic deploys.",
+        description="Takes effect with the next deployment, `protection` at once. `enabled` switches "
+        "automatic deploys.",
         refusals={409: "It is archived."},
     ),
     _about_app(

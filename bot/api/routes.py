@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, apps, deliveries, deployments, members, orders, releases
+from bot.api import account, apps, deliveries, deployments, members, orders, previews, releases, share_links
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -21,6 +21,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *deployments.OPERATIONS,
     *orders.OPERATIONS,
     *releases.OPERATIONS,
+    *previews.OPERATIONS,
+    *share_links.OPERATIONS,
     *deliveries.OPERATIONS,
     *account.OPERATIONS,
     *members.OPERATIONS,

@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from bot.api import openapi
+from bot.api import openapi, preview_door
 from bot.api.auth import Gate
 from bot.api.dispatch import Dispatcher
 from bot.api.feed import Feeds
 from bot.api.operation import Services
+from bot.api.preview_door import PreviewDoor
 from bot.api.rates import Limiter
 from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
 from bot.api.stream import Stream
@@ -27,11 +28,15 @@ def api_routes(
     limiter: Limiter,
     is_operator: Callable[[Request], bool],
 ) -> list[BaseRoute]:
-    """Every route below `/api/v1`. `is_operator` says whether a request carries the instance's own key."""
+    """Every route below `/api/v1`, and the door to protected previews.
+
+    `is_operator` says whether a request carries the instance's own key.
+    """
     gate = Gate(services.lifecycle.engine, is_operator=is_operator, clock=services.clock)
     dispatcher = Dispatcher(services, gate, limiter)
     streams = {one.id: Stream(feeds, dispatcher.admission(one)) for one in OPERATIONS if one.streams}
     return [
+        Route(preview_door.PATH, PreviewDoor(services, gate.identify).enter, methods=["GET"]),
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
         *routes(dispatcher, streams),
         Route("/api/v1/{rest:path}", unknown, methods=None),

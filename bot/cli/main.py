@@ -4,7 +4,7 @@ import typer
 from redis.exceptions import RedisError
 
 from bot import program
-from bot.cli import apps, config, deployments, doctor, github, run, tokens
+from bot.cli import apps, config, deployments, doctor, github, previews, run, tokens
 from bot.cli.demo import demo
 from bot.errors import ErrorCode, PlatformError
 from bot.store.engine import StoreError
@@ -18,6 +18,7 @@ application = typer.Typer(
 application.add_typer(apps.application, name="app", help="Apps: what is deployed.")
 application.add_typer(config.application, name="config", help="slipway.toml: check it, show what counts.")
 application.add_typer(github.application, name="github", help="The GitHub App, and what it may see.")
+application.add_typer(previews.application, name="preview", help="Previews: their life, who sees them.")
 application.add_typer(tokens.application, name="token", help="Tokens: who may use the API.")
 for command in (
     run.up,

@@ -48,6 +48,12 @@ def has_hostname(tx: Tx, hostname: str) -> bool:
     return tx.scalar(sa.select(environments.c.id).where(environments.c.hostname == hostname)) is not None
 
 
+def app_of_hostname(tx: Tx, hostname: str) -> AppId | None:
+    """The app whose environment has that hostname."""
+    found = tx.scalar(sa.select(environments.c.app_id).where(environments.c.hostname == hostname))
+    return AppId(found) if found is not None else None
+
+
 def _free(tx: Tx, app: App, hostname: str) -> str:
     # `staging` of the app `shop` and `production` of an app `staging-shop` would meet.
     first, _, domain = hostname.partition(".")

@@ -35,22 +35,28 @@ def insert(tx: Tx, new: NewShareLink, now: datetime) -> ShareLink:
     return _link(tx.execute(made).mappings().one())
 
 
-def valid(
-    tx: Tx, app: AppId, environment: EnvironmentId | None, now: datetime, purpose: Purpose | None = None
-) -> list[ShareLink]:
-    """Links of exactly that scope that still open it, newest first; of one purpose, where that is given."""
-    where = [
-        share_links.c.app_id == app,
-        share_links.c.environment_id.is_(None)
-        if environment is None
-        else share_links.c.environment_id == environment,
-        share_links.c.revoked_at.is_(None),
-        share_links.c.expires_at > now,
-    ]
-    if purpose is not None:
-        where.append(share_links.c.purpose == purpose)
+def opening(tx: Tx, app: AppId, environment: EnvironmentId, now: datetime) -> list[ShareLink]:
+    """Links that open an environment now, newest first; those for all previews of its app, too."""
+    scope = sa.or_(share_links.c.environment_id.is_(None), share_links.c.environment_id == environment)
+    still = (share_links.c.revoked_at.is_(None), share_links.c.expires_at > now)
+    where = (share_links.c.app_id == app, scope, *still)
     rows = tx.execute(sa.select(*_FIELDS).where(*where).order_by(share_links.c.id.desc())).mappings()
     return [_link(row) for row in rows]
+
+
+def of_comment(tx: Tx, environment: EnvironmentId) -> ShareLink | None:
+    """The link that was last made for the comment on a preview's pull request, whatever became of it."""
+    where = (share_links.c.environment_id == environment, share_links.c.purpose == Purpose.COMMENT)
+    query = sa.select(*_FIELDS).where(*where).order_by(share_links.c.id.desc()).limit(1)
+    row = tx.execute(query).mappings().one_or_none()
+    return _link(row) if row else None
+
+
+def get(tx: Tx, app: AppId, link: ShareLinkId) -> ShareLink | None:
+    """One link of an app by its id."""
+    where = (share_links.c.id == link, share_links.c.app_id == app)
+    row = tx.execute(sa.select(*_FIELDS).where(*where)).mappings().one_or_none()
+    return _link(row) if row else None
 
 
 def revoked(tx: Tx, apps: Collection[AppId], now: datetime) -> dict[AppId, list[ShareLinkId]]:

@@ -55,6 +55,14 @@ ROWS = {
     "getEnvironment": "read",
     "rollBack": "deploy",
     "resume": "deploy",
+    "listPreviews": "read",
+    "closePreview": "deploy",
+    "wakePreview": "deploy",
+    "extendPreview": "deploy",
+    "listShareLinks": "read",
+    "createShareLink": "deploy",
+    "revokeShareLink": "deploy",
+    "revokeShareLinks": "deploy",
     "listDeliveries": "list",
     "getDelivery": "list",
     "explainDelivery": "list",
@@ -145,6 +153,8 @@ def address(site: Site, path: str) -> str:
         "delivery": GUID,
         "token": token.id,
         "member": member.id,
+        "number": 7,
+        "link": 1,
     }
     return path.format(**parts)
 
