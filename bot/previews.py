@@ -57,19 +57,23 @@ def tidy(change: Change) -> list[Environment]:
 
 def nap(change: Change) -> list[Environment]:
     """Let previews sleep that nobody pushed to or visited for as long as their app's rules say; those."""
+    awake = [
+        one
+        for one in environments.previews(change.tx)
+        if one.active_release_id is not None and one.asleep_at is None
+    ]
+    policies = apps.policies(change.tx, {one.app_id for one in awake})
+    rules = {app: (policy_from_json(found) or Policy()).previews for app, found in policies.items()}
     return [
         environments.sleep(change.tx, one.id, change.now)
-        for app in apps.all_apps(change.tx)
-        for one in environments.previews(change.tx, app.id)
-        if _is_idle(change, one, rules_of(change.tx, app))
+        for one in awake
+        if _is_idle(change, one, rules[one.app_id].idle_after)
     ]
 
 
-def _is_idle(change: Change, environment: Environment, rules: Previews) -> bool:
-    if environment.active_release_id is None or environment.asleep_at is not None:
-        return False
+def _is_idle(change: Change, environment: Environment, idle: timedelta) -> bool:
     used = environment.used_at or environment.born_at or change.now
-    return used + rules.idle_after <= change.now and not deployments.unfinished(change.tx, environment.id)
+    return used + idle <= change.now and not deployments.unfinished(change.tx, environment.id)
 
 
 def wake(change: Change, environment: Environment) -> None:

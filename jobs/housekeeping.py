@@ -1,6 +1,6 @@
 """Keeps this machine's disk and edge in step with the store: what should be there is, nothing else is."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,7 +83,7 @@ class Housekeeping:
         heard = self._visits.seen()
         awaited = {name: moment for name, moment in heard.items() if self._sites.is_asleep(name)}
         if awaited:
-            self._hear(awaited)
+            self._hear(awaited, self._clock())
             # Whoever is killed here leaves the visit to be heard again.
             self.agree_with_edge()
             self._visits.forget(awaited)
@@ -91,14 +91,14 @@ class Housekeeping:
     def hear_visits(self) -> None:
         """Remember which previews were visited."""
         if heard := self._visits.seen():
-            self._hear(heard)
+            last = datetime.fromtimestamp(max(heard.values()), UTC)
+            self._hear(heard, min(last, self._clock()))
             self._visits.forget(heard)
 
-    def _hear(self, heard: dict[str, float]) -> None:
+    def _hear(self, heard: Collection[str], at: datetime) -> None:
         visited = self._addresses.visited(heard)
         with self._lifecycle.change() as change:
-            at = datetime.fromtimestamp(max(heard.values()), UTC)
-            environments.visit(change.tx, visited, min(at, change.now))
+            environments.visit(change.tx, visited, at)
 
     def _free(self, shown: Iterable[Address]) -> None:
         """Take files off the edge that only hostnames show which sleep, and have for a while."""
@@ -112,7 +112,7 @@ class Housekeeping:
             return all(moment is not None and now - moment > GRACE for moment in since)
 
         asleep = {one.release.id for one in shown if one.watch.is_asleep and is_settled(one)}
-        for release in asleep - needed - self._sites.awake_releases():
+        for release in asleep - needed - self._sites.releases(awake=True):
             if (self._released / str(release)).exists():
                 self._sites.free(release)
                 logger.info("the files of a sleeping release were taken off the edge", release=release)

@@ -82,11 +82,6 @@ class Sites:
         """Whether a hostname is shown, but its files must be laid out first."""
         return is_hostname(hostname) and _sleeps(self._entries(hostname))
 
-    def awake_releases(self) -> set[ReleaseId]:
-        """Releases whose files some hostname may be asked for now."""
-        there = (self._entries(hostname) for hostname in self.hostnames())
-        return {entry.release for found in there if not _sleeps(found) for entry in found}
-
     def _place(self, hostname: str, entry: Entry) -> None:
         if not is_hostname(hostname):
             raise ValueError(f"'{hostname}' is not a hostname")
@@ -157,9 +152,10 @@ class Sites:
         """All hostnames that have a folder, sorted."""
         return sorted(path.name for path in self._hosts.iterdir() if is_hostname(path.name))
 
-    def releases(self) -> set[ReleaseId]:
-        """Every release that is shown, or was shown shortly before: its files must stay."""
-        return {entry.release for hostname in self.hostnames() for entry in self._entries(hostname)}
+    def releases(self, *, awake: bool = False) -> set[ReleaseId]:
+        """Every release that is shown, or was shown shortly before; where no hostname sleeps, if `awake`."""
+        there = (self._entries(hostname) for hostname in self.hostnames())
+        return {entry.release for found in there if not (awake and _sleeps(found)) for entry in found}
 
     def reconcile(self, wanted: Mapping[str, Entry]) -> list[str]:
         """Make the table agree with the store; what was repaired, one sentence each.

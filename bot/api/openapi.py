@@ -35,6 +35,8 @@ _PARTS = {
     "delivery": "GUID of a delivery.",
     "token": "Id of a token.",
     "member": "Id or e-mail address of a member.",
+    "number": "Number of a pull request.",
+    "link": "Number of a share link.",
 }
 _EXAMPLES = {
     "org": "acme",
@@ -42,6 +44,8 @@ _EXAMPLES = {
     "app": "shop",
     "deployment": "DEP-12",
     "release": "amber-otter-42",
+    "number": "12",
+    "link": "5",
     "environment": "production",
     "delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
     "token": "5",

@@ -1,5 +1,6 @@
 """Previews of pull requests: what there is, and their life."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -75,12 +76,20 @@ class ExtendPreview(Model):
 def _views(call: Call, found: list[Environment]) -> list[PreviewView]:
     app, now = call.of_app, call.services.clock()
     rules, protection = rules_of(call.tx, app), protection_of(call.tx, app)
-    return [_view(call, one, protection, end_of(one, rules), now - rules.idle_after) for one in found]
+    lives = [_Life(protection, end_of(one, rules), now - rules.idle_after) for one in found]
+    return [_view(call, one, life) for one, life in zip(found, lives, strict=True)]
 
 
-def _view(
-    call: Call, one: Environment, protection: Protection, end: datetime | None, idle_since: datetime
-) -> PreviewView:
+@dataclass(frozen=True)
+class _Life:
+    """What an app's rules make of a preview: idle is what nobody used since `idle_since`."""
+
+    protection: Protection
+    end: datetime | None
+    idle_since: datetime
+
+
+def _view(call: Call, one: Environment, life: _Life) -> PreviewView:
     pull = pulls.find(call.tx, call.of_app.repository_id or 0, one.pull) if one.pull else None
     newest = deployments.newest(call.tx, one.id)
     return PreviewView(
@@ -91,13 +100,13 @@ def _view(
         reason=one.archive_reason,
         hostname=one.hostname,
         url=call.services.settings.site_url(one.hostname),
-        protection=protection,
+        protection=life.protection,
         deployment=reference(newest.id) if newest else None,
         deployment_status=newest.state if newest else None,
         created_at=one.born_at,
         used_at=one.used_at,
-        idle=one.used_at is not None and one.used_at <= idle_since,
-        expires_at=None if one.archived_at else end,
+        idle=one.used_at is not None and one.used_at <= life.idle_since,
+        expires_at=None if one.archived_at else life.end,
     )
 
 
