@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bot.change import Change
 from bot.cli.instance import Instance, caller, find_app, open_instance
 from bot.domain.app import App
 from bot.domain.audit import Act
@@ -20,7 +21,6 @@ from bot.domain.protection import AUTO, Protection
 from bot.domain.pull import PullNumber, preview_name
 from bot.domain.sharing import Purpose
 from bot.errors import ErrorCode, UserError
-from bot.lifecycle import Change
 from bot.preview_sharing import address, revoke, share
 from bot.previews import end_of, extend, protection_of, rules_of, take_down, wake
 from bot.share import open_signer
@@ -28,7 +28,7 @@ from bot.store import apps, audit, environments, share_links
 from bot.store.engine import Tx, reading
 from bot.store.share_links import NewShareLink
 
-application = typer.Typer(no_args_is_help=True)
+application = typer.Typer(no_args_is_help=True, help="Previews: their life, and who sees them.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Number = Annotated[int, typer.Argument(help="The pull request's number.")]
 _DEFAULT = "default"
