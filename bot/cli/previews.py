@@ -32,6 +32,7 @@ application = typer.Typer(no_args_is_help=True, help="Previews: their life, and 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Number = Annotated[int, typer.Argument(help="The pull request's number.")]
 _DEFAULT = "default"
+_WIDE = 240
 
 
 @application.command("list")
@@ -47,7 +48,7 @@ def list_previews(app: str, *, as_json: Json = False) -> None:
     table = Table("Pull", "State", "Used", "Until", "Protection", "Address", box=None, header_style="bold")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console(soft_wrap=True).print(table)
+    _print(table)
 
 
 @application.command()
@@ -130,7 +131,7 @@ def shares(app: str, number: _Number, *, as_json: Json = False) -> None:
     for one in links:
         opens = "all previews" if one.environment_id is None else preview.name
         table.add_row(str(one.id), opens, one.created_by, f"{one.expires_at:%Y-%m-%d %H:%M}", one.note)
-    Console(soft_wrap=True).print(table)
+    _print(table)
 
 
 @application.command()
@@ -163,6 +164,11 @@ def protect(
         counts = protection_of(change.tx, changed)
         _record(change, found, "app.protect", app, protection=who)
     sys.stdout.write(f"Protection of {app}'s previews: {counts}.\n")
+
+
+def _print(table: Table) -> None:
+    # What goes into a pipe is not to be cut.
+    Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _facts(tx: Tx, instance: Instance, app: App, one: Environment) -> dict[str, Any]:

@@ -140,7 +140,8 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Only pull requests into these branches are deployed; empty: into any."),
     ] = ()
     idle: Annotated[
-        Duration, Meta(description="Accepted, and without effect yet: a static preview needs no stop.")
+        Duration,
+        Meta(description="A preview without a visit or a push for so long sleeps until the next one."),
     ] = "72h"
     max_age: Annotated[Duration, Meta(description="A preview is taken down after that, visited or not.")] = (
         "30d"
@@ -154,7 +155,10 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "comment"
     protection: Annotated[
         Literal["auto", "off", "link", "login"],
-        Meta(description="Accepted, and without effect yet: whoever knows its address can see a preview."),
+        Meta(
+            description="Who sees previews: whoever knows the address (off), who has a share link or signs "
+            "in (link), who signs in (login). 'auto' is 'link' for private repositories, else 'off'."
+        ),
     ] = "auto"
 
     @property
