@@ -14,7 +14,7 @@ class Commands(LazyGroup):
 
     members = {  # noqa: RUF012 never changed
         "up": "bot.cli.run:up",
-        "demo": "bot.cli.demo:demo",
+        "demo": "bot.cli.demo.command:demo",
         "doctor": "bot.cli.doctor:doctor",
         "app": "bot.cli.apps:application",
         "config": "bot.cli.config:application",
