@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from bot.change import Change
 from bot.domain.app import App
+from bot.domain.audit import Act
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.protection import Protection
 from bot.domain.sharing import LONGEST_LIFE, Purpose, ShareLink
 from bot.previews import end_of, protection_of, rules_of
 from bot.settings import Settings
 from bot.share import PARAMETER, Signer
-from bot.store import apps, environments, share_links
+from bot.store import apps, audit, environments, share_links
 from bot.store.engine import Tx
 from bot.store.share_links import NewShareLink
 
@@ -82,4 +83,14 @@ def furnish_comment(change: Change, app: App, environment: Environment) -> None:
         return
     end = end_of(environment, rules_of(change.tx, app)) or change.now
     life = max(end, change.now + 2 * _RENEWED)
-    share(change, NewShareLink(app.id, environment.id, Purpose.COMMENT, COMMENT, life))
+    made = share(change, NewShareLink(app.id, environment.id, Purpose.COMMENT, COMMENT, life))
+    act = Act(
+        action="share-link.create",
+        actor="slipway",
+        actor_key="slipway",
+        origin=COMMENT,
+        tenant_id=app.tenant_id,
+        app_id=app.id,
+        subject=f"share link {made.id} of {environment.name}",
+    )
+    audit.record(change.tx, act, change.now)

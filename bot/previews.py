@@ -84,7 +84,18 @@ def wake(change: Change, environment: Environment) -> None:
 
 def extend(change: Change, environment: Environment, life: timedelta) -> Environment:
     """Put a preview's end to so long from now, be that later or earlier than its app's rules say."""
-    return environments.expire_at(change.tx, environment.id, change.now + min(life, LONGEST_EXTENSION))
+    later = environments.expire_at(change.tx, environment.id, change.now + min(life, LONGEST_EXTENSION))
+    if later.active_deployment_id is not None:
+        change.touch(later.active_deployment_id)
+    return later
+
+
+def protection_changed(change: Change, app: App) -> None:
+    """Let the edge and the comments follow what was changed about who may see an app's previews."""
+    change.reroutes = True
+    for one in environments.previews(change.tx, app.id):
+        if one.active_deployment_id is not None:
+            change.touch(one.active_deployment_id)
 
 
 def end_of(environment: Environment, rules: Previews) -> datetime | None:
@@ -114,7 +125,7 @@ def learn_visibility(change: Change, app: App, private: bool | None) -> None:
     apps.set_private(change.tx, app.id, private=private)
     if not private:
         share_links.revoke_of_comments(change.tx, app.id, change.now)
-    change.reroutes = True
+    protection_changed(change, app)
 
 
 def closing(pull: PullRequest) -> str:

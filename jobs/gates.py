@@ -5,6 +5,7 @@ It lies in the edge's folder, so that the edge needs no store to refuse anybody.
 
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from msgspec import Struct
 from bot.domain.ids import AppId, EnvironmentId, ShareLinkId
 from bot.domain.sharing import scope_of
 from jobs.site_entry import is_hostname
+
+_DRAFTED = 60.0
 
 
 class Gate(Struct, frozen=True):
@@ -62,6 +65,13 @@ class Gates:
         for hostname, gate in wanted.items():
             self.put(hostname, gate)
         for path in list(self._folder.iterdir()):
-            # A draft is another process's, or a dead one's: some bytes.
-            if path.name not in wanted and not path.name.startswith("."):
+            if path.name not in wanted and not (path.name.startswith(".") and _is_young(path)):
                 path.unlink(missing_ok=True)
+
+
+def _is_young(path: Path) -> bool:
+    # Another process is about to give a draft its name, unless it died.
+    try:
+        return time.time() - path.stat().st_mtime < _DRAFTED
+    except FileNotFoundError:
+        return False

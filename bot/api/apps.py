@@ -9,6 +9,7 @@ from bot.domain.app import App
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import ProjectId, TenantId
 from bot.domain.roles import Verb
+from bot.previews import protection_changed
 from bot.registration import Registry, Wish
 from bot.store import apps, deployments, environments, pages, people, places
 from bot.store.pages import AppFilter
@@ -65,8 +66,10 @@ def _update(call: Call) -> AppView:
     changes = given.model_dump(include=given.model_fields_set)
     if app.archived_at is not None and changes.get("enabled"):
         raise conflict(Code.APP_ARCHIVED, f"{app.slug} is archived. Bring it back first: POST .../unarchive.")
-    call.writing.reroutes = "protection" in changes
-    return _shown(call, apps.change(call.tx, app.id, changes))
+    changed = apps.change(call.tx, app.id, changes)
+    if changed.protection != app.protection:
+        protection_changed(call.writing, app)
+    return _shown(call, changed)
 
 
 def _archive(call: Call) -> AppView:

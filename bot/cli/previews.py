@@ -22,7 +22,7 @@ from bot.domain.pull import PullNumber, preview_name
 from bot.domain.sharing import Purpose
 from bot.errors import ErrorCode, UserError
 from bot.preview_sharing import address, revoke, share
-from bot.previews import end_of, extend, protection_of, rules_of, take_down, wake
+from bot.previews import end_of, extend, protection_changed, protection_of, rules_of, take_down, wake
 from bot.share import open_signer
 from bot.store import apps, audit, environments, share_links
 from bot.store.engine import Tx, reading
@@ -160,7 +160,7 @@ def protect(
     with instance.lifecycle.change() as change:
         found = find_app(change.tx, app)
         changed = apps.change(change.tx, found.id, {"protection": None if who == _DEFAULT else who})
-        change.reroutes = True
+        protection_changed(change, found)
         counts = protection_of(change.tx, changed)
         _record(change, found, "app.protect", app, protection=who)
     sys.stdout.write(f"Protection of {app}'s previews: {counts}.\n")

@@ -131,28 +131,23 @@ def test_a_comment_has_one_link_until_it_is_revoked_or_strangers_read_it(site: S
     assert furnished() is None
 
 
-@pytest.mark.parametrize(
-    ("to", "target"),
-    [
-        ("/docs?x=1", "/docs?x=1&_slipway_share="),
-        ("/", "/?_slipway_share="),
-        ("//evil.example", "//evil.example?_slipway_share="),
-        ("@evil.example/", "/?_slipway_share="),
-        ("/a%0d%0ab\r\nSet-Cookie: a=b", "/a%0d%0ab%0D%0ASet-Cookie:%20a=b?_slipway_share="),
-        ("/x#y", "/x?_slipway_share="),
-    ],
-)
-def test_the_door_sends_members_back_with_a_hand_over(site: Site, to: str, target: str):
-    answer = site["viewer"].http.get("/previews/enter", params={"host": HOST, "to": to})
-    assert answer.status_code == 303
-    assert answer.headers["cache-control"] == "no-store"
-    base = site.instance.settings.site_url(HOST)
-    location = answer.headers["location"]
-    assert location.startswith(f"{base}{target}")
-    token = location.partition("_slipway_share=")[2]
-    signer = open_signer(site.instance.settings)
-    assert signer.read_hand_over(token, HOST) is not None
-    assert signer.read_hand_over(token, f"x{HOST}") is None
+def test_the_door_sends_members_back_with_a_hand_over(site: Site):
+    base, signer = site.instance.settings.site_url(HOST), open_signer(site.instance.settings)
+    for to, target in (
+        ("/docs?x=1", "/docs?x=1&"),
+        ("/", "/?"),
+        ("//evil.example", "//evil.example?"),
+        ("@evil.example/", "/?"),
+        ("/a%0d%0ab\r\nSet-Cookie: a=b", "/a%0d%0ab%0D%0ASet-Cookie:%20a=b?"),
+        ("/x#y", "/x?"),
+    ):
+        answer = site["viewer"].http.get("/previews/enter", params={"host": HOST, "to": to})
+        assert answer.status_code == 303
+        assert answer.headers["cache-control"] == "no-store"
+        location, _, token = answer.headers["location"].partition("_slipway_share=")
+        assert location == f"{base}{target}"
+        assert signer.read_hand_over(token, HOST) is not None
+        assert signer.read_hand_over(token, f"x{HOST}") is None
 
 
 def test_the_door_is_shut_for_others(site: Site):

@@ -307,7 +307,11 @@ def awake(_house: House) -> None:
 
 @pytest.mark.parametrize(
     ("before", "work", "protection"),
-    [(ready_to_sleep, fall_asleep, "off"), (asleep, wake, "link"), (awake, close, "link")],
+    [
+        pytest.param(ready_to_sleep, fall_asleep, "off", marks=pytest.mark.slow),
+        pytest.param(asleep, wake, "link", marks=pytest.mark.slow),
+        (awake, close, "link"),
+    ],
 )
 def test_whatever_is_killed_the_edge_agrees_after_a_sweep(
     house: House, before: Callable[[House], None], work: Callable[[House], None], protection: str
