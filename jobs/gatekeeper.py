@@ -112,7 +112,10 @@ class Spent:
 class Gatekeeper:
     """Decides about visits by the edge's own files and the instance's keys; it needs no store."""
 
-    def __init__(self, settings: Settings, spent: Spent, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, settings: Settings, spent: Spent, clock: Clock = utc_now, *, held: float = HELD_SECONDS
+    ) -> None:
+        self._held = held
         home = settings.edge_home
         self._sites, self._gates, self._visits = Sites(home), Gates(home), Visits(home)
         self._signer = open_signer(settings, clock)
@@ -184,7 +187,7 @@ class Gatekeeper:
         return _page(401, page, challenge)
 
     async def _wake(self, visit: _Visit) -> Reply:
-        deadline = time.monotonic() + HELD_SECONDS
+        deadline = time.monotonic() + self._held
         told = 0.0
         while self._sites.is_asleep(visit.host):
             now = time.monotonic()

@@ -108,3 +108,15 @@ def test_an_end_that_another_app_reaches_is_said_beside_one_that_has_used_its_ed
         shown = next_shown(PullComment([one]), shown) or shown
     both = PullComment([waiting[0], row("b", 2)])
     assert next_shown(both, shown) is not None
+
+
+def test_a_protected_preview_is_linked_by_what_opens_it_and_named_without():
+    link = "https://pr-12-shop.example.org/?_slipway_share=l.5.e3.1770465600.kq3v"
+    shown = PullComment([row(url="https://pr-12-shop.example.org", link=link)])
+    assert f"[pr-12-shop.example.org]({link})" in body(shown)
+    first = next_shown(shown, None)
+    assert first is not None
+    # What is remembered lies in the store for good.
+    assert "l.5.e3" not in str(first)
+    other = next_shown(PullComment([row(url="https://pr-12-shop.example.org", link=f"{link}2")]), first)
+    assert other is not None

@@ -1,5 +1,6 @@
 """Protected hostnames, through a real edge, by strangers and by those who may."""
 
+import asyncio
 import threading
 from collections.abc import Generator
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from bot.domain.ids import AppId, EnvironmentId, ShareLinkId
 from bot.domain.sharing import Purpose, ShareLink
 from bot.share import PARAMETER, PLAIN_COOKIE, SIGNED_IN, open_signer
+from jobs.gatekeeper import Gatekeeper, Spent
 from jobs.gates import Gate, Gates
 from jobs.site_entry import Watch
 from jobs.visits import Visits
@@ -342,3 +344,46 @@ def test_who_visits_a_sleeping_site_waits_until_it_is_there(preview: Preview):
     answer = edge.ask(host, "/")
     waker.join()
     assert (answer.status, answer.body) == (200, b"<h1>secret</h1>")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind", "said"),
+    [("text/html,*/*", "text/html; charset=utf-8", b'http-equiv="refresh"'), ("*/*", "text/plain", b"wakes")],
+)
+def test_who_waits_too_long_is_told_to_come_again(preview: Preview, accept: str, kind: str, said: bytes):
+    host, edge = "pr-11-shop.localhost", preview.edge
+    edge.show(host, edge.release(FILES), watch=Watch.ASLEEP)
+    keeper = Gatekeeper(edge.settings, Spent(), held=0.05)
+    asked = {"x-slipway-host": host, "x-slipway-watch": "z", "x-slipway-uri": "/", "accept": accept}
+    reply = asyncio.run(keeper.answer(asked))
+    headers = dict(reply.headers)
+    assert (reply.status, headers["Retry-After"], headers["Cache-Control"]) == (503, "2", "no-store")
+    assert headers["Content-Type"] == kind
+    assert said in reply.body
+
+
+def test_no_visitor_notices_that_a_preview_is_watched(preview: Preview):
+    host, edge = "pr-12-shop.localhost", preview.edge
+    edge.show(host, edge.release({"index.html": "<h1>old</h1>"}))
+    edge.show(host, edge.release(FILES))
+    plain = edge.sites.active(host)
+    assert plain is not None
+    seen: list[tuple[int, bytes]] = []
+    over = threading.Event()
+
+    def visit() -> None:
+        while not over.is_set():
+            answer = edge.ask(host, "/")
+            seen.append((answer.status, answer.body))
+
+    visitors = [threading.Thread(target=visit) for _ in range(4)]
+    for one in visitors:
+        one.start()
+    for _ in range(8):
+        edge.sites.reconcile({host: replace(plain, watch=Watch.TOLD)})
+        wait_until(lambda: edge.sites.active(host) == plain, what="the visit")
+    over.set()
+    for one in visitors:
+        one.join()
+    assert len(seen) > 100
+    assert set(seen) == {(200, b"<h1>secret</h1>")}
