@@ -18,7 +18,7 @@ from bot.domain.protection import Protection
 from bot.domain.pull import PullNumber, preview_name
 from bot.domain.release import release_hostname
 from bot.lifecycle import Order
-from bot.previews import protection_of, take_down
+from bot.previews import extend, protection_of, take_down
 from bot.queue import connect
 from bot.store import apps, environments, releases
 from bot.store.engine import reading, writing
@@ -218,6 +218,25 @@ def test_a_push_wakes_what_sleeps(house: House):
     house.deploy("preview/pr-7", "newer", pull=7)
     assert house.preview().asleep_at is None
     house.settle()
+    house.assert_agrees()
+
+
+def test_a_preview_lives_as_long_as_somebody_said(house: House):
+    house.deploy("preview/pr-7", pull=7)
+    house.deploy("preview/pr-8", pull=8)
+    with house.lifecycle.change() as change:
+        extend(change, house.preview(), timedelta(days=40))
+    house.pass_by(timedelta(days=31))
+    house.settle()
+    assert ALIAS in house.shown()
+    assert "pr-8-shop.localhost" not in house.shown()
+    house.pass_by(timedelta(days=10))
+    house.settle()
+    assert house.preview().archive_reason == "its time is over, as somebody set it"
+    assert house.shown() == {}
+    house.deploy("preview/pr-7", pull=7)
+    house.settle()
+    assert house.preview().expires_at is None
     house.assert_agrees()
 
 
