@@ -63,6 +63,11 @@ class Change:
         else:
             environments.use(self.tx, environment.id, self.now)
 
+    def keep_awake(self, environment: Environment) -> None:
+        """Count what is done with a preview as its use, unless it was taken down."""
+        if environment.archived_at is None:
+            self.use(environment)
+
     def permit(self, environment: Environment) -> None:
         """Issue a permit for an environment that has work."""
         self.permits[environment.id] = environment.lease_token

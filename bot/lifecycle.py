@@ -126,6 +126,7 @@ class Lifecycle:
         release = self._release_to_restore(change.tx, environment, word)
         reason = f"rolled back to {release.name} by {by}"
         environments.pin(change.tx, environment.id, reason)
+        change.keep_awake(environment)
         deployment = deployments.insert(
             change.tx,
             NewDeployment(

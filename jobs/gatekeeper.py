@@ -41,7 +41,8 @@ ENTER = "/previews/enter"
 """The console's address that hands over who signed in there."""
 
 _LOOK_SECONDS = 0.03
-_MOST_COOKIES = 8
+# As many as a browser keeps for a site: other sites of the same domain may have set all but one.
+_MOST_COOKIES = 200
 _LONGEST_COOKIE = timedelta(days=30)
 _TEMPLATES = Path(__file__).parent.parent / "templates" / "page"
 _NOT_PRINTABLE = re.compile(r"[^!-~]")

@@ -172,6 +172,7 @@ def activate(
         "active_release_id": release,
         "active_deployment_id": deployment,
         "activation": environments.c.activation + 1,
+        "asleep_at": None,
     }
     changed = environments.update().where(environments.c.id == environment).values(changes)
     number = tx.scalar(changed.returning(environments.c.activation))

@@ -221,6 +221,24 @@ def test_a_push_wakes_what_sleeps(house: House):
     house.assert_agrees()
 
 
+def test_a_rollback_wakes_what_sleeps(house: House):
+    first = house.deploy("preview/pr-7", pull=7)
+    house.deploy("preview/pr-7", "newer", pull=7)
+    house.pass_by(timedelta(hours=73))
+    house.settle()
+    assert house.sites.is_asleep(ALIAS)
+    with house.lifecycle.change() as change:
+        house.lifecycle.rollback(change, house.shop, "preview/pr-7", word=None, by="mona")
+    house.sweep()
+    assert not house.sites.is_asleep(ALIAS)
+    claim = house.claim()
+    house.leases.switch(claim, first)
+    assert house.leases.finish(claim, State.SUCCEEDED, "it is live", release_id=first)
+    house.settle()
+    house.assert_agrees()
+    assert house.shown()[ALIAS][1] == first
+
+
 def test_a_preview_lives_as_long_as_somebody_said(house: House):
     house.deploy("preview/pr-7", pull=7)
     house.deploy("preview/pr-8", pull=8)
