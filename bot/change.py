@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.domain.deployment import Deployment, State, check_move
+from bot.domain.deployment import Deployment, Hold, State, check_move
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import DeploymentId, EnvironmentId
 from bot.store import deployments, environments, steps
@@ -19,6 +19,7 @@ class Change:
     now: datetime
     permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
     changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
+    waiting: set[DeploymentId] = field(default_factory=set[DeploymentId])
 
     def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
         """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be.
@@ -36,6 +37,16 @@ class Change:
             self.tx, deployment.id, self.now, event=reason, state=state, reason=reason, **changes
         )
         self.changed[moved.id] = moved.version
+        return moved
+
+    def wait(self, deployment: Deployment, hold: Hold, reason: str) -> Deployment:
+        """Let a held deployment wait for something else than before."""
+        moved = deployments.change(
+            self.tx, deployment.id, self.now, event=reason, state=State.HELD, hold=hold, reason=reason
+        )
+        self.changed[moved.id] = moved.version
+        if hold is Hold.CHECKS:
+            self.waiting.add(moved.id)
         return moved
 
     def withdraw(self, deployment: Deployment) -> bool:

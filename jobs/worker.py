@@ -31,6 +31,7 @@ from bot.parent import die_with_parent
 from bot.queue import (
     ANNOUNCE,
     ANNOUNCE_QUEUE,
+    CHECKS,
     DEPLOY_QUEUE,
     ERRAND,
     ERRAND_QUEUE,
@@ -58,6 +59,7 @@ def jobs_of(workshop: Workshop) -> Jobs:
         ANNOUNCE: workshop.announce,
         PERMIT: workshop.deploy,
         ERRAND: workshop.errand,
+        CHECKS: workshop.look_at_checks,
     }
 
 

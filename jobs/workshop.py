@@ -27,6 +27,7 @@ from bot.vault import open_vault
 from jobs import announce, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
+from jobs.checks import ASK_SECONDS, Checking
 from jobs.deploy import Deploy
 from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
@@ -62,6 +63,7 @@ class Workshop:
     mirrors: Mirrors
     errands: Errands
     polling: Polling
+    checking: Checking
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -70,6 +72,14 @@ class Workshop:
     def announce(self, deployment: int) -> None:
         """Job: make GitHub show a deployment's present state."""
         announce.announce(self.announcing, DeploymentId(deployment))
+
+    def look_at_checks(self, deployment: int) -> None:
+        """Job: see whether the checks that a deployment waits for have passed."""
+        self.checking.look(DeploymentId(deployment))
+
+    def sweep_checks(self) -> None:
+        """Chore: see what came of checks that no event told of."""
+        self.checking.sweep()
 
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
@@ -186,4 +196,7 @@ def furnish(settings: Settings) -> Workshop:
         mirrors=mirrors,
         errands=Errands(settings, engine, queue, hub, mirrors, vault),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
+        checking=Checking(
+            lifecycle, hub, settings.poll_seconds if settings.intake == "poll" else ASK_SECONDS
+        ),
     )

@@ -30,6 +30,24 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
+        "checks",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("sha", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
+        sa.UniqueConstraint(
+            "repository_id", "sha", "kind", "name", name=op.f("uq_checks_repository_id_sha_kind_name")
+        ),
+    )
+    op.create_index(op.f("ix_checks_at"), "checks", ["at"], unique=False)
+    op.create_table(
         "comments",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -199,6 +217,7 @@ def upgrade() -> None:
         sa.Column("output_directory", sa.Text(), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("absence", sa.Text(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("deleted_at", Moment(), nullable=True),
         sa.Column("policy", sa.JSON(), nullable=True),
@@ -474,6 +493,8 @@ def downgrade() -> None:
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_table("comments")
+    op.drop_index(op.f("ix_checks_at"), table_name="checks")
+    op.drop_table("checks")
     op.drop_index("ix_audit_tenant_id_id", table_name="audit")
     op.drop_table("audit")
     # ### end Alembic commands ###
