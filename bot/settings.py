@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         default=2048, ge=1, description="MiB that one cache of downloads may have; beyond, it begins anew."
     )
     log_bytes: int = Field(default=64 * MIB, ge=1024, description="Bytes kept of one deployment's log.")
+    drift_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="How often what GitHub shows is compared with what is true; 0: never.",
+    )
     sweep_seconds: float = Field(default=5.0, gt=0, description="Pause between two sweeps.")
 
     @cached_property

@@ -23,7 +23,7 @@ from bot.orders import Order, until_checked
 from bot.store import apps, deliveries
 from bot.store.deliveries import GITHUB, NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery
 from bot.store.engine import reading, writing
-from jobs.asides import Aside, Asides, Who
+from jobs.asides import Aside, Asides, Who, leave_to_the_sweep
 from jobs.cases import Case, PolicyUnknownError
 from jobs.git import Mirrors
 from jobs.heads import overtaking
@@ -45,10 +45,6 @@ class _Decided:
     decision: Decision
 
 
-def _leave_to_the_sweep(_environment: Environment) -> None:
-    """Where nobody takes hostnames off the edge at once, the sweep does."""
-
-
 class Intake:
     """Turns stored deliveries into decisions and deployments.
 
@@ -62,7 +58,7 @@ class Intake:
         lifecycle: Lifecycle,
         mirrors: Mirrors,
         ask: Ask = ask_nobody,
-        taken_down: Callable[[Environment], None] = _leave_to_the_sweep,
+        taken_down: Callable[[Environment], None] = leave_to_the_sweep,
         clock: Clock = utc_now,
     ) -> None:
         self._engine = lifecycle.engine
@@ -198,7 +194,8 @@ class Intake:
 
     def _learn(self, change: Change, delivery: Delivery, event: PushEvent | PullEvent, case: Case) -> None:
         """Remember what an event told of an app's repository."""
-        is_told = delivery.source != RECONCILE
+        # What the sweep makes up of a branch knows no id; a pull request is GitHub's own answer.
+        is_told = delivery.source != RECONCILE or isinstance(event, PullEvent)
         if is_told and not _is_pinned(case.app, event):
             apps.pin_repository(change.tx, case.app.id, event.repository.id, event.installation_id)
         if delivery.source == GITHUB and case.app.repository_id == event.repository.id:

@@ -38,7 +38,7 @@ class Chore:
 
     name: str
     seconds: float
-    do: Callable[[], None]
+    do: Callable[[], object]
     due: float = 0.0
 
 
@@ -81,7 +81,10 @@ class Sweep:
             Chore("old errands", 3600, self._drop_errands),
         ]
         # What asks GitHub, which may hang, has a round of its own beside what heals lost work.
-        asking = [Chore("checks", every, workshop.sweep_checks)]
+        asking = [
+            Chore("checks", every, workshop.asking.checking.sweep),
+            Chore("drift", 6 * every, workshop.asking.drift.run),
+        ]
         rounds = [
             Round("sweep", _LEAD, quick),
             Round("sweep-slowly", _SLOW_LEAD, slow),

@@ -24,10 +24,11 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
-from jobs import announce, recovery
+from jobs import announce, asking, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
-from jobs.checks import ASK_SECONDS, Checking
+from jobs.asides import Asides
+from jobs.asking import Asking
 from jobs.deploy import Deploy
 from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
@@ -63,7 +64,7 @@ class Workshop:
     mirrors: Mirrors
     errands: Errands
     polling: Polling
-    checking: Checking
+    asking: Asking
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -75,11 +76,7 @@ class Workshop:
 
     def look_at_checks(self, deployment: int) -> None:
         """Job: see whether the checks that a deployment waits for have passed."""
-        self.checking.look(DeploymentId(deployment))
-
-    def sweep_checks(self) -> None:
-        """Chore: see what came of checks that no event told of."""
-        self.checking.sweep()
+        self.asking.checking.look(DeploymentId(deployment))
 
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
@@ -100,6 +97,7 @@ class Workshop:
         with reading(self.engine) as tx:
             found = apps.all_apps(tx)
         recovery.reconcile_heads(self.recovery, self.queue, found, self._head)
+        self.asking.reconciling.run()
 
     def _head(self, app: App, branch: str) -> Commit | None:
         try:
@@ -178,13 +176,15 @@ def furnish(settings: Settings) -> Workshop:
     addresses = Addresses(engine, sites, settings.preview_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
-    pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
         settings=settings,
         engine=engine,
         queue=queue,
         leases=leases,
-        deploy=Deploy(leases=leases, pipeline=pipeline),
+        deploy=Deploy(
+            leases=leases,
+            pipeline=Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools),
+        ),
         housekeeping=keeping.furnish(),
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
@@ -196,7 +196,7 @@ def furnish(settings: Settings) -> Workshop:
         mirrors=mirrors,
         errands=Errands(settings, engine, queue, hub, mirrors, vault),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
-        checking=Checking(
-            lifecycle, hub, settings.poll_seconds if settings.intake == "poll" else ASK_SECONDS
+        asking=asking.make(
+            settings, lifecycle, queue=queue, github=hub, asides=Asides(lifecycle, settings.github_url)
         ),
     )

@@ -50,6 +50,13 @@ def hurry(tx: Tx, app: AppId) -> None:
     tx.execute(announcements.update().where(*where).values(retry_at=None))
 
 
+def is_troubled(tx: Tx) -> bool:
+    """Whether GitHub is owed something that it did not take at the first attempt."""
+    owed = deployments.c.announced < deployments.c.version
+    query = sa.select(deployments.c.id).join(announcements, announcements.c.deployment_id == deployments.c.id)
+    return tx.scalar(query.where(owed, announcements.c.attempts > 0).limit(1)) is not None
+
+
 def keep(tx: Tx, announcement: Announcement) -> None:
     """Replace what was shown."""
     values = {

@@ -30,6 +30,7 @@ class Repository:
     commits: set[str] | None = None
     statuses: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     deployments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    check_runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     comments: list[Any] = field(default_factory=list[Any])
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     collaborators: dict[str, str] = field(default_factory=dict[str, str])
