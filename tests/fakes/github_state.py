@@ -28,6 +28,7 @@ class Repository:
     full_name: str
     installation: int | None
     commits: set[str] | None = None
+    archived: bool = False
     statuses: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     deployments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     check_runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
