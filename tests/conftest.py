@@ -8,6 +8,8 @@ import pytest
 from tests import node
 from tests.fakes.github import FakeGitHub
 
+# Tests start many processes; without bytecode each would compile all of Slipway anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PATH"] = f"{node.programs()}{os.pathsep}{os.environ['PATH']}"
 
 

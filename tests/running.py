@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +26,12 @@ from bot.settings import Settings
 from bot.store import apps, deliveries, deployments, environments
 from bot.store.deployments import Event
 from bot.store.engine import Engine, open_engine, reading
+from tests import command
 from tests.fakes import payloads
 from tests.fakes.repository import Repository
 from tests.waiting import wait_until
 
 SECRET = "a webhook secret"
-CLI = [sys.executable, "-m", "bot.cli.main"]
 
 
 def free_port() -> int:
@@ -81,7 +80,7 @@ class Slipway:
         """Start everything; its log is `up.log` in the home's parent."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*self.wrapper, *CLI, "up", "--json"],
+                [*self.wrapper, *command.CLI, "up", "--json"],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -111,9 +110,7 @@ class Slipway:
 
     def run(self, *words: str, code: int = 0) -> str:
         """Run a command of the command line; what it printed."""
-        done = subprocess.run(
-            [*CLI, *words], env=self.environment, capture_output=True, text=True, check=False, timeout=90
-        )
+        done = command.run(words, self.environment)
         assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stdout + done.stderr
 

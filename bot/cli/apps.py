@@ -21,7 +21,7 @@ from bot.store import apps, deployments, environments, errands, releases
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import open_vault
 
-application = typer.Typer(no_args_is_help=True)
+application = typer.Typer(no_args_is_help=True, help="Apps: what is deployed.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.instance import Instance, caller, find_app, find_deployment, open_instance
-from bot.cli.run import become
+from bot.cli.programs import become
 from bot.cli.waiting import await_end
 from bot.domain.deployment import Deployment, State
 from bot.domain.environment import PRODUCTION
@@ -118,9 +118,6 @@ def explain(
     if not sentences:
         raise UserError(ErrorCode.UNKNOWN_NAME, field="delivery", value=guid)
     sys.stdout.write(json.dumps(sentences) + "\n" if as_json else "".join(f"{line}\n" for line in sentences))
-
-
-COMMANDS = (logs, cancel, rollback, resume, explain)
 
 
 def _now(instance: Instance, deployment: Deployment) -> Deployment:

@@ -4,35 +4,44 @@ import typer
 from redis.exceptions import RedisError
 
 from bot import program
-from bot.cli import apps, config, deployments, doctor, github, run, tokens
-from bot.cli.demo import demo
+from bot.cli.lazy import LazyGroup
 from bot.errors import ErrorCode, PlatformError
 from bot.store.engine import StoreError
 
+
+class Commands(LazyGroup):
+    """Everything that `slipway` can do, and where it stands."""
+
+    members = {  # noqa: RUF012 never changed
+        "up": "bot.cli.run:up",
+        "demo": "bot.cli.demo.command:demo",
+        "doctor": "bot.cli.doctor:doctor",
+        "app": "bot.cli.apps:application",
+        "config": "bot.cli.config:application",
+        "github": "bot.cli.github:application",
+        "token": "bot.cli.tokens:application",
+        "logs": "bot.cli.deployments:logs",
+        "cancel": "bot.cli.deployments:cancel",
+        "rollback": "bot.cli.deployments:rollback",
+        "resume": "bot.cli.deployments:resume",
+        "explain": "bot.cli.deployments:explain",
+        "openapi": "bot.cli.openapi:openapi",
+        "web": "bot.cli.programs:web",
+        "worker": "bot.cli.programs:worker",
+        "sweep": "bot.cli.programs:sweep",
+        "edge": "bot.cli.programs:edge",
+        "migrate": "bot.cli.run:migrate",
+    }
+
+
 application = typer.Typer(
-    help="Slipway deploys your repositories: push to a branch and it is live.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-application.add_typer(apps.application, name="app", help="Apps: what is deployed.")
-application.add_typer(config.application, name="config", help="slipway.toml: check it, show what counts.")
-application.add_typer(github.application, name="github", help="The GitHub App, and what it may see.")
-application.add_typer(tokens.application, name="token", help="Tokens: who may use the API.")
-for command in (
-    run.up,
-    run.web,
-    run.worker,
-    run.sweep,
-    run.edge,
-    run.migrate,
-    demo,
-    doctor.doctor,
-    tokens.openapi,
-):
-    application.command()(command)
-for command in deployments.COMMANDS:
-    application.command()(command)
+
+
+@application.callback()
+def slipway() -> None:
+    """Slipway deploys your repositories: push to a branch and it is live."""
 
 
 def main() -> None:

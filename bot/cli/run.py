@@ -1,7 +1,6 @@
-"""Commands that run Slipway: everything at once, or one process as in the Procfile."""
+"""Commands that run all of Slipway at once, and that prepare its store."""
 
 import json
-import os
 import sys
 from typing import Annotated
 
@@ -33,38 +32,12 @@ def up(*, json_line: Json = False) -> None:
         tree.stop()
 
 
-def web() -> None:
-    """Run the web process: webhook, console, API."""
-    become("bot.web")
-
-
-def worker() -> None:
-    """Run the worker: decides, builds, publishes, tells GitHub."""
-    become("jobs.worker")
-
-
-def sweep() -> None:
-    """Run the sweep: heals what crashes and outages left."""
-    become("jobs.sweep")
-
-
-def edge() -> None:
-    """Run the edge: serves the sites."""
-    become("jobs.edge")
-
-
 def migrate() -> None:
     """Bring the store's schema up to date."""
     settings = Settings()
     engine = open_engine(settings.database)
     migrate_store(engine)
     sys.stdout.write(f"The store at {engine.url.render_as_string(hide_password=True)} is up to date.\n")
-
-
-def become(module: str, *words: str) -> None:
-    """Go on as another program of ours, such as one of `jobs`, which commands can't import."""
-    # The same process id: a service manager's signals reach the process itself.
-    os.execv(sys.executable, [sys.executable, "-m", module, *words])  # noqa: S606  there is no shell to start
 
 
 def _tell(settings: Settings, *, json_line: bool) -> None:

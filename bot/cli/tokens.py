@@ -1,4 +1,4 @@
-"""Commands about the API: the first token, and its document."""
+"""Commands about tokens of the API."""
 
 import json
 import sys
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from bot.api.auth import PERSONAL, mint
-from bot.api.openapi import document
 from bot.cli.instance import caller, open_instance
 from bot.clock import utc_now
 from bot.domain.roles import Role
@@ -67,8 +66,3 @@ def create(
     sys.stderr.write(
         f"For {member.email}, {member.role} of {tenant.slug}, for {days} days. Shown this once.\n"
     )
-
-
-def openapi() -> None:
-    """Print the API's OpenAPI document."""
-    sys.stdout.write(json.dumps(document(), indent=2) + "\n")

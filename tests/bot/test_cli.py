@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import CLI
+from tests import command
+from tests.command import Done
 
 
-def slipway(home: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def slipway(home: Path, *words: str, **settings: str) -> Done:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
     environment = {**kept, "SLIPWAY_HOME": str(home), **settings}
-    return subprocess.run([*CLI, *words], env=environment, capture_output=True, text=True, check=False)
+    return command.run(words, environment)
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+def refused(done: Done) -> str:
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -56,7 +57,7 @@ def test_each_process_names_a_setting_that_is_wrong(tmp_path: Path, module: str)
     done = subprocess.run(
         [sys.executable, "-m", module], env=environment, capture_output=True, text=True, check=False
     )
-    assert "SLIPWAY_BUILD_CONCURRENCY" in refused(done)
+    assert "SLIPWAY_BUILD_CONCURRENCY" in refused(Done(done.returncode, done.stdout, done.stderr))
 
 
 def test_the_disk_is_shown_part_by_part_with_the_rule_of_each(tmp_path: Path):
@@ -81,7 +82,7 @@ def test_a_disk_that_cannot_be_looked_at_is_said(tmp_path: Path):
     assert "slipway doctor" in done.stderr
 
 
-def checked(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def checked(folder: Path, *words: str) -> Done:
     # A home that can't be made: the command needs no instance.
     return slipway(Path("/dev/null/home"), "config", "check", *words, str(folder))
 

@@ -11,10 +11,10 @@ from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Generator[Slipway]:
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Generator[Slipway]:
     """An instance of its own: its processes are killed."""
-    instance = Slipway(tmp_path / "home").up()
+    instance = Slipway(tmp_path_factory.mktemp("killed") / "home").up()
     yield instance
     instance.down()
 
@@ -34,17 +34,17 @@ def sleepers(*seconds: str) -> list[psutil.Process]:
     return found
 
 
-def test_a_cancel_leaves_nothing_running(slipway: Slipway, make_repository: MakeRepository):
+def test_a_cancel_leaves_nothing_running(alone: Slipway, make_repository: MakeRepository):
     repository = make_repository("cancelled")
     script = "setsid sleep 7001 & sleep 7002\n"
     sha = repository.commit({"slipway.toml": RECIPE, "build.sh": script}, "Slow")
-    slipway.create_app(repository, "cancelled")
-    deployment = slipway.deployment_of(slipway.push("cancelled", sha))
+    alone.create_app(repository, "cancelled")
+    deployment = alone.deployment_of(alone.push("cancelled", sha))
     wait_until(lambda: len(sleepers("7001", "7002")) == 2, 20, "the build to run")
-    shown = slipway.run("cancel", f"DEP-{deployment.id}")
+    shown = alone.run("cancel", f"DEP-{deployment.id}")
     assert "cancelled" in shown
     assert sleepers("7001", "7002") == []
-    assert slipway.deployment(deployment.id).state is State.CANCELLED
+    assert alone.deployment(deployment.id).state is State.CANCELLED
 
 
 def test_a_killed_worker_loses_nothing(alone: Slipway, make_repository: MakeRepository):

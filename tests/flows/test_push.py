@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from bot.domain.deployment import State
 from tests.flows.conftest import MakeRepository
 from tests.running import Slipway
@@ -113,3 +115,13 @@ def test_the_demo_shows_a_live_site_and_leaves_nothing(tmp_path: Path):
     shown = demo.run("demo", "--exit", "--again")
     assert "is live" in shown
     assert " 0 failed" in shown
+
+
+@pytest.mark.slow
+def test_the_demo_shows_a_pull_request_from_its_opening_to_its_merge(tmp_path: Path):
+    demo = Slipway(tmp_path / "home")
+    for number in (1, 2):
+        shown = demo.run("demo", "--exit", "--pr")
+        assert f"http://pr-{number}-demo.localhost" in shown
+        assert "took the preview's release" in shown
+        assert f"pull request #{number} has one comment" in shown

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import CLI, Slipway, alive
+from tests.command import CLI
+from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
 
