@@ -27,6 +27,8 @@ from bot.orders import Order
 from bot.store import apps, checks, deployments, environments
 from bot.store.engine import Tx, reading, writing
 
+MOST_HELD = timedelta(days=30)
+"""How long anything is held: a commit's status must not be pending for ever."""
 KEPT = timedelta(days=7)
 """How long what events told of checks is remembered."""
 ASK_SECONDS = 300.0
@@ -186,10 +188,15 @@ class Checking:
 
     def _forget(self) -> None:
         turn = self.turns.setdefault(0, _Turn())
-        if turn.due <= self.monotonic():
-            turn.due = self.monotonic() + _FORGET_SECONDS
-            with writing(self.lifecycle.engine) as tx:
-                checks.forget(tx, self.clock() - KEPT)
+        if turn.due > self.monotonic():
+            return
+        turn.due = self.monotonic() + _FORGET_SECONDS
+        with writing(self.lifecycle.engine) as tx:
+            checks.forget(tx, self.clock() - KEPT)
+        with self.lifecycle.change() as change:
+            for one in checks.held_since(change.tx, change.now - MOST_HELD):
+                reason = f"nobody let it go within {MOST_HELD.days} days; it was held: {one.reason}"
+                change.move(one, State.CANCELLED, reason)
 
 
 def _again(app: App, environment: Environment, before: Deployment, wanted: Checks) -> Order:

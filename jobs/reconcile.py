@@ -18,6 +18,7 @@ from bot.domain.pull import PullNumber, PullRequest
 from bot.github import source
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError, RejectedError, SuspendedError
+from bot.intake.fields import moment
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import Queue
@@ -169,10 +170,10 @@ def _is_missed(
     if number in stored:
         return True
     born = min(app.created_at for app in group)
-    changed = str(raw.get("updated_at", ""))
     if isinstance(number, int) and pulls.find(tx, repository, PullNumber(number)) is not None:
         return True
-    return changed >= f"{born:%Y-%m-%dT%H:%M:%SZ}"
+    # GitHub's dates are whole seconds.
+    return moment(raw.get("updated_at")) >= born.replace(microsecond=0)
 
 
 def _seen(pull: PullRequest) -> Seen:

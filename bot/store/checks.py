@@ -51,6 +51,12 @@ def waiting(tx: Tx) -> list[Deployment]:
     return all_where(tx, deployments.c.state == State.HELD, deployments.c.hold == Hold.CHECKS)
 
 
+def held_since(tx: Tx, before: datetime) -> list[Deployment]:
+    """Deployments that have been held, for whatever, since a moment or longer."""
+    held = all_where(tx, deployments.c.state == State.HELD, deployments.c.created_at < before)
+    return [one for one in held if since(tx, one.id) < before]
+
+
 def concerned(tx: Tx, app: AppId, sha: Sha) -> list[Deployment]:
     """An app's deployments of a commit that a report may move on: those that wait, or that one kept back."""
     newest = sa.select(deployments.c.id).where(deployments.c.app_id == app)

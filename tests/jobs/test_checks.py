@@ -313,6 +313,21 @@ def test_where_github_refuses_events_count_and_the_end_says_why(asking: House):
     assert ended.reason.startswith("timed out: 'lint' did not pass within 1 h (GitHub could not be asked: ")
 
 
+def test_nothing_is_held_for_ever(told: House):
+    told.tell(
+        "pull_request", payloads.pull_request(sha=ONE, head_repository="fork/shop", head_repository_id=5)
+    )
+    told.pass_by(days=29)
+    told.checking.sweep()
+    assert told.of(ONE).state is State.HELD
+    told.pass_by(days=2)
+    told.checking.sweep()
+    assert told.of(ONE).state is State.CANCELLED
+    assert told.of(ONE).reason.startswith(
+        "nobody let it go within 30 days; it was held: it comes from a fork"
+    )
+
+
 def test_what_events_told_is_forgotten_in_time(told: House):
     told.tell("check_run", payloads.check_run(sha=ONE))
     told.checking.sweep()
