@@ -21,11 +21,11 @@ class Asking:
     drift: Drift
 
 
-def make(settings: Settings, lifecycle: Lifecycle, *, queue: Queue, github: GitHub, asides: Asides) -> Asking:
+def make(settings: Settings, lifecycle: Lifecycle, *, queue: Queue, github: GitHub) -> Asking:
     """The askers, as the settings want them."""
     polls = settings.intake == "poll"
     return Asking(
         Checking(lifecycle, github, settings.poll_seconds if polls else ASK_SECONDS),
-        Reconciling(lifecycle, queue, github, asides, with_pulls=not polls),
+        Reconciling(lifecycle, queue, github, Asides(lifecycle, settings.github_url), with_pulls=not polls),
         Drift(lifecycle, github, settings),
     )

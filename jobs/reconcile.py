@@ -123,7 +123,7 @@ class Reconciling:
             return 0
         with reading(self.lifecycle.engine) as tx:
             stored = {one.number: one for one in pulls.open_of(tx, [number])}
-            wanted = [raw for raw in listed if _is_missed(tx, number, raw, stored, group)]
+            wanted = [raw for raw in listed if _is_missed(tx, number, raw, group)]
         if is_whole:
             there = {raw.get("number") for raw in listed}
             unlisted = [one for one in stored if one not in there][:MAX_CLOSED]
@@ -158,17 +158,9 @@ class Reconciling:
         return len(added)
 
 
-def _is_missed(
-    tx: Tx,
-    repository: int,
-    raw: Mapping[str, Any],
-    stored: Mapping[PullNumber, PullRequest],
-    group: list[App],
-) -> bool:
+def _is_missed(tx: Tx, repository: int, raw: Mapping[str, Any], group: list[App]) -> bool:
     """Whether an open pull request should be known: older ones than the app were never told of."""
     number = raw.get("number")
-    if number in stored:
-        return True
     born = min(app.created_at for app in group)
     if isinstance(number, int) and pulls.find(tx, repository, PullNumber(number)) is not None:
         return True

@@ -27,7 +27,6 @@ from bot.vault import open_vault
 from jobs import announce, asking, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
-from jobs.asides import Asides
 from jobs.asking import Asking
 from jobs.deploy import Deploy
 from jobs.errands import Errands
@@ -157,6 +156,11 @@ class _Keeping:
         )
 
 
+def _deploying(settings: Settings, lifecycle: Lifecycle, leases: Leases, tools: Tools) -> Deploy:
+    pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
+    return Deploy(leases=leases, pipeline=pipeline)
+
+
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
@@ -181,10 +185,7 @@ def furnish(settings: Settings) -> Workshop:
         engine=engine,
         queue=queue,
         leases=leases,
-        deploy=Deploy(
-            leases=leases,
-            pipeline=Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools),
-        ),
+        deploy=_deploying(settings, lifecycle, leases, tools),
         housekeeping=keeping.furnish(),
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
@@ -196,7 +197,5 @@ def furnish(settings: Settings) -> Workshop:
         mirrors=mirrors,
         errands=Errands(settings, engine, queue, hub, mirrors, vault),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
-        asking=asking.make(
-            settings, lifecycle, queue=queue, github=hub, asides=Asides(lifecycle, settings.github_url)
-        ),
+        asking=asking.make(settings, lifecycle, queue=queue, github=hub),
     )
