@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.domain.deployment import Deployment, Hold, State, check_move
 from bot.domain.environment import Environment, EnvironmentKind
-from bot.domain.ids import DeploymentId, EnvironmentId
+from bot.domain.ids import DeploymentId, EnvironmentId, ErrandId
 from bot.store import deployments, environments, steps
 from bot.store.engine import Tx
 
@@ -20,6 +20,7 @@ class Change:
     permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
     changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
     waiting: set[DeploymentId] = field(default_factory=set[DeploymentId])
+    errands: list[ErrandId] = field(default_factory=list[ErrandId])
 
     def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
         """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be.

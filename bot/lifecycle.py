@@ -46,6 +46,8 @@ class Lifecycle:
             self._queue.announce(deployment, version)
         for deployment in change.waiting:
             self._queue.checks(deployment)
+        for errand in change.errands:
+            self._queue.errand(errand)
 
     def request(self, change: Change, order: Order) -> Requested:
         """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.

@@ -24,6 +24,7 @@ from bot.previews import take_down
 from bot.store import announcements, apps, audit, checks, deliveries, deployments, environments
 from bot.store.deliveries import Delivery
 from bot.store.engine import Tx, reading
+from jobs.entitled import may_keep
 from jobs.verdicts import log, stored
 
 Aside = CheckEvent | InstallationEvent | RepositoryEvent
@@ -150,7 +151,8 @@ class Asides:
             return self._away(change, app, _AWAY[action], who)
         number = next((one.id for one in event.added if _is_of(app, one)), app.repository_id)
         if number is not None:
-            apps.pin_repository(change.tx, app.id, number, event.installation_id)
+            by = event.installation_id if may_keep(change.tx, app, event.installation_id) else None
+            apps.pin_repository(change.tx, app.id, number, by)
         return self._back(change, app, _BACK[action], who)
 
     def _repository(self, case: _Case, event: RepositoryEvent) -> Note:
@@ -158,7 +160,8 @@ class Asides:
         name = event.repository.full_name
         match event.action:
             case "renamed" | "transferred":
-                apps.pin_repository(change.tx, app.id, event.repository.id, event.installation_id)
+                by = event.installation_id if may_keep(change.tx, app, event.installation_id) else None
+                apps.pin_repository(change.tx, app.id, event.repository.id, by)
                 self.follow(change, app, name, who)
                 return Note(Reason.REPOSITORY_MOVED, f"The repository of {app.slug} is {name} by now.")
             case "deleted":

@@ -14,7 +14,7 @@ from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId
 from bot.intake.decide import asks_for_changes, asks_for_policy, decide, decide_alone, is_deployed
 from bot.intake.decision import Decision, Deploy, Facts, Skip
-from bot.intake.events import Event, PushEvent, parse, repository_of
+from bot.intake.events import Event, PushEvent, parse
 from bot.intake.pull_events import PullEvent
 from bot.intake.recipe import policy_from_json, policy_to_json
 from bot.lifecycle import Lifecycle
@@ -25,6 +25,7 @@ from bot.store.deliveries import GITHUB, NO_REPOSITORY_ID, RECEIVED, RECONCILE, 
 from bot.store.engine import reading, writing
 from jobs.asides import Aside, Asides, Who, leave_to_the_sweep
 from jobs.cases import Case, PolicyUnknownError
+from jobs.entitled import Told, entitled, may_keep
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.knowledge import Ask, Knowledge, ask_nobody
@@ -156,15 +157,15 @@ class Intake:
         return gone
 
     def _apps(self, event: Event, delivery: Delivery) -> list[App]:
-        repository = repository_of(event)
-        if repository is None:
+        if not isinstance(event, Told):
             return []
+        repository = event.repository
         only = delivery.verified_app_id
         with reading(self._engine) as tx:
             if delivery.source == RECONCILE and only is not None:
                 return [apps.get(tx, only)]
             found = apps.of_repository(tx, repository.id, repository.full_name)
-        return [app for app in found if only is None or app.id == only]
+            return entitled(tx, found, delivery, event)
 
     def _gather(self, case: Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
         """Fill in what the rules ask for, and nothing else."""
@@ -197,7 +198,9 @@ class Intake:
         # What the sweep makes up of a branch knows no id; a pull request is GitHub's own answer.
         is_told = delivery.source != RECONCILE or isinstance(event, PullEvent)
         if is_told and not _is_pinned(case.app, event):
-            apps.pin_repository(change.tx, case.app.id, event.repository.id, event.installation_id)
+            is_ours = may_keep(change.tx, case.app, event.installation_id)
+            by = event.installation_id if is_ours else None
+            apps.pin_repository(change.tx, case.app.id, event.repository.id, by)
         if delivery.source == GITHUB and case.app.repository_id == event.repository.id:
             self._asides.follow(change, case.app, event.repository.full_name, Who.of(delivery))
         if case.policy_read is not None:

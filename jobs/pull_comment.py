@@ -16,7 +16,7 @@ from bot.github.errors import RetryLaterError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.settings import Settings
-from bot.store import apps, comments, deployments, environments
+from bot.store import apps, comments, deployments, environments, installations
 from bot.store.engine import Engine, Tx, reading, writing
 from jobs.saying import says
 from jobs.turns import TakenError, Turn
@@ -84,7 +84,9 @@ def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> Pull
     places = [
         place
         for one in apps.of_repository(tx, app.repository_id, app.repository)
-        if (place := _place(tx, one, number)) and place.policy.previews.comment == "comment"
+        if (one.tenant_id == app.tenant_id or installations.may_use(tx, one.tenant_id, app.installation_id))
+        and (place := _place(tx, one, number))
+        and place.policy.previews.comment == "comment"
     ]
     rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
     held = [_held(one) for one in places if _is_held(one)]

@@ -29,6 +29,7 @@ from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.asking import Asking
 from jobs.deploy import Deploy
+from jobs.entitled import entitlement
 from jobs.errands import Errands
 from jobs.git.mirrors import Mirrors
 from jobs.housekeeping import Housekeeping
@@ -130,8 +131,10 @@ class PullSource:
 
 def open_mirrors(settings: Settings) -> Mirrors:
     """The mirrors alone, for a program that only reads repositories."""
-    made_app = MadeApp(settings, open_engine(settings.database), open_vault(settings))
-    hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)), made_app=made_app.key)
+    engine = open_engine(settings.database)
+    made_app = MadeApp(settings, engine, open_vault(settings))
+    pacing = Pacing(connect(settings.redis), windows(settings))
+    hub = client.connect(settings, pacing, made_app=made_app.key, may_use=entitlement(engine))
     return Mirrors(settings, GitSignIn(hub, _untold))
 
 
@@ -170,7 +173,9 @@ def furnish(settings: Settings) -> Workshop:
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
     vault = open_vault(settings)
     made_app = MadeApp(settings, engine, vault)
-    hub = client.connect(settings, Pacing(redis, windows(settings)), made_app=made_app.key)
+    hub = client.connect(
+        settings, Pacing(redis, windows(settings)), made_app=made_app.key, may_use=entitlement(engine)
+    )
     # A log never waits for Redis: its lines are in the spool already.
     opener = LogOpener(settings, engine, connect(settings.redis, retries=0), made_app)
     mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))

@@ -219,6 +219,11 @@ class Slipway:
         with reading(self.engine) as tx:
             return len(deliveries.undecided(tx, utc_now(), 1000))
 
+    def unannounced(self) -> int:
+        """Of how many deployments GitHub is owed something."""
+        with reading(self.engine) as tx:
+            return len(deployments.owed(tx, 1000))
+
     def hostname(self, app: AppId, environment: str = "production") -> str:
         with reading(self.engine) as tx:
             found = environments.by_name(tx, app, environment)

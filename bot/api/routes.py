@@ -8,7 +8,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, apps, deliveries, deployments, members, orders, releases
+from bot.api import (
+    account,
+    apps,
+    deliveries,
+    deploy_hooks,
+    deployments,
+    installations,
+    invitations,
+    mail_test,
+    me,
+    members,
+    orders,
+    releases,
+)
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -22,8 +35,13 @@ OPERATIONS: tuple[Operation, ...] = (
     *orders.OPERATIONS,
     *releases.OPERATIONS,
     *deliveries.OPERATIONS,
+    *me.OPERATIONS,
     *account.OPERATIONS,
     *members.OPERATIONS,
+    *invitations.OPERATIONS,
+    *deploy_hooks.OPERATIONS,
+    *installations.OPERATIONS,
+    *mail_test.OPERATIONS,
 )
 _ORG = "/orgs/{org}"
 _PROJECT = f"{_ORG}/projects/{{project}}"
@@ -61,7 +79,8 @@ def routes(dispatcher: Dispatcher, streams: Mapping[str, ASGIApp]) -> list[BaseR
             by_path.setdefault(address.path, {})[operation.method] = operation
     return [
         Route(f"{PREFIX}{path}", Endpoint(dispatcher, operations, streams))
-        for path, operations in by_path.items()
+        # Fixed words count more than parts that vary.
+        for path, operations in sorted(by_path.items(), key=lambda pair: pair[0].count("{"))
     ]
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 from bot.domain.app import Absence, App
 from bot.domain.ids import AppId, ProjectId, TenantId
 from bot.store.engine import Tx
+from bot.store.entry_schema import deploy_hooks
 from bot.store.schema import apps, environments, projects, releases, tenants, tokens
 
 _FIELDS = [apps.c[field.name] for field in fields(App)]
@@ -163,6 +164,8 @@ def delete(tx: Tx, app: AppId, now: datetime) -> None:
     tx.execute(releases.update().where(*kept).values(expired_at=now))
     valid = (tokens.c.app_id == app, tokens.c.revoked_at.is_(None))
     tx.execute(tokens.update().where(*valid).values(revoked_at=now))
+    called = (deploy_hooks.c.app_id == app, deploy_hooks.c.revoked_at.is_(None))
+    tx.execute(deploy_hooks.update().where(*called).values(revoked_at=now))
     # No slug looks like that.
     ended = {"slug": f"-deleted-{app}", "enabled": False, "webhook_secret": None, "deleted_at": now}
     tx.execute(apps.update().where(apps.c.id == app).values(ended))

@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 
-from bot.store.access_schema import audit, members, replays, tokens, users
-from bot.store.columns import Id, Moment, metadata, moment_to_number
+from bot.store import entry_schema
+from bot.store.access_schema import audit, members, tokens, users
+from bot.store.columns import Id, Moment, metadata
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
 from bot.store.columns import moment as _moment
@@ -18,10 +19,9 @@ __all__ = [
     "audit",
     "checks",
     "comments",
+    "entry_schema",
     "members",
     "metadata",
-    "moment_to_number",
-    "replays",
     "tokens",
     "users",
 ]

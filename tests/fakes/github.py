@@ -6,8 +6,11 @@ What a well-behaved bot must never send is recorded in `unexpected`, which has t
 import hashlib
 import hmac
 import json
+import random
 import socket
 import threading
+import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -58,6 +61,19 @@ class Trouble:
 
 
 @dataclass
+class Weather:
+    """Bad luck: which part of the requests fail, before or after they were carried out."""
+
+    luck: random.Random
+    share: float
+
+    def trouble(self) -> Trouble | None:
+        if self.luck.random() >= self.share:
+            return None
+        return Trouble(status=self.luck.choice((500, 502, 503)), after=self.luck.random() < 0.5)
+
+
+@dataclass
 class Hook:
     """Where deliveries go, and with which secret they are signed."""
 
@@ -91,6 +107,8 @@ class FakeGitHub:
         self.unexpected: list[str] = []
         self.requests: list[str] = []
         self.unchanged = 0
+        self.writes: list[float] = []
+        self._weather: Weather | None = None
         self._troubles: deque[Trouble] = deque()
         self._routes = Routes(self.world, self.url, self._redeliver)
         self.apps = self._routes.apps
@@ -156,9 +174,19 @@ class FakeGitHub:
         message = f"You have exceeded {kind}. Please wait a few minutes before you try again."
         self.fail_next(1, 403, message=message, headers=headers)
 
+    def storm(self, share: float, *, seed: int) -> None:
+        """Let a part of all requests fail from now on."""
+        self._weather = Weather(random.Random(seed), share)
+
     def repair(self) -> None:
         """No troubles any more."""
         self._troubles.clear()
+        self._weather = None
+
+    def busiest(self, seconds: float) -> int:
+        """How many content writes came in at most in so many seconds, refused ones counted, too."""
+        times = sorted(self.writes)
+        return max((bisect_left(times, one + seconds) - place for place, one in enumerate(times)), default=0)
 
     def suspend(self, installation: int = 9, *, suspended: bool = True) -> None:
         """Suspend an installation of the App, or take that back."""
@@ -235,6 +263,8 @@ class FakeGitHub:
             request.method, path, dict(request.query_params), request.headers.get("authorization", ""), raw
         )
         self.requests.append(f"{asked.method} {asked.path}")
+        if asked.method != "GET" and not asked.path.startswith("/app"):
+            self.writes.append(time.monotonic())
         trouble = self._trouble(asked)
         if trouble is None:
             return await self._answer(request, asked)
@@ -273,7 +303,7 @@ class FakeGitHub:
                 if asked.method in trouble.methods and trouble.path in asked.path:
                     self._troubles.remove(trouble)
                     return trouble
-        return None
+            return self._weather.trouble() if self._weather else None
 
     def _redeliver(self, attempt: Attempt) -> None:
         # GitHub answers 202 first and delivers afterwards.
