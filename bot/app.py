@@ -19,6 +19,7 @@ from bot.api.openapi import document
 from bot.api.operation import Services
 from bot.api.rates import DEFAULT_RATES, Limiter, Rates
 from bot.api.site import api_routes
+from bot.api.visitors import Visitors
 from bot.app_secrets import AppSecrets
 from bot.clock import Clock, utc_now
 from bot.console import routes as console
@@ -32,7 +33,9 @@ from bot.ledger import Ledger
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import LogReader
+from bot.oidc import issuer_of
 from bot.queue import Queue, connect
+from bot.sessions import Sessions
 from bot.settings import Settings
 from bot.store.engine import Engine, open_engine
 from bot.vault import Vault, open_vault
@@ -44,7 +47,7 @@ REDIS_SECONDS = 0.7
 """A hung Redis may delay an answer by no more than that; there is no second try."""
 
 
-_FOR_MACHINES = ("/api/", "/webhooks/", "/health", "/ready")
+_FOR_MACHINES = ("/api/", "/webhooks/", "/hooks/", "/health", "/ready")
 
 
 def create_app(
@@ -62,6 +65,7 @@ def create_app(
     logs = LogReader(settings.home, redis)
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
+    sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
     pages = Pages(settings)
     lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain, clock=clock)
     api = api_routes(
@@ -69,8 +73,9 @@ def create_app(
         feeds=feeds,
         limiter=Limiter(redis, rates),
         is_operator=operator_by(access),
+        visitors=Visitors(engine, sessions, issuer),
     )
-    desk = Desk(settings, engine, queue, vault)
+    desk = Desk(settings, engine, queue, vault, clock)
     app = Starlette(
         lifespan=_lifespan(ledger, feeds, redis, engine),
         exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
@@ -78,7 +83,7 @@ def create_app(
             Route("/webhooks/github", _webhook(settings, engine, ledger, vault)),
             *health.routes(settings, engine, redis),
             *schema.routes(settings.url),
-            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk),
+            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk, issuer=issuer),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
             *api,
         ],
@@ -118,6 +123,11 @@ def operator_by(access: Access) -> Callable[[Request], bool]:
     return is_operator
 
 
+def _told(path: str) -> str:
+    """A path as a log may have it: whoever knows a deploy hook's may use it."""
+    return "/hooks/..." if path.startswith("/hooks/") else path
+
+
 class Errors:
     """Answers to errors: JSON for machines, a page for people."""
 
@@ -128,7 +138,7 @@ class Errors:
         """The answer to a refusal, or to an error that nobody foresaw."""
         refused = error if isinstance(error, HTTPException) else None
         if refused is None:
-            logger.error("request failed", path=request.url.path, error=repr(error))
+            logger.error("request failed", path=_told(request.url.path), error=repr(error))
         if not request.url.path.startswith(_FOR_MACHINES):
             return await self._pages.on_error(request, error)
         if refused is None:

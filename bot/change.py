@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.domain.deployment import Deployment, State, check_move
+from bot.domain.deployment import Deployment, Hold, State, check_move
 from bot.domain.environment import Environment, EnvironmentKind
-from bot.domain.ids import DeploymentId, EnvironmentId
+from bot.domain.ids import DeploymentId, EnvironmentId, ErrandId
 from bot.store import deployments, environments, steps
 from bot.store.engine import Tx
 
@@ -21,6 +21,8 @@ class Change:
     changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
     reroutes: bool = False
     """Whether the edge is to be brought in step at once."""
+    waiting: set[DeploymentId] = field(default_factory=set[DeploymentId])
+    errands: list[ErrandId] = field(default_factory=list[ErrandId])
 
     def move(self, deployment: Deployment, state: State, reason: str, **changes: Any) -> Deployment:
         """Move a deployment to another state; raises `ImpossibleMoveError` when that can't be.
@@ -38,6 +40,16 @@ class Change:
             self.tx, deployment.id, self.now, event=reason, state=state, reason=reason, **changes
         )
         self.changed[moved.id] = moved.version
+        return moved
+
+    def wait(self, deployment: Deployment, hold: Hold, reason: str) -> Deployment:
+        """Let a held deployment wait for something else than before."""
+        moved = deployments.change(
+            self.tx, deployment.id, self.now, event=reason, state=State.HELD, hold=hold, reason=reason
+        )
+        self.changed[moved.id] = moved.version
+        if hold is Hold.CHECKS:
+            self.waiting.add(moved.id)
         return moved
 
     def withdraw(self, deployment: Deployment) -> bool:

@@ -27,10 +27,16 @@ def encryption_keys(settings: Settings, make: Callable[[], bytes]) -> list[bytes
 
 def known_secrets(settings: Settings) -> list[bytes]:
     """Every secret of this instance, whatever it is for: none may show in a log."""
-    given = (settings.github_token, settings.github_private_key, settings.edge_dns_token)
+    given = (
+        settings.github_token,
+        settings.github_private_key,
+        settings.edge_dns_token,
+        settings.oidc_client_secret,
+    )
     found = [secret.get_secret_value().encode() for secret in given if secret is not None]
     found += [secret.get_secret_value().encode() for secret in settings.encryption_key]
-    addresses = (settings.database_url, settings.redis_url)
+    mail = settings.smtp_url.get_secret_value() if settings.smtp_url is not None else None
+    addresses = (settings.database_url, settings.redis_url, mail)
     found += [unquote(urlsplit(one).password or "").encode() for one in addresses if one is not None]
     found += webhook_secrets(settings)
     if settings.github_private_key_file is not None:

@@ -18,7 +18,7 @@ from typing import Any
 from bot import holder as holders
 from bot.change import Change
 from bot.clock import Clock, utc_now
-from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State
+from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State
 from bot.domain.environment import Environment
 from bot.domain.ids import EnvironmentId, ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
@@ -291,4 +291,5 @@ def _requeue(
 
 def _newer_waiting(tx: Tx, deployment: Deployment) -> Deployment | None:
     open_there = deployments.unfinished(tx, deployment.environment_id)
-    return next((one for one in open_there if one.kind is Kind.BUILD and one.id > deployment.id), None)
+    waiting = (one for one in open_there if one.kind is Kind.BUILD and one.hold is not Hold.CHECKS)
+    return next((one for one in waiting if one.id > deployment.id), None)

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from bot import gates
 from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
@@ -45,6 +46,10 @@ class Lifecycle:
             self._queue.announce(deployment, version)
         if change.reroutes:
             self._queue.agree()
+        for deployment in change.waiting:
+            self._queue.checks(deployment)
+        for errand in change.errands:
+            self._queue.errand(errand)
 
     def request(self, change: Change, order: Order) -> Requested:
         """Ask for a deployment: supersedes what waits in the environment, cancels a preview's running one.
@@ -57,7 +62,7 @@ class Lifecycle:
         environment = self._environment(change, order)
         self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
-        there = environment.archived_at is None or order.hold is not None
+        there = environment.archived_at is None or order.hold is Hold.APPROVAL
         if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
         return Requested(self._insert(change, order, environment), is_new=True)
@@ -72,7 +77,11 @@ class Lifecycle:
         new = new_deployment(order, environment, state, reason, hold=hold)
         deployment = deployments.insert(change.tx, new, change.now)
         change.changed[deployment.id] = deployment.version
-        self._supersede(change, environment, deployment)
+        if hold is Hold.CHECKS:
+            change.waiting.add(deployment.id)
+        # What has passed its checks need not make way for what may never pass them.
+        if hold is not Hold.CHECKS or environment.kind is EnvironmentKind.PREVIEW:
+            self._supersede(change, environment, deployment)
         if hold is None:
             change.permit(environment)
         return deployment
@@ -180,15 +189,23 @@ class Lifecycle:
     def let_go(self, change: Change, deployment: Deployment, reason: str) -> Deployment:
         """Let a held deployment go on, for a reason; one that is not held is returned as it is.
 
+        It may have to wait for something else then. What waits for less long makes way for it.
+
         Raises `UserError` PULL_CLOSED when it is of a pull request that is not open.
         """
         if deployment.state is not State.HELD:
             return deployment
         environment = environments.get(change.tx, deployment.environment_id)
         self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
-        change.use(environment)
-        moved = change.move(deployment, State.QUEUED, reason, hold=None)
-        change.permit(environment)
+        following = gates.after(change.tx, deployment, environment)
+        if following is not None:
+            moved = change.wait(deployment, *following)
+        else:
+            change.use(environment)
+            moved = change.move(deployment, State.QUEUED, reason, hold=None)
+            change.permit(environment)
+        if moved.hold is not Hold.CHECKS:
+            self._supersede(change, environment, moved)
         return moved
 
     def cancel(self, change: Change, deployment: Deployment, by: str) -> Deployment:
@@ -242,7 +259,7 @@ class Lifecycle:
     def _supersede(self, change: Change, environment: Environment, newest: Deployment) -> None:
         reason = f"superseded by {reference(newest.id)}"
         for older in deployments.unfinished(change.tx, environment.id):
-            if older.id == newest.id or older.kind is Kind.ROLLBACK:
+            if older.id >= newest.id or older.kind is Kind.ROLLBACK:
                 continue
             if older.state.is_waiting:
                 change.move(older, State.SUPERSEDED, reason, superseded_by=newest.id)

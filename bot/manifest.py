@@ -11,6 +11,7 @@ from bot.settings import Settings
 
 CALLBACK = "/setup/github"
 HOOK = "/webhooks/github"
+SIGN_IN = "/sign-in/github/callback"
 MAX_NAME = 34
 """Characters of an App's name (GitHub refuses more)."""
 PERMISSIONS = {
@@ -18,10 +19,13 @@ PERMISSIONS = {
     "contents": "read",
     "statuses": "write",
     "deployments": "write",
-    "checks": "write",
+    # Read alone: Slipway makes no check runs.
+    "checks": "read",
     "pull_requests": "write",
     # Comments on pull requests are events of issues, and need no more than that.
     "issues": "read",
+    # So that people can sign in: of their account, asked for when they do.
+    "emails": "read",
 }
 # Events of installations come to every App; GitHub refuses a manifest that asks for them.
 EVENTS = ("push", "pull_request", "issue_comment", "check_run", "check_suite", "status", "repository")
@@ -53,6 +57,7 @@ def manifest(settings: Settings) -> dict[str, Any]:
         "description": "Deploys what is pushed, and says where it is live.",
         "public": False,
         "redirect_url": settings.url + CALLBACK,
+        "callback_urls": [settings.url + SIGN_IN],
         "setup_url": f"{settings.url}/setup",
         "setup_on_update": True,
         "default_permissions": PERMISSIONS,

@@ -1,12 +1,14 @@
 """A wish to bring a commit into an environment, and what answers it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.domain.app import App
+from bot.domain.checks import waiting_for
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId
 from bot.domain.pull import PullNumber
+from bot.intake.recipe_file import Checks
 from bot.store.deployments import NewDeployment
 
 RESUMED = "the environment was resumed"
@@ -37,6 +39,13 @@ class Requested:
 
     deployment: Deployment
     is_new: bool
+
+
+def until_checked(order: Order, wanted: Checks | None) -> Order:
+    """The same wish, to be done once the checks have passed that are wanted."""
+    if wanted is None or order.hold is not None:
+        return order
+    return replace(order, hold=Hold.CHECKS, reason=waiting_for(wanted.require))
 
 
 def new_deployment(
@@ -87,5 +96,8 @@ def answers(newest: Deployment, order: Order) -> bool:
     if newest.sha != order.commit.sha or newest.state in unwanted:
         return False
     # What a pull request's label, title or base kept back before may be wanted now.
+    if newest.hold is Hold.CHECKS and order.hold in (None, Hold.CHECKS):
+        # Nothing has to pass any more, or it has passed.
+        return order.hold is Hold.CHECKS
     kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
-    return order.pull is None or order.hold is not None or not kept_back
+    return order.pull is None or order.hold is Hold.APPROVAL or not kept_back

@@ -38,6 +38,7 @@ ANNOUNCE = "jobs.announce.announce"
 PERMIT = "jobs.deploy.deploy"
 ERRAND = "jobs.errands.errand"
 AGREE = "jobs.housekeeping.agree"
+CHECKS = "jobs.checks.look"
 
 _QUICK_TIMEOUT = timedelta(minutes=5)
 # The lease and the build's own time-out end a deployment; this is only RQ's last resort.
@@ -82,6 +83,10 @@ class Queue:
     def announce(self, deployment: DeploymentId, version: int, slot: str = "") -> bool:
         """Ask that GitHub be made to show a deployment's present state."""
         return self._enqueue(self._announce, ANNOUNCE, f"announce-{deployment}-{version}{slot}", deployment)
+
+    def checks(self, deployment: DeploymentId, slot: str = "") -> bool:
+        """Ask that somebody look whether the checks that a deployment waits for have passed."""
+        return self._enqueue(self._announce, CHECKS, f"checks-{deployment}{slot}", deployment)
 
     def permit(self, environment: EnvironmentId, token: int, slot: str = "") -> bool:
         """Issue a permit. Many requests between two claims of an environment make one permit."""

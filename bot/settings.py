@@ -6,6 +6,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +16,7 @@ MIB = 1024 * 1024
 # socket may have one that is ten bytes longer.
 _LONGEST_SOCKET = 95
 # What a server may listen on, and nobody can dial.
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -38,6 +40,24 @@ def _address(value: str) -> str:
 def _folder_url(value: str | None) -> str | None:
     if value is not None and not value.startswith("file:///"):
         raise ValueError("write file:// and an absolute path; no other place is supported yet")
+    return value
+
+
+def _safe_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
+        raise ValueError("write an address with https://")
+    return value
+
+
+def _mail_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            raise ValueError("write smtp://user:password@host:587, or smtps:// for TLS from the start")
+        _ = parts.port
     return value
 
 
@@ -127,6 +147,25 @@ class Settings(BaseSettings):
         default_factory=list[SecretStr],
         description="Keys of secrets at rest (32 bytes, URL-safe base64), newest first. Default: in home.",
     )
+    oidc_issuer: Annotated[str | None, AfterValidator(_safe_url)] = Field(
+        default=None,
+        description="An OpenID Connect issuer whose ID tokens count, and that people sign in by.",
+    )
+    oidc_audience: Annotated[list[str], NoDecode, BeforeValidator(_split)] = Field(
+        default_factory=list[str],
+        description="Client ids that ID tokens may be for, comma-separated; the console uses the first.",
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="The console's client secret, where the issuer gave one."
+    )
+    oidc_unverified_email: bool = Field(
+        default=False, description="Believe e-mail addresses that the issuer does not call verified."
+    )
+    smtp_url: Annotated[SecretStr | None, AfterValidator(_mail_url)] = Field(
+        default=None,
+        description="Mail server: `smtp://user:password@host:587` (STARTTLS), or `smtps://` with port 465.",
+    )
+    smtp_from: str = Field(default="", description="Sender of mail. Default: `slipway@` and our own host.")
     build_concurrency: int = Field(
         default=2, ge=1, le=64, description="Deployments that this worker runs at once."
     )
@@ -173,6 +212,11 @@ class Settings(BaseSettings):
         default=2048, ge=1, description="MiB that one cache of downloads may have; beyond, it begins anew."
     )
     log_bytes: int = Field(default=64 * MIB, ge=1024, description="Bytes kept of one deployment's log.")
+    drift_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="How often what GitHub shows is compared with what is true; 0: never.",
+    )
     sweep_seconds: float = Field(default=5.0, gt=0, description="Pause between two sweeps.")
 
     @cached_property
@@ -216,6 +260,11 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """Address of this instance for GitHub and people, without a slash at its end."""
         return self.public_url.rstrip("/") or f"http://localhost:{self.web_address.rpartition(':')[2]}"
+
+    @cached_property
+    def mail_sender(self) -> str:
+        """Who mail is from."""
+        return self.smtp_from or f"Slipway <slipway@{urlsplit(self.url).hostname or 'localhost'}>"
 
     @cached_property
     def edge_home(self) -> Path:

@@ -24,7 +24,7 @@ from bot.log import logger
 from bot.queue import Queue
 from bot.registration import Registry, Wish
 from bot.settings import Settings
-from bot.store import apps, deliveries, errands, gaps
+from bot.store import apps, deliveries, errands, gaps, installations, people
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.vault import Vault
@@ -32,6 +32,8 @@ from jobs.detection import RULES
 from jobs.git import Mirrors
 from jobs.git.command import GitFailedError
 from jobs.git.glance import Glance, glance
+from jobs.mail import Mailer, MailError
+from jobs.mailing import Mailing
 from jobs.recovery import NO_COMMIT, push_payload
 from jobs.suggest import Suggestion, chosen, suggest
 
@@ -67,7 +69,7 @@ class Errands:
             return
         try:
             result = self._do(errand)
-        except (GitHubError, SlipwayError, GitFailedError, RefusedError) as error:
+        except (GitHubError, SlipwayError, GitFailedError, MailError, RefusedError) as error:
             self._finish(errand, ErrandState.FAILED, note=_sentence(error))
         except Exception:  # noqa: BLE001  a person waits for an answer; the trace is the operator's
             logger.exception("an errand failed unexpectedly", errand=errand.id, kind=errand.kind)
@@ -91,6 +93,10 @@ class Errands:
                 return self._make_app(errand)
             case ErrandKind.REDELIVER:
                 return self._redeliver(errand)
+            case ErrandKind.SEND_MAIL:
+                mailer = Mailer(self.settings, self.clock)
+                Mailing(self.settings, self.engine, self.vault, mailer).send(errand)
+                return {}
         assert_never(errand.kind)
 
     def _finish_setup(self, errand: Errand) -> dict[str, Any]:
@@ -135,7 +141,8 @@ class Errands:
         listed = find(from_json(last.result), repository_id=number) if last else None
         if listed is None:
             raise RefusedError("This repository is not listed any more; list the repositories again.")
-        with glance(self.mirrors, _draft(listed), listed.default_branch) as seen:
+        tenant, project = self._home(errand, listed)
+        with glance(self.mirrors, _draft(listed, tenant), listed.default_branch) as seen:
             root: str | None = errand.subject.get("root")
             found = suggest(seen.names, seen.read, root)
             meant = chosen(found)
@@ -143,10 +150,24 @@ class Errands:
                 return {"choices": [one.facts() for one in found], "repository": listed.full_name}
             if meant is None:
                 raise UserError(ErrorCode.NOTHING_DETECTED, **_nothing(seen, root))
-            app = self._register(listed, meant, seen)
+            app = self._register(listed, meant, seen, scope=(tenant, project))
         return {"slug": app.slug, **meant.facts()}
 
-    def _register(self, listed: Listed, meant: Suggestion, seen: Glance) -> App:
+    def _home(self, errand: Errand, listed: Listed) -> tuple[TenantId, ProjectId]:
+        """Where the app goes: to the tenant that asks, which must be one that may use the installation."""
+        with writing(self.engine) as tx:
+            scope = apps.ensure_default_scope(tx, self.clock())
+            asks: int | None = errand.subject.get("tenant_id")
+            if asks is not None:
+                scope = TenantId(asks), people.projects_of(tx, TenantId(asks))[0].id
+            if not installations.may_use(tx, scope[0], listed.installation_id):
+                text = f"The GitHub App's installation on {listed.full_name} is another organisation's."
+                raise RefusedError(text)
+        return scope
+
+    def _register(
+        self, listed: Listed, meant: Suggestion, seen: Glance, *, scope: tuple[TenantId, ProjectId]
+    ) -> App:
         wish = Wish(
             repository=listed.full_name,
             clone_url=listed.clone_url,
@@ -156,9 +177,9 @@ class Errands:
         commit = Commit(seen.sha, seen.message)
         with writing(self.engine) as tx:
             for one in apps.of_repository(tx, listed.id, listed.full_name):
-                if one.root_directory == meant.root:
+                if one.root_directory == meant.root and one.tenant_id == scope[0]:
                     return one
-            app = Registry(self.settings, self.vault).register(tx, wish, self.clock()).app
+            app = Registry(self.settings, self.vault).register(tx, wish, self.clock(), scope).app
             apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
             app = apps.get(tx, app.id)
             added = self._first_push(tx, app, commit)
@@ -173,11 +194,11 @@ class Errands:
         return list(deliveries.insert_new(tx, [new]).values())
 
 
-def _draft(listed: Listed) -> App:
+def _draft(listed: Listed, tenant: TenantId) -> App:
     """A repository as an app that is not stored, for git's sake."""
     return App(
         id=AppId(0),
-        tenant_id=TenantId(0),
+        tenant_id=tenant,
         project_id=ProjectId(0),
         slug="",
         repository=listed.full_name,
@@ -202,7 +223,7 @@ def _nothing(seen: Glance, root: str | None) -> dict[str, str | int]:
     }
 
 
-def _sentence(error: GitHubError | SlipwayError | GitFailedError | RefusedError) -> str:
+def _sentence(error: GitHubError | SlipwayError | GitFailedError | MailError | RefusedError) -> str:
     if isinstance(error, SlipwayError):
         return render.message_or(error.code, error.facts, str(error))
     return str(error)

@@ -14,6 +14,7 @@ from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phas
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError
+from bot.gates import checks_for
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
@@ -191,7 +192,7 @@ class Pipeline:
     def _yield_to_newer(self, context: Context, claim: Claim) -> None:
         """Let the branch's newest commit win; the event may be old by the time its work starts."""
         deployment = claim.deployment
-        if not deployment.trigger.is_automatic:
+        if not deployment.trigger.is_automatic or self._waited(claim):
             return
         head = self._head(context)
         if head is None or head == deployment.sha:
@@ -222,6 +223,11 @@ class Pipeline:
         said = f"{_place(deployment)} is at {head[:7]} by now: {reference(newer.id)} goes on."
         context.log.say("checkout", said)
         raise OvertakenError(newer.id)
+
+    def _waited(self, claim: Claim) -> bool:
+        """Whether commits wait for checks here: a newer one may not go before its own have passed."""
+        with reading(self._engine) as tx:
+            return checks_for(tx, claim.environment.app_id, claim.environment.name) is not None
 
     def _head(self, context: Context) -> Sha | None:
         """Where the deployment's branch, or its pull request, is now."""

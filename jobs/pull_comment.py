@@ -22,7 +22,7 @@ from bot.preview_sharing import address, comment_link, furnish_comment, is_in_co
 from bot.previews import protection_of
 from bot.settings import Settings
 from bot.share import open_signer
-from bot.store import apps, comments, deployments, environments
+from bot.store import apps, comments, deployments, environments, installations
 from bot.store.engine import Engine, Tx, reading, writing
 from jobs.saying import says
 from jobs.turns import TakenError, Turn
@@ -87,12 +87,11 @@ def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -
 
 def _furnish_links(tools: Commenting, app: App, number: PullNumber) -> None:
     """Make the share links that the comment is to carry and lacks."""
-    assert app.repository_id is not None
     now = tools.clock()
     with reading(tools.engine) as tx:
         lacking = [
             (one, environment)
-            for one in apps.of_repository(tx, app.repository_id, app.repository)
+            for one in _neighbours(tx, app)
             if (environment := environments.by_name(tx, one.id, preview_name(number)))
             and lacks_link(tx, one, environment, now)
         ]
@@ -104,16 +103,25 @@ def _furnish_links(tools: Commenting, app: App, number: PullNumber) -> None:
 
 def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> PullComment:
     """What there is to say about a pull request, for every app of its repository that may comment."""
-    assert app.repository_id is not None
     places = [
         place
-        for one in apps.of_repository(tx, app.repository_id, app.repository)
+        for one in _neighbours(tx, app)
         if (place := _place(tx, one, number)) and place.policy.previews.comment == "comment"
     ]
     rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
     held = [_held(one) for one in places if _is_held(one)]
     skipped = [SkippedRow(one.app.slug, one.newest.reason) for one in places if _is_skipped(one)]
     return PullComment(rows, held, skipped, notes=_notes(tx, places))
+
+
+def _neighbours(tx: Tx, app: App) -> list[App]:
+    """The apps of a repository that share the comments which one of them writes, itself among them."""
+    assert app.repository_id is not None
+    return [
+        one
+        for one in apps.of_repository(tx, app.repository_id, app.repository)
+        if one.tenant_id == app.tenant_id or installations.may_use(tx, one.tenant_id, app.installation_id)
+    ]
 
 
 def _place(tx: Tx, app: App, number: PullNumber) -> _Place | None:

@@ -39,7 +39,7 @@ class Chore:
 
     name: str
     seconds: float
-    do: Callable[[], None]
+    do: Callable[[], object]
     due: float = 0.0
 
 
@@ -82,7 +82,16 @@ class Sweep:
             Chore("retention", 3600, workshop.retention.prune),
             Chore("old errands", 3600, self._drop_errands),
         ]
-        rounds = [Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow)]
+        # What asks GitHub, which may hang, has a round of its own beside what heals lost work.
+        asking = [
+            Chore("checks", every, workshop.asking.checking.sweep),
+            Chore("drift", 6 * every, workshop.asking.drift.run),
+        ]
+        rounds = [
+            Round("sweep", _LEAD, quick),
+            Round("sweep-slowly", _SLOW_LEAD, slow),
+            Round("ask", _SLOW_LEAD, asking),
+        ]
         if settings.intake == "poll":
             # Beside what may take long: a push should not wait for a repository that does not answer.
             rounds.append(Round("poll", _SLOW_LEAD, [Chore("poll", 0.0, workshop.poll)]))

@@ -32,6 +32,7 @@ from bot.queue import (
     AGREE,
     ANNOUNCE,
     ANNOUNCE_QUEUE,
+    CHECKS,
     DEPLOY_QUEUE,
     ERRAND,
     ERRAND_QUEUE,
@@ -60,6 +61,7 @@ def jobs_of(workshop: Workshop) -> Jobs:
         PERMIT: workshop.deploy,
         ERRAND: workshop.errand,
         AGREE: workshop.agree,
+        CHECKS: workshop.look_at_checks,
     }
 
 

@@ -24,10 +24,12 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
-from jobs import announce, recovery
+from jobs import announce, asking, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
+from jobs.asking import Asking
 from jobs.deploy import Deploy
+from jobs.entitled import entitlement
 from jobs.errands import Errands
 from jobs.gates import Gates
 from jobs.git.mirrors import Mirrors
@@ -63,6 +65,7 @@ class Workshop:
     mirrors: Mirrors
     errands: Errands
     polling: Polling
+    asking: Asking
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -71,6 +74,10 @@ class Workshop:
     def announce(self, deployment: int) -> None:
         """Job: make GitHub show a deployment's present state."""
         announce.announce(self.announcing, DeploymentId(deployment))
+
+    def look_at_checks(self, deployment: int) -> None:
+        """Job: see whether the checks that a deployment waits for have passed."""
+        self.asking.checking.look(DeploymentId(deployment))
 
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
@@ -95,6 +102,7 @@ class Workshop:
         with reading(self.engine) as tx:
             found = apps.all_apps(tx)
         recovery.reconcile_heads(self.recovery, self.queue, found, self._head)
+        self.asking.reconciling.run()
 
     def _head(self, app: App, branch: str) -> Commit | None:
         try:
@@ -128,8 +136,10 @@ class PullSource:
 
 def open_mirrors(settings: Settings) -> Mirrors:
     """The mirrors alone, for a program that only reads repositories."""
-    made_app = MadeApp(settings, open_engine(settings.database), open_vault(settings))
-    hub = client.connect(settings, Pacing(connect(settings.redis), windows(settings)), made_app=made_app.key)
+    engine = open_engine(settings.database)
+    made_app = MadeApp(settings, engine, open_vault(settings))
+    pacing = Pacing(connect(settings.redis), windows(settings))
+    hub = client.connect(settings, pacing, made_app=made_app.key, may_use=entitlement(engine))
     return Mirrors(settings, GitSignIn(hub, _untold))
 
 
@@ -156,6 +166,11 @@ class _Keeping:
         )
 
 
+def _deploying(settings: Settings, lifecycle: Lifecycle, leases: Leases, tools: Tools) -> Deploy:
+    pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
+    return Deploy(leases=leases, pipeline=pipeline)
+
+
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
@@ -165,7 +180,9 @@ def furnish(settings: Settings) -> Workshop:
     leases = Leases(lifecycle, concurrency=settings.build_concurrency)
     vault = open_vault(settings)
     made_app = MadeApp(settings, engine, vault)
-    hub = client.connect(settings, Pacing(redis, windows(settings)), made_app=made_app.key)
+    hub = client.connect(
+        settings, Pacing(redis, windows(settings)), made_app=made_app.key, may_use=entitlement(engine)
+    )
     # A log never waits for Redis: its lines are in the spool already.
     opener = LogOpener(settings, engine, connect(settings.redis, retries=0), made_app)
     mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
@@ -176,13 +193,12 @@ def furnish(settings: Settings) -> Workshop:
     addresses = Addresses(engine, sites, gates, settings.preview_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, gates, redis)
-    pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     return Workshop(
         settings=settings,
         engine=engine,
         queue=queue,
         leases=leases,
-        deploy=Deploy(leases=leases, pipeline=pipeline),
+        deploy=_deploying(settings, lifecycle, leases, tools),
         housekeeping=keeping.furnish(),
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
@@ -194,4 +210,5 @@ def furnish(settings: Settings) -> Workshop:
         mirrors=mirrors,
         errands=Errands(settings, engine, queue, hub, mirrors, vault),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
+        asking=asking.make(settings, lifecycle, queue=queue, github=hub),
     )

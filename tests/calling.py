@@ -11,18 +11,26 @@ from typing import Any
 
 import httpx
 import jsonschema_rs
+from starlette.requests import HTTPConnection
 
 from bot.api.auth import OF_APP, PERSONAL, mint
+from bot.api.deploy_hooks import KIND
 from bot.api.openapi import document
 from bot.api.rates import Rates
 from bot.app import create_app
 from bot.console.access import console_key
 from bot.domain.app import App
 from bot.domain.roles import Role, Verb
-from bot.store import apps, people, tokens
+from bot.domain.session import SignedInBy
+from bot.sessions import Sessions
+from bot.store import apps, deploy_hooks, people, tokens
+from bot.store import sessions as store
 from bot.store.apps import NewApp
+from bot.store.deploy_hooks import NewHook
 from bot.store.engine import writing
 from bot.store.tokens import NewToken
+from tests.fakes import issuer as fake
+from tests.fakes.issuer import AUDIENCE, issuing
 from tests.instance import Instance
 from tests.serving import serving
 
@@ -67,8 +75,9 @@ def check(method: str, path: str, answer: httpx.Response) -> None:
 class Caller:
     """Calls the API with one token. What is returned was held to the document."""
 
-    def __init__(self, url: str, token: str | None) -> None:
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    def __init__(self, url: str, token: str | None, **headers: str) -> None:
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers |= {} if token is None else {"authorization": f"Bearer {token}"}
         self.http = httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False, verify=False)
 
     def call(self, method: str, path: str, json: Any = None, **headers: str) -> httpx.Response:
@@ -106,6 +115,7 @@ class Site:
     shop: App
     second: App
     theirs: App
+    issuer: fake.Issuer
 
     def __getitem__(self, who: str) -> Caller:
         return self.callers[who]
@@ -117,17 +127,47 @@ class Site:
 
 @contextmanager
 def api_site(home: Path, redis_url: str | None = None, rates: Rates | None = None) -> Generator[Site]:
-    instance = Instance(home, redis_url)
-    settings = instance.settings
-    app = create_app(settings, rates=rates or Rates(100_000, 100_000), clock=instance.now)
-    with serving(app) as url:
-        texts, found = _people(instance)
-        texts |= {"operator": console_key(settings), "wrong": f"slp_{'0' * 12}_{'x' * 43}"}
-        callers = {who: Caller(url, text) for who, text in texts.items()} | {"nobody": Caller(url, None)}
-        yield Site(instance, url, callers, *found)
-        for caller in callers.values():
-            caller.http.close()
-    instance.close()
+    with issuing() as issuer:
+        more = {"oidc_issuer": issuer.url, "oidc_audience": [AUDIENCE]}
+        instance = Instance(home, redis_url, **more)
+        settings = instance.settings
+        app = create_app(settings, rates=rates or Rates(100_000, 100_000), clock=instance.now)
+        with serving(app) as url:
+            texts, found = _people(instance)
+            texts |= {"operator": console_key(settings), "wrong": f"slp_{'0' * 12}_{'x' * 43}"}
+            texts |= _by_id_token(issuer)
+            callers = {who: Caller(url, text) for who, text in texts.items()} | {"nobody": Caller(url, None)}
+            callers |= _by_session(instance, url)
+            yield Site(instance, url, callers, *found, issuer)
+            for caller in callers.values():
+                caller.http.close()
+        instance.close()
+
+
+def _by_id_token(issuer: fake.Issuer) -> dict[str, str]:
+    developer = "developer@acme.example"
+    return {
+        "oidc": issuer.token(email=developer),
+        "oidc-expired": issuer.token(email=developer, exp=1),
+        "oidc-access": issuer.token(email=developer, token_use="access"),
+        "oidc-unknown": issuer.token(email="nobody@acme.example"),
+    }
+
+
+def _by_session(instance: Instance, url: str) -> dict[str, Caller]:
+    sessions = Sessions(instance.engine, public_url=instance.settings.url, clock=instance.now)
+    found: dict[str, Caller] = {}
+    browser = HTTPConnection({"type": "http", "headers": []})
+    for who, kept in {"session-ended": False, "session": True, "session-forged": True}.items():
+        with writing(instance.engine) as tx:
+            user = people.user_by_email(tx, "developer@acme.example")
+            assert user is not None
+            secret = sessions.begin(tx, browser, user, SignedInBy.OIDC)
+            if not kept:
+                store.revoke_all(tx, user.id, instance.now())
+        origin = {"origin": "http://evil.localhost"} if who == "session-forged" else {"origin": url}
+        found[who] = Caller(url, None, cookie=f"{sessions.cookie}={secret}", **origin)
+    return found
 
 
 def _people(instance: Instance) -> tuple[dict[str, str], tuple[App, App, App]]:
@@ -160,4 +200,8 @@ def _people(instance: Instance) -> tuple[dict[str, str], tuple[App, App, App]]:
         issue("stranger", PERSONAL, tenant=other, user_id=stranger.id)
         issue("app-token", OF_APP, tenant=acme, app_id=made[0].id)
         issue("second-token", OF_APP, tenant=acme, app_id=made[1].id)
+        hook = mint(KIND)
+        texts["hook"] = hook.text
+        of_shop = NewHook(made[0].id, "a hook", "production", None, hook.handle, hook.digest, "a test")
+        deploy_hooks.insert(tx, of_shop, now)
     return texts, (made[0], made[1], made[2])

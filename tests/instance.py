@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from bot.console.desk import Desk
 from bot.domain.app import App
@@ -22,9 +23,9 @@ from bot.vault import open_vault
 class Instance:
     """One Slipway without its processes; the test says what the worker does."""
 
-    def __init__(self, home: Path, redis_url: str | None = None) -> None:
+    def __init__(self, home: Path, redis_url: str | None = None, **settings: Any) -> None:
         redis = redis_url or f"unix://{home / 'nothing.sock'}"
-        self.settings = Settings.model_validate({"home": home, "redis_url": redis})
+        self.settings = Settings.model_validate({"home": home, "redis_url": redis, **settings})
         self.engine = open_engine(self.settings.database)
         migrate(self.engine)
         self.moment: datetime | None = None

@@ -1,4 +1,4 @@
-"""Who one is, and tokens: personal ones, and deploy tokens of an app."""
+"""Tokens: personal ones, and deploy tokens of an app."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -8,35 +8,15 @@ from pydantic import Field
 from bot.api.app_views import Line
 from bot.api.auth import OF_APP, PERSONAL, mint
 from bot.api.envelope import Model
+from bot.api.me import TAG, via
 from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.refusals import not_found, unfit
-from bot.domain.roles import APP_VERBS, Role, Verb
-from bot.store import people, tokens
+from bot.domain.roles import APP_VERBS, Verb
+from bot.store import tokens
 from bot.store.tokens import NewToken, Token
 
-TAG = "Account and tokens"
 Name = Annotated[Line, Field(min_length=1, max_length=100, examples=["laptop"])]
 Days = Annotated[int, Field(ge=1, le=366, examples=[90])]
-
-
-class Membership(Model):
-    """An organisation that the caller belongs to."""
-
-    tenant_id: int = Field(examples=[1])
-    tenant_slug: str = Field(examples=["default"])
-    tenant_name: str = Field(examples=["Default"])
-    role: Role | None = Field(examples=["developer"])
-
-
-class Me(Model):
-    """Who calls, and what they may do."""
-
-    name: str = Field(examples=["mona@example.org"])
-    kind: Literal["operator", "member", "deploy-token"] = Field(examples=["member"])
-    rights: list[Verb] = Field(examples=[["deploy", "read", "rollback"]])
-    app_id: int | None = Field(examples=[None])
-    """Of a deploy token: the app that it is for."""
-    memberships: list[Membership]
 
 
 class TokenView(Model):
@@ -82,19 +62,6 @@ class CreateAppToken(Model):
     expires_in_days: Days = 366
 
 
-def _me(call: Call) -> Me:
-    who = call.principal
-    kind = "operator" if who.is_operator else "deploy-token" if who.app_id else "member"
-    memberships: list[Membership] = []
-    if call.tenant is not None:
-        member = people.member(call.tx, call.tenant.id, who.user_id) if who.user_id else None
-        own = call.tenant
-        role = member.role if member else None
-        memberships = [Membership(tenant_id=own.id, tenant_slug=own.slug, tenant_name=own.name, role=role)]
-    rights = sorted(who.verbs)
-    return Me(name=who.name, kind=kind, rights=rights, app_id=who.app_id, memberships=memberships)
-
-
 def _account(call: Call) -> int:
     assert call.principal.user_id is not None
     return call.principal.user_id
@@ -117,6 +84,8 @@ def _create(call: Call) -> CreatedToken:
 
 
 def _is_unlimited(call: Call) -> bool:
+    if via(call.principal) != "token":
+        return True
     token = tokens.get(call.tx, int(call.principal.key.removeprefix("token:")))
     return token is not None and token.scopes is None
 
@@ -205,18 +174,6 @@ def _of_app(**more: Any) -> Operation:
 
 
 OPERATIONS = (
-    Operation(
-        id="getMe",
-        method="GET",
-        path="/auth/me",
-        summary="Who am I",
-        tag=TAG,
-        about=About.CALLER,
-        verb=None,
-        handle=_me,
-        answer=Me,
-        description="Whoever is known may ask.",
-    ),
     _personal(
         id="listTokens",
         method="GET",

@@ -146,7 +146,7 @@ def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
         "status": status,
         "url": settings.site_url(hostname),
         "live": _live(live),
-        "notice": None if live and live.release else _NOTHING,
+        "notice": app.absence.sentence if app.absence else None if live and live.release else _NOTHING,
     }
 
 

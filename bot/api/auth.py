@@ -1,19 +1,21 @@
-"""Who calls: a token, or whoever holds the instance's own key; and a growing pause for who guesses."""
+"""Who calls: a token, a person's ID token or session, or whoever holds the instance's own key.
 
-import hashlib
-import hmac
+Who guesses is answered with a growing pause.
+"""
+
 import re
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from bot.api.refusals import Code, RefusalError
+from bot.api.visitors import Visitors
 from bot.attempts import Attempts
 from bot.clock import Clock, utc_now
 from bot.domain.roles import APP_VERBS, VERBS_OF, Principal, Verb, operator
+from bot.minted import fits, mint
+from bot.oidc import IdTokenError, Wrong, looks_like_one
 from bot.store import tokens
 from bot.store.engine import Engine, StoreError, Tx, reading, writing
 from bot.store.tokens import Token
@@ -21,31 +23,23 @@ from bot.store.tokens import Token
 PERSONAL, OF_APP = "slp", "sld"
 """What tokens begin with: those of people, and deploy tokens of one app."""
 _TOKEN = re.compile(r"(slp|sld)_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+__all__ = ["OF_APP", "PERSONAL", "Gate", "mint"]
 _ASK = {"WWW-Authenticate": 'Bearer realm="slipway"'}
-
-
-@dataclass(frozen=True)
-class Minted:
-    """A new token: the text that is shown once, and what is stored."""
-
-    text: str
-    handle: str
-    digest: bytes
-
-
-def mint(kind: str) -> Minted:
-    """Make a token of 256 random bits."""
-    handle, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    return Minted(f"{kind}_{handle}_{secret}", handle, _digest(secret))
 
 
 class Gate:
     """Tells who calls. `is_operator` says whether a request carries the instance's own key or its cookie."""
 
     def __init__(
-        self, engine: Engine, *, is_operator: Callable[[Request], bool], clock: Clock = utc_now
+        self,
+        engine: Engine,
+        *,
+        is_operator: Callable[[Request], bool],
+        visitors: Visitors,
+        clock: Clock = utc_now,
     ) -> None:
         self._engine = engine
+        self._visitors = visitors
         self._is_operator = is_operator
         self._clock = clock
         self._attempts = Attempts()
@@ -59,13 +53,27 @@ class Gate:
         # Whoever has the key gets in: others behind the same proxy must not be able to keep the operator out.
         if self._is_operator(request):
             return operator("operator", "the instance's operator")
+        if presented and looks_like_one(presented):
+            return self._person(request, presented)
         if presented:
             self._check_pause(_address(request))
             self._attempts.failed(_address(request))
             raise _unauthorized("This is not a token of this instance. Tokens begin with 'slp_' or 'sld_'.")
+        if (visitor := self._visitors.by_session(request)) is not None:
+            return visitor
         raise _unauthorized(
             "Send a token: 'Authorization: Bearer slp_...'. `slipway token create` makes the first one."
         )
+
+    def _person(self, request: Request, presented: str) -> Principal:
+        """Who has an ID token. Those that are valid are never locked out by others' that are not."""
+        try:
+            return self._visitors.by_id_token(request, presented)
+        except IdTokenError as error:
+            if error.code is Wrong.INVALID:
+                self._check_pause(_address(request))
+                self._attempts.failed(_address(request))
+            raise RefusalError(401, error.code, str(error), headers=_ASK) from error
 
     def _holder_of(self, handle: str, secret: str, address: str) -> Principal:
         with reading(self._engine) as tx:
@@ -74,7 +82,7 @@ class Gate:
         # By handle, too: who guesses at one token must not lock out others behind the same proxy.
         guesser = f"{address} {handle}" if token else address
         self._check_pause(guesser)
-        if token is None or not hmac.compare_digest(_digest(secret), token.digest):
+        if token is None or not fits(secret, token.digest):
             self._attempts.failed(guesser)
             raise _unauthorized("There is no such token. It may have been copied incompletely.")
         self._check_validity(token, has_member=principal is not None)
@@ -128,8 +136,3 @@ def _unauthorized(message: str) -> RefusalError:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _digest(secret: str) -> bytes:
-    # The secret has 256 random bits: nothing would be gained by a slow hash.
-    return hashlib.sha256(secret.encode()).digest()

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -15,11 +15,12 @@ from structlog.contextvars import bound_contextvars
 
 from bot.api import reading as incoming
 from bot.api.auth import Gate
-from bot.api.envelope import PaginationMeta, failure, success
+from bot.api.envelope import PaginationMeta, bare, failure, success
 from bot.api.locate import locate
 from bot.api.operation import Call, Operation, Page, Paging, Services, plain
 from bot.api.rates import Limiter
 from bot.api.refusals import Code, RefusalError, conflict, refusal_of
+from bot.api.visitors import wanted_org
 from bot.domain.audit import Act
 from bot.domain.deployment import ImpossibleMoveError
 from bot.domain.roles import Principal
@@ -73,7 +74,7 @@ class Dispatcher:
         def admit(request: Request) -> None:
             principal = self._gate.identify(request)
             with reading(self._services.lifecycle.engine) as tx:
-                locate(Call(self._services, principal, tx, request.path_params), operation)
+                locate(Call(self._services, principal, tx, _path_of(request)), operation)
 
         return admit
 
@@ -113,6 +114,8 @@ class Dispatcher:
             logger.error("the API failed", path=exchange.request.url.path, exc_info=error)
             message = f"Slipway ran into an error of its own. Its log has it under {exchange.request_id}."
             return failure(RefusalError(500, Code.UNEXPECTED, message), request_id=exchange.request_id)
+        if exchange.operation.bare:
+            return bare(result.data, request_id=exchange.request_id, status=result.status)
         return success(
             result.data, request_id=exchange.request_id, status=result.status, pagination=result.pagination
         )
@@ -127,7 +130,8 @@ class Dispatcher:
         with self._services.lifecycle.change() as change:
             call = self._call(exchange, principal, change.tx)
             call.change = change
-            return self._once(exchange, call, change)
+            result = self._once(exchange, call, change)
+        return result if call.finish is None else replace(result, data=plain(call.finish()))
 
     def _audited(self, exchange: Exchange, call: Call, change: Change) -> Result:
         result = self._result(exchange, call)
@@ -148,7 +152,7 @@ class Dispatcher:
         return result
 
     def _call(self, exchange: Exchange, principal: Principal, tx: Tx) -> Call:
-        call = Call(self._services, principal, tx, exchange.request.path_params)
+        call = Call(self._services, principal, tx, _path_of(exchange.request))
         locate(call, exchange.operation)
         return call
 
@@ -184,6 +188,12 @@ class Dispatcher:
         except StoreError as error:
             raise conflict(Code.CONFLICT, "The same request is being carried out. Send it again.") from error
         return result
+
+
+def _path_of(request: Request) -> dict[str, str]:
+    """What a path names; an organisation that a header names counts as if it stood in the path."""
+    org = wanted_org(request)
+    return {**request.path_params, **({"org": org} if org is not None else {})}
 
 
 def _pagination(asked: Paging, made: Page) -> PaginationMeta:

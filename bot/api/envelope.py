@@ -71,6 +71,13 @@ class ErrorAnswer(Model):
     meta: Meta
 
 
+class BareError(Model):
+    """What is wrong, in one sentence."""
+
+    success: bool = Field(default=False, examples=[False], json_schema_extra={"const": False})
+    error: str = Field(examples=["SMTP not configured"])
+
+
 def moment(at: datetime) -> str:
     """A time as answers carry it."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -83,11 +90,19 @@ def success(
     meta = _meta(request_id)
     if pagination is not None:
         meta["pagination"] = pagination.model_dump(by_alias=True)
-    return _response({"success": True, "data": data, "meta": meta}, status, {})
+    return _response({"success": True, "data": data, "meta": meta}, status, {}, request_id=request_id)
+
+
+def bare(data: Any, *, request_id: str, status: int = 200) -> Response:
+    """An answer without the envelope, where another API's clients expect none."""
+    return _response(data, status, {}, request_id=request_id)
 
 
 def failure(refusal: RefusalError, *, request_id: str) -> Response:
     """An answer that says no."""
+    if refusal.is_bare:
+        plain = {"success": False, "error": refusal.message}
+        return _response(plain, refusal.status, refusal.headers, request_id=request_id)
     error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
     if refusal.details is not None:
         error["details"] = refusal.details
@@ -96,16 +111,16 @@ def failure(refusal: RefusalError, *, request_id: str) -> Response:
             {"field": one.field, "message": one.message, "code": one.code} for one in refusal.problems
         ]
     content = {"success": False, "error": error, "meta": _meta(request_id)}
-    return _response(content, refusal.status, refusal.headers)
+    return _response(content, refusal.status, refusal.headers, request_id=request_id)
 
 
 def _meta(request_id: str) -> dict[str, Any]:
     return {"requestId": request_id, "timestamp": moment(utc_now())}
 
 
-def _response(content: dict[str, Any], status: int, headers: Mapping[str, str]) -> Response:
+def _response(content: Any, status: int, headers: Mapping[str, str], *, request_id: str) -> Response:
     response = Response(msgspec.json.encode(content), status, dict(headers), media_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Request-ID"] = content["meta"]["requestId"]
+    response.headers["X-Request-ID"] = request_id
     return response

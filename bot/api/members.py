@@ -16,14 +16,15 @@ from bot.store.people import Member, Project, Tenant
 TAG = "Organisations and members"
 
 
-def _email(value: str) -> str:
+def email_address(value: str) -> str:
+    """An e-mail address in lower case. Raises `ValueError`."""
     local, at, domain = value.rpartition("@")
     if not (local and at and domain) or " " in value:
         raise ValueError("This is not an e-mail address.")
     return value.lower()
 
 
-Email = Annotated[Line, AfterValidator(_email), Field(max_length=254, examples=["mona@example.org"])]
+Email = Annotated[Line, AfterValidator(email_address), Field(max_length=254, examples=["mona@example.org"])]
 Name = Annotated[Line, Field(min_length=1, max_length=100, examples=["Acme"])]
 
 
@@ -94,7 +95,11 @@ def _cut(call: Call, rows: list[Any]) -> Page:
 
 
 def _list_orgs(call: Call) -> Page:
-    found = people.all_tenants(call.tx) if call.tenant is None else [call.tenant]
+    who = call.principal
+    if who.roams and who.user_id is not None:
+        found = [one.tenant for one in people.memberships(call.tx, who.user_id)]
+    else:
+        found = people.all_tenants(call.tx) if call.tenant is None else [call.tenant]
     return _cut(call, [_org(one) for one in found])
 
 
@@ -110,16 +115,16 @@ def _read_org(call: Call) -> OrgView:
 
 
 def _list_projects(call: Call) -> Page:
-    return _cut(call, [_project(one) for one in people.projects_of(call.tx, _tenant(call).id)])
+    return _cut(call, [_project(one) for one in people.projects_of(call.tx, named_tenant(call).id)])
 
 
 def _list_members(call: Call) -> Page:
-    return _cut(call, [_member(one) for one in people.members_of(call.tx, _tenant(call).id)])
+    return _cut(call, [_member(one) for one in people.members_of(call.tx, named_tenant(call).id)])
 
 
 def _add(call: Call) -> MemberView:
-    given, tenant = call.given(AddMember), _tenant(call)
-    _check_owner(call, given.role)
+    given, tenant = call.given(AddMember), named_tenant(call)
+    check_owner(call, given.role)
     if people.member_by_email(call.tx, tenant.id, given.email) is not None:
         raise conflict(Code.NAME_TAKEN, f"{given.email} is a member already. Change the role instead.")
     now = call.writing.now
@@ -130,8 +135,8 @@ def _add(call: Call) -> MemberView:
 
 def _update(call: Call) -> MemberView:
     member, role = _named(call), call.given(UpdateMember).role
-    _check_owner(call, member.role)
-    _check_owner(call, role)
+    check_owner(call, member.role)
+    check_owner(call, role)
     if role is not Role.OWNER:
         _check_last(call, member)
     people.set_role(call.tx, member.tenant_id, member.id, role)
@@ -140,12 +145,13 @@ def _update(call: Call) -> MemberView:
 
 def _remove(call: Call) -> None:
     member = _named(call)
-    _check_owner(call, member.role)
+    check_owner(call, member.role)
     _check_last(call, member)
     people.remove_member(call.tx, member.tenant_id, member.id)
 
 
-def _tenant(call: Call) -> Tenant:
+def named_tenant(call: Call) -> Tenant:
+    """The organisation that is meant. Raises `RefusalError` 404: the operator must name one."""
     if call.tenant is None:
         message = "Say of which organisation: /api/v1/orgs/{org}/..."
         raise RefusalError(404, Code.NOT_FOUND, message)
@@ -154,7 +160,7 @@ def _tenant(call: Call) -> Tenant:
 
 def _named(call: Call) -> Member:
     word = call.path["member"]
-    tenant = _tenant(call).id
+    tenant = named_tenant(call).id
     if word.isascii() and word.isdigit() and len(word) <= 15:
         found = people.member(call.tx, tenant, int(word))
     else:
@@ -164,7 +170,8 @@ def _named(call: Call) -> Member:
     return found
 
 
-def _check_owner(call: Call, role: Role) -> None:
+def check_owner(call: Call, role: Role) -> None:
+    """Raise `RefusalError` 403 when the caller would make, or unmake, an owner and is none."""
     if role is Role.OWNER and Verb.OWN not in call.principal.verbs:
         raise forbidden(Verb.OWN, call.principal.name)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from bot.api.envelope import ErrorAnswer, Meta, Model
+from bot.api.envelope import BareError, ErrorAnswer, Meta, Model
 from bot.api.operation import Operation
 from bot.api.rates import DEFAULT_RATES
 from bot.api.reading import MAX_BODY
@@ -16,7 +16,7 @@ VERSION = "1.0.0"
 _REFUSALS = {
     400: "The body or a parameter is not well formed; `validationErrors` says which.",
     401: "There is no token, or not a valid one.",
-    403: "The caller lacks a right; `details.needs` says which.",
+    403: "The caller lacks a right (`details.needs` says which), or belongs to no organisation.",
     404: "There is no such thing, or it is somebody else's.",
     409: "It changed in the same moment, or the same request is under way.",
     413: f"The body has more than {MAX_BODY} bytes.",
@@ -37,6 +37,10 @@ _PARTS = {
     "member": "Id or e-mail address of a member.",
     "number": "Number of a pull request.",
     "link": "Number of a share link.",
+    "session": "Id of a session.",
+    "invitation": "Id of an invitation.",
+    "hook": "Id of a deploy hook.",
+    "installation": "GitHub's number of an installation of the App.",
 }
 _EXAMPLES = {
     "org": "acme",
@@ -50,6 +54,10 @@ _EXAMPLES = {
     "delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
     "token": "5",
     "member": "3",
+    "session": "8",
+    "invitation": "4",
+    "hook": "6",
+    "installation": "51234567",
 }
 _ABOUT = f"""
 Everything that Slipway does, by HTTP.
@@ -60,6 +68,10 @@ organisation is 404.
 
 **Tokens.** `Authorization: Bearer slp_...`. `slipway token create` makes the first one. Deploy tokens
 (`sld_...`) are for one app.
+
+**People.** An ID token of the configured OpenID Connect issuer counts as a token, too; so does the
+console's session cookie for requests of its own pages. Who belongs to several organisations names one in
+the path (`/orgs/{{org}}/...`) or in the header `X-Slipway-Org`; else the oldest membership counts.
 
 **Answers.** `{{"success": true, "data": ..., "meta": {{"requestId", "timestamp", "pagination"?}}}}`, or
 `{{"success": false, "error": {{"code", "message", "details"?, "validationErrors"?}}, "meta"}}`. Codes are
@@ -88,11 +100,14 @@ def document() -> dict[str, Any]:
         "info": {"title": "Slipway", "version": VERSION, "description": _ABOUT.strip()},
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in dict.fromkeys(one.tag for one in OPERATIONS)],
-        "security": [{"token": []}],
+        "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "slipway-session"},
+            },
             "headers": _headers(),
             "responses": {str(status): _refusal(status, text) for status, text in _REFUSALS.items()},
         },
@@ -120,7 +135,9 @@ def _schemas() -> dict[str, Any]:
     answered: list[type[Model]] = [one.answer for one in OPERATIONS if one.answer]
     wanted: list[tuple[type[Model], JsonSchemaMode]] = []
     wanted.extend((model, "validation") for model in dict.fromkeys(given))
-    wanted.extend((model, "serialization") for model in dict.fromkeys([*answered, ErrorAnswer, Meta]))
+    wanted.extend(
+        (model, "serialization") for model in dict.fromkeys([*answered, ErrorAnswer, BareError, Meta])
+    )
     _, whole = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = whole["$defs"]
     return schemas
@@ -190,7 +207,7 @@ def _own_headers(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
-    statuses = {401, 404, 429, 503, *([] if operation.streams else [400]), *([403] if operation.verb else [])}
+    statuses = {401, 403, 404, 429, 503, *([] if operation.streams else [400])}
     if operation.writes:
         statuses |= {409, 413, 422}
     if operation.body is not None:
@@ -198,6 +215,10 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {str(operation.status): _success(operation, schemas)}
     for status in sorted({*statuses, *operation.refusals}):
         own = operation.refusals.get(status)
+        if operation.bare and own:
+            either = {"oneOf": [_ref(ErrorAnswer), _ref(BareError)]}
+            found[str(status)] = {"description": own, "content": {"application/json": {"schema": either}}}
+            continue
         found[str(status)] = _refusal(status, own) if own else {"$ref": f"#/components/responses/{status}"}
     return found
 
@@ -209,6 +230,10 @@ def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             "description": "Frames until the deployment ends.",
             "content": {"text/event-stream": {"schema": frames}},
         }
+    if operation.bare and operation.answer is not None:
+        schema = _ref(operation.answer)
+        content = {"application/json": {"schema": schema, "example": example_of(schema, schemas)}}
+        return {"description": operation.summary + ".", "content": content}
     data: dict[str, Any] = {"type": "null"} if operation.answer is None else _ref(operation.answer)
     if operation.lists:
         data = {"type": "array", "items": data}

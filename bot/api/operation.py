@@ -68,6 +68,8 @@ class Call:
     app: App | None = None
     shown: Shown | None = None
     noted: Noted = field(default_factory=Noted)
+    finish: Callable[[], Model] | None = None
+    """What makes the answer once the change is committed, if that is not known before."""
 
     def note(
         self, subject: str, before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None
@@ -145,6 +147,8 @@ class Operation:
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     description: str = ""
     streams: bool = False
+    bare: bool = False
+    """Whether it answers without the envelope, as another API does."""
 
     @property
     def writes(self) -> bool:

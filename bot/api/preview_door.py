@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bot.api.operation import Services
 from bot.api.refusals import RefusalError
+from bot.api.visitors import Visitors
 from bot.domain.roles import Principal, Resource, Verb, Verdict, authorise
 from bot.preview_sharing import app_of
 from bot.share import PARAMETER, open_signer
@@ -27,9 +28,12 @@ class PreviewDoor:
     Who has not signed in is asked to; what is another's is 404, as is what there is not.
     """
 
-    def __init__(self, services: Services, identify: Callable[[Request], Principal]) -> None:
+    def __init__(
+        self, services: Services, identify: Callable[[Request], Principal], visitors: Visitors
+    ) -> None:
         self._services = services
         self._identify = identify
+        self._visitors = visitors
 
     async def enter(self, request: Request) -> Response:
         """Answer one request."""
@@ -38,13 +42,15 @@ class PreviewDoor:
     def _enter(self, request: Request) -> Response:
         host, to = request.query_params.get("host", ""), request.query_params.get("to", "/")
         try:
-            principal = self._identify(request)
+            may = self._may(request, host)
         except RefusalError as refusal:
             if refusal.status == 429:
                 raise HTTPException(429, headers=dict(refusal.headers)) from refusal
+            if refusal.status == 403:
+                raise HTTPException(404) from refusal
             again = f"{PATH}?host={quote(host, safe='')}&to={quote(to, safe='')}"
             return RedirectResponse(f"/sign-in?next={quote(again, safe='')}", 303, _UNSEEN)
-        if not self._may(principal, host):
+        if not may:
             raise HTTPException(404)
         settings = self._services.settings
         token = open_signer(settings, self._services.clock).hand_over(host)
@@ -54,9 +60,12 @@ class PreviewDoor:
         target = f"{settings.site_url(host)}{quote(path, safe=_KEPT)}"
         return RedirectResponse(f"{target}{'&' if '?' in path else '?'}{PARAMETER}={token}", 303, _UNSEEN)
 
-    def _may(self, principal: Principal, host: str) -> bool:
+    def _may(self, request: Request, host: str) -> bool:
         with reading(self._services.lifecycle.engine) as tx:
             app = app_of(tx, host, self._services.settings.preview_domain)
+        # The preview led the browser here, and that is another site than the console.
+        member = self._visitors.led_here(request, app.tenant_id) if app is not None else None
+        principal = member or self._identify(request)
         if app is None:
             return False
         return authorise(principal, Verb.READ, Resource(app.tenant_id, app.id)) is Verdict.ALLOWED

@@ -22,6 +22,7 @@ class Rates:
 
     per_token: int = 1000
     per_tenant: int = 5000
+    per_hook: int = 10
 
 
 DEFAULT_RATES = Rates()
@@ -55,6 +56,7 @@ class Limiter:
         self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._of_token = RateLimitItemPerMinute(rates.per_token, namespace="token")
         self._of_tenant = RateLimitItemPerMinute(rates.per_tenant, namespace="tenant")
+        self._of_hook = RateLimitItemPerMinute(rates.per_hook, namespace="hook")
         self._clock = clock
         self._away_until = float("-inf")
 
@@ -67,6 +69,19 @@ class Limiter:
         except RedisError:
             self._away_until = self._clock() + _AWAY_SECONDS
             return self._take(self._alone, principal)
+
+    def take_hook(self, handle: str) -> None:
+        """Count one use of a deploy hook. Raises `RefusalError` 429 when it is one too many."""
+        try:
+            is_away = self._clock() < self._away_until
+            self._take_hook(self._alone if is_away else self._shared, handle)
+        except RedisError:
+            self._away_until = self._clock() + _AWAY_SECONDS
+            self._take_hook(self._alone, handle)
+
+    def _take_hook(self, strategy: SlidingWindowCounterRateLimiter, handle: str) -> None:
+        if not strategy.hit(self._of_hook, handle):
+            raise _refusal(_allowance(strategy, self._of_hook, handle), "Callers of this deploy hook")
 
     def _take(self, strategy: SlidingWindowCounterRateLimiter, principal: Principal) -> Allowance:
         if not strategy.hit(self._of_token, principal.key):

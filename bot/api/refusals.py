@@ -19,6 +19,9 @@ class Code(StrEnum):
     TOKEN_EXPIRED = "token-expired"  # noqa: S105 a code, no secret
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 the same
     FORBIDDEN = "forbidden"
+    NOT_A_MEMBER = "not-a-member"
+    FORGED = "cross-site"
+    ISSUER_SILENT = "issuer-silent"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     CONFLICT = "conflict"
@@ -34,6 +37,8 @@ class Code(StrEnum):
     LOCKED_OUT = "too-many-attempts"
     UNEXPECTED = "unexpected"
     NOT_NOW = "not-now"
+    MAIL_FAILED = "mail-failed"
+    INVITATION_ENDED = "invitation-ended"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class RefusalError(Exception):
     problems: Sequence[FieldProblem] = ()
     details: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_bare: bool = False
+    """Answered as `{"success": false, "error": message}` alone."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.message}"

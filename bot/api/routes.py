@@ -8,7 +8,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.api import account, apps, deliveries, deployments, members, orders, previews, releases, share_links
+from bot.api import (
+    account,
+    apps,
+    deliveries,
+    deploy_hooks,
+    deployments,
+    installations,
+    invitations,
+    mail_test,
+    me,
+    members,
+    orders,
+    previews,
+    releases,
+    share_links,
+)
 from bot.api.dispatch import Dispatcher
 from bot.api.envelope import failure
 from bot.api.operation import About, Operation
@@ -24,8 +39,13 @@ OPERATIONS: tuple[Operation, ...] = (
     *previews.OPERATIONS,
     *share_links.OPERATIONS,
     *deliveries.OPERATIONS,
+    *me.OPERATIONS,
     *account.OPERATIONS,
     *members.OPERATIONS,
+    *invitations.OPERATIONS,
+    *deploy_hooks.OPERATIONS,
+    *installations.OPERATIONS,
+    *mail_test.OPERATIONS,
 )
 _ORG = "/orgs/{org}"
 _PROJECT = f"{_ORG}/projects/{{project}}"
@@ -63,7 +83,8 @@ def routes(dispatcher: Dispatcher, streams: Mapping[str, ASGIApp]) -> list[BaseR
             by_path.setdefault(address.path, {})[operation.method] = operation
     return [
         Route(f"{PREFIX}{path}", Endpoint(dispatcher, operations, streams))
-        for path, operations in by_path.items()
+        # Fixed words count more than parts that vary.
+        for path, operations in sorted(by_path.items(), key=lambda pair: pair[0].count("{"))
     ]
 
 

@@ -12,11 +12,13 @@ from bot.api import openapi, preview_door
 from bot.api.auth import Gate
 from bot.api.dispatch import Dispatcher
 from bot.api.feed import Feeds
+from bot.api.hook_door import HookDoor
 from bot.api.operation import Services
 from bot.api.preview_door import PreviewDoor
 from bot.api.rates import Limiter
 from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
 from bot.api.stream import Stream
+from bot.api.visitors import Visitors
 
 _SHARED = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
@@ -27,19 +29,22 @@ def api_routes(
     feeds: Feeds,
     limiter: Limiter,
     is_operator: Callable[[Request], bool],
+    visitors: Visitors,
 ) -> list[BaseRoute]:
-    """Every route below `/api/v1`, and the door to protected previews.
+    """Every route below `/api/v1`, the door to protected previews, and the addresses of deploy hooks.
 
     `is_operator` says whether a request carries the instance's own key.
     """
-    gate = Gate(services.lifecycle.engine, is_operator=is_operator, clock=services.clock)
+    engine, clock = services.lifecycle.engine, services.clock
+    gate = Gate(engine, is_operator=is_operator, visitors=visitors, clock=clock)
     dispatcher = Dispatcher(services, gate, limiter)
     streams = {one.id: Stream(feeds, dispatcher.admission(one)) for one in OPERATIONS if one.streams}
     return [
-        Route(preview_door.PATH, PreviewDoor(services, gate.identify).enter, methods=["GET"]),
+        Route(preview_door.PATH, PreviewDoor(services, gate.identify, visitors).enter, methods=["GET"]),
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
         *routes(dispatcher, streams),
         Route("/api/v1/{rest:path}", unknown, methods=None),
+        Route("/hooks/{token}", HookDoor(services, limiter).answer, methods=["POST"]),
     ]
 
 

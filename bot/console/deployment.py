@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from bot.console.failure import explain
 from bot.console.log_view import lines_html
 from bot.console.pages import HEADERS, Pages
+from bot.console.visitor import visitor
 from bot.domain.app import App
 from bot.domain.deployment import Deployment
 from bot.domain.environment import Environment
@@ -102,11 +103,13 @@ class DeploymentPages:
             deployment = deployments.find(tx, named)
             if deployment is None:
                 return None
-            release = deployment.release_id
+            app, release = apps.get(tx, deployment.app_id), deployment.release_id
+            if not visitor().sees(app.tenant_id):
+                return None
             return Facts(
                 deployment,
                 deployments.events(tx, named),
-                apps.get(tx, deployment.app_id),
+                app,
                 environments.get(tx, deployment.environment_id),
                 releases.get(tx, release) if release is not None else None,
                 steps.of_deployment(tx, named)[::-1],

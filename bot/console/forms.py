@@ -9,7 +9,14 @@ MAX_FORM = 4096
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The first value of each field; empty for a form that is too long."""
+    """The first value of each field; empty for a form that is too long. It can be read more than once."""
+    if not hasattr(request.state, "form"):
+        request.state.form = await _read(request)
+    form: dict[str, str] = request.state.form
+    return form
+
+
+async def _read(request: Request) -> dict[str, str]:
     body = b""
     async for chunk in request.stream():
         body += chunk

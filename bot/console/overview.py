@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bot.console.pages import Pages
+from bot.console.visitor import visitor
 from bot.domain.app import App
 from bot.domain.release import Release
 from bot.store import apps, console, releases
@@ -32,7 +33,8 @@ class Overview:
 
     def _overview(self) -> Response:
         with reading(self._engine) as tx:
-            places, latest = console.places(tx), console.newest(tx, LATEST)
+            scope = visitor().scope
+            places, latest = console.places(tx, tenant=scope), console.newest(tx, LATEST, tenant=scope)
         return self._pages.show("overview.html", places=places, latest=latest)
 
     def _app(self, slug: str) -> Response:
@@ -48,7 +50,8 @@ class Overview:
 
     def _facts_of(self, slug: str) -> tuple[App, list[Place], list[Listed], list[Release]] | None:
         with reading(self._engine) as tx:
-            if (app := apps.by_slug(tx, slug)) is None:
+            app = apps.by_slug(tx, slug)
+            if app is None or not visitor().sees(app.tenant_id):
                 return None
             kept = releases.of_app(tx, app.id)[:_RELEASES]
             return app, console.places(tx, app.id), console.newest(tx, LATEST, app.id), kept

@@ -9,12 +9,14 @@ from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from bot import wording
 from bot.clock import Clock, utc_now
+from bot.console.visitor import visitor_or_none
 from bot.domain.ids import reference
 from bot.settings import Settings
 
@@ -76,7 +78,8 @@ class Pages:
             "reference": reference,
         }
         cast("dict[str, Any]", self._environment.filters).update(filters)
-        shared = {"assets": self.assets, "site_url": settings.site_url, "commit_url": self.commit_url}
+        shared: dict[str, Any] = {"visitor": visitor_or_none, "form_token": _form_token}
+        shared |= {"assets": self.assets, "site_url": settings.site_url, "commit_url": self.commit_url}
         cast("dict[str, Any]", self._environment.globals).update(shared)
 
     def show(self, name: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
@@ -128,6 +131,13 @@ class Asset:
 @pass_context
 def _ago(context: Context, moment: datetime) -> str:
     return wording.ago(moment, context["now"])
+
+
+def _form_token() -> Markup:
+    """The field by which a form shows that it is of a page that was made for the visitor's session."""
+    who = visitor_or_none()
+    field = Markup('<input type="hidden" name="token" value="{}">')
+    return field.format(who.form_token) if who is not None else Markup()
 
 
 def _iso(moment: datetime) -> str:

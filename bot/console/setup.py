@@ -14,6 +14,7 @@ from bot.console.access import Access, is_same_origin
 from bot.console.desk import Desk
 from bot.console.forms import read_form
 from bot.console.pages import HEADERS, Pages
+from bot.console.visitor import visitor
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.ids import ErrandId
 from bot.domain.listing import from_json
@@ -39,7 +40,9 @@ class SetupPages:
         self._settings = desk.settings
 
     async def show(self, request: Request) -> Response:
-        """The page: the form that makes the App, or what the App may see."""
+        """The page: the form that makes the App, or what the App may see; of others, what they installed."""
+        if not visitor().is_operator:
+            return _of_person(request)
         organization = request.query_params.get("organization", "").strip()
         state = self._access.state(SETUP, request, STATE_LIFE)
         if not _ORGANIZATION.fullmatch(organization):
@@ -121,6 +124,14 @@ class SetupPages:
         )
         _let_form_leave(page, settings.github_url)
         return page
+
+
+def _of_person(request: Request) -> Response:
+    """GitHub sends here who installed the App; it says where, but not in a way that can be believed."""
+    number = request.query_params.get("installation_id", "")
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        return _to(f"/sign-in/github?installation={number}")
+    return _to("/account")
 
 
 def _let_form_leave(page: Response, github_url: str) -> None:

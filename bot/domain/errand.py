@@ -13,14 +13,17 @@ class ErrandKind(StrEnum):
 
     `FINISH_SETUP`: sealed, the code that GitHub gave -> the App's `slug` and `page`.
     `LIST_REPOSITORIES`: nothing -> `installations`, as `bot.domain.listing` reads them.
-    `MAKE_APP`: `repository_id`, and `root` where one was chosen -> the app's `slug` and what was detected;
-    or `choices`, one for each directory that can be made an app, when that is not clear.
+    `MAKE_APP`: `repository_id`, `root` where one was chosen, `tenant_id` unless it is the default one
+    -> the app's `slug` and what was detected; or `choices`, one for each directory that can be made an
+    app, when that is not clear.
+    `SEND_MAIL`: the `template`, whom it is `to`, its `facts`; sealed, the link in it -> nothing.
     `REDELIVER`: the `guid` of a delivery that GitHub has and we don't -> nothing.
     """
 
     FINISH_SETUP = "finish-setup"
     LIST_REPOSITORIES = "list-repositories"
     MAKE_APP = "make-app"
+    SEND_MAIL = "send-mail"
     REDELIVER = "redeliver"
 
 

@@ -62,6 +62,8 @@ class Principal:
     tenant_id: TenantId | None = None
     app_id: AppId | None = None
     user_id: int | None = None
+    roams: bool = False
+    """Whether it is a person who may be in other tenants, too, by naming them."""
 
     @property
     def is_operator(self) -> bool:

@@ -14,8 +14,9 @@ from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.ids import Sha
 from bot.domain.pull import PullNumber, PullRequest
-from bot.github.errors import NotFoundError, RetryLaterError, UnreachableError
+from bot.github.errors import RetryLaterError, UnreachableError
 from bot.github.pacing import Pacing
+from bot.github.reach import MayUse, Reach, everybody
 from bot.github.session import Answer, Call, Grant, Session
 from bot.github.states import DeploymentState, StatusState
 from bot.github.wire import Patience
@@ -101,7 +102,7 @@ class GitHub:
 
     session: Session
     settings: Settings
-    _installations: dict[str, int] = field(default_factory=dict[str, int])
+    reach: Reach
     _own_name: list[str] = field(default_factory=list[str])
 
     @property
@@ -122,13 +123,8 @@ class GitHub:
         if not app.clone_url.lower().startswith(self.settings.github_url.rstrip("/").lower() + "/"):
             return None
         if not self.session.has_app:
-            return self.session.static_token
-        return self._on_installation(app, lambda number: self.session.token(_grant(app, number, _READ)))
-
-    def installation_of(self, repository: str) -> int:
-        """The installation of the App that covers a repository. Raises `NotFoundError` when none does."""
-        path = f"repos/{repository}/installation"
-        return self.session.as_app(Call("GET", path)).read(_Id).id
+            return self.session.static_token if self.reach.may_use(app.tenant_id, None) else None
+        return self.reach.on(app, lambda number: self.session.token(_grant(app, number, _READ)))
 
     def hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:
         """A page of the App's deliveries, newest first, and the cursor of the next page."""
@@ -153,8 +149,9 @@ class GitHub:
     def send(self, app: App, call: Call, permissions: Permissions = _FEEDBACK) -> Answer:
         """Send a request about an app's repository, as whoever may. Raises `GitHubError`."""
         if not self.session.has_app:
+            self.reach.check(app, None)
             return self.session.with_token(call)
-        return self._on_installation(
+        return self.reach.on(
             app, lambda number: self.session.as_installation(_grant(app, number, permissions), call)
         )
 
@@ -170,25 +167,7 @@ class GitHub:
 
     def key(self, app: App) -> str:
         """Under which name an app's writes are paced."""
-        return str(self._installation(app)) if self.session.has_app else "token"
-
-    def _installation(self, app: App) -> int:
-        known = self._installations.get(app.repository) or app.installation_id
-        if known is None:
-            known = self._installations[app.repository] = self.installation_of(app.repository)
-        return known
-
-    def _on_installation(self, app: App, act: Callable[[int], T]) -> T:
-        number = self._installation(app)
-        try:
-            return act(number)
-        except NotFoundError:
-            # An App that was installed anew has a new number; the stored one answers 404 for ever.
-            found = self.installation_of(app.repository)
-            if found == number:
-                raise
-            self._installations[app.repository] = found
-            return act(found)
+        return str(self.reach.of(app)) if self.session.has_app else "token"
 
 
 @dataclass(frozen=True)
@@ -270,13 +249,15 @@ def connect(
     made_app: Callable[[], AppKey | None] = lambda: None,
     patience: Patience | None = None,
     clock: Clock = utc_now,
+    may_use: MayUse = everybody,
 ) -> GitHub:
     """Get ready to speak with the GitHub of the settings; nothing is sent yet.
 
-    `made_app` tells, each time it is asked, the App that was made for this instance by a click.
+    `made_app` tells, each time it is asked, the App that was made for this instance by a click; `may_use`,
+    whose apps may be worked on with which sign-in.
     """
     session = Session(settings, pacing, made_app=made_app, patience=patience, clock=clock)
-    return GitHub(session, settings)
+    return GitHub(session, settings, Reach(session, may_use))
 
 
 def _grant(app: App, installation: int, permissions: Permissions) -> Grant:

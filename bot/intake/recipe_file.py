@@ -72,7 +72,16 @@ Marker = Annotated[
         extra={"expected": 'words in square brackets, such as "[skip deploy]"'},
     ),
 ]
-CheckName = Annotated[str, Meta(min_length=1, max_length=255, examples=["test"])]
+CheckName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^(?![sS][lL][iI][pP][wW][aA][yY]/)",
+        examples=["test"],
+        extra={"expected": "the name of a check of others, such as a job of your CI"},
+    ),
+]
 Duration = Annotated[
     str,
     Meta(
@@ -180,10 +189,13 @@ class Checks(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=50,
-            description="Accepted, and without effect yet: nothing waits for checks.",
+            description="Names of check runs or commit statuses that must have passed before a commit is "
+            "deployed by itself; what a person asks for does not wait.",
         ),
     ]
-    timeout: Annotated[Duration, Meta(description="How long to wait for them.")] = "1h"
+    timeout: Annotated[
+        Duration, Meta(description="How long to wait for them; then the deployment is cancelled.")
+    ] = "1h"
 
     @property
     def patience(self) -> timedelta:

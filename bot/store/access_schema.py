@@ -10,6 +10,8 @@ users = sa.Table(
     key(),
     sa.Column("email", sa.Text, nullable=False, unique=True),
     text("name", default=""),
+    # Scrypt; only the first owner of a machine has one.
+    text("password", nullable=True),
     moment("created_at", nullable=False),
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.deployment import Kind, Phase, State
 from bot.domain.environment import PRODUCTION, EnvironmentKind
-from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId, Sha
+from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId, Sha, TenantId
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployment_events, deployments, environments, releases
 
@@ -66,8 +66,8 @@ def _is_there() -> sa.ColumnElement[bool]:
     return sa.and_(environments.c.archived_at.is_(None), begun)
 
 
-def places(tx: Tx, app: AppId | None = None) -> list[Place]:
-    """Every environment that is there, of every app or of one, production first; apps without one, too."""
+def places(tx: Tx, app: AppId | None = None, *, tenant: TenantId | None = None) -> list[Place]:
+    """Every environment that is there, production first; apps without one, too. Of all apps, or of some."""
     named = {
         "app_id": apps.c.id,
         "app": apps.c.slug,
@@ -99,6 +99,8 @@ def places(tx: Tx, app: AppId | None = None) -> list[Place]:
     )
     if app is not None:
         query = query.where(apps.c.id == app)
+    if tenant is not None:
+        query = query.where(apps.c.tenant_id == tenant)
     return [Place(**_values(row)) for row in tx.execute(query).mappings()]
 
 
@@ -112,7 +114,7 @@ def _held() -> sa.ScalarSelect[int]:
     )
 
 
-def newest(tx: Tx, limit: int, app: AppId | None = None) -> list[Listed]:
+def newest(tx: Tx, limit: int, app: AppId | None = None, *, tenant: TenantId | None = None) -> list[Listed]:
     """The newest deployments with the names of where they go, newest first."""
     origin = (
         sa.select(deployment_events.c.reason)
@@ -143,6 +145,8 @@ def newest(tx: Tx, limit: int, app: AppId | None = None) -> list[Listed]:
     )
     if app is not None:
         query = query.where(deployments.c.app_id == app)
+    if tenant is not None:
+        query = query.where(deployments.c.tenant_id == tenant)
     return [_listed(row) for row in tx.execute(query).mappings()]
 
 

@@ -12,9 +12,10 @@ from sqlalchemy import RowMapping
 from sqlalchemy.dialects import postgresql
 
 from bot.domain.ids import AppId, DeliveryId
+from bot.store.columns import moment_to_number
 from bot.store.due import is_due
 from bot.store.engine import Tx
-from bot.store.schema import decisions, deliveries, moment_to_number
+from bot.store.schema import decisions, deliveries
 
 T = TypeVar("T")
 

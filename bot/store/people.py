@@ -47,6 +47,24 @@ class Member:
     created_at: datetime
 
 
+@dataclass(frozen=True)
+class User:
+    """A person, whatever tenants they are in."""
+
+    id: int
+    email: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A tenant that a person is in, and as what."""
+
+    tenant: Tenant
+    role: Role
+
+
+_USER = [users.c[field.name] for field in fields(User)]
 _TENANT = [tenants.c[field.name] for field in fields(Tenant)]
 _PROJECT = [projects.c[field.name] for field in fields(Project)]
 _MEMBER = (
@@ -100,11 +118,7 @@ def projects_of(tx: Tx, tenant: TenantId) -> list[Project]:
 
 def ensure_member(tx: Tx, tenant: TenantId, email: str, *, name: str, role: Role, now: datetime) -> Member:
     """Make somebody a member with a role; a person of that address and a membership are made when missing."""
-    user = tx.scalar(sa.select(users.c.id).where(users.c.email == email))
-    if user is None:
-        values = {"email": email, "name": name, "created_at": now}
-        user = tx.scalar(users.insert().values(values).returning(users.c.id))
-    assert user is not None
+    user = ensure_user(tx, email, name=name, now=now).id
     if member(tx, tenant, user) is None:
         row = {"tenant_id": tenant, "user_id": user, "role": role, "created_at": now}
         tx.execute(members.insert().values(row))
@@ -113,6 +127,61 @@ def ensure_member(tx: Tx, tenant: TenantId, email: str, *, name: str, role: Role
     found = member(tx, tenant, user)
     assert found is not None
     return found
+
+
+def ensure_user(tx: Tx, email: str, *, name: str, now: datetime) -> User:
+    """The person of that address; made when there is none."""
+    if (known := user_by_email(tx, email)) is not None:
+        return known
+    values = {"email": email, "name": name, "created_at": now}
+    row = tx.execute(users.insert().values(values).returning(*_USER)).mappings().one()
+    return _user(row)
+
+
+def user_by_email(tx: Tx, email: str) -> User | None:
+    """The person of that address."""
+    row = tx.execute(sa.select(*_USER).where(users.c.email == email)).mappings().one_or_none()
+    return _user(row) if row else None
+
+
+def user(tx: Tx, user: int) -> User | None:
+    """One person."""
+    row = tx.execute(sa.select(*_USER).where(users.c.id == user)).mappings().one_or_none()
+    return _user(row) if row else None
+
+
+def memberships(tx: Tx, user: int) -> list[Membership]:
+    """The tenants that a person is in, the longest membership first."""
+    joined = members.join(tenants, tenants.c.id == members.c.tenant_id)
+    query = sa.select(*_TENANT, members.c.role).select_from(joined).where(members.c.user_id == user)
+    found: list[Membership] = []
+    for row in tx.execute(query.order_by(members.c.id)).mappings():
+        values: dict[str, Any] = {str(name): value for name, value in row.items()}
+        role = Role(values.pop("role"))
+        found.append(Membership(Tenant(**values), role))
+    return found
+
+
+def password_of(tx: Tx, user: int) -> str | None:
+    """The hash of a person's password."""
+    return tx.scalar(sa.select(users.c.password).where(users.c.id == user))
+
+
+def set_password(tx: Tx, user: int, hashed: str) -> None:
+    """Give a person another password."""
+    tx.execute(users.update().where(users.c.id == user).values(password=hashed))
+
+
+def with_password(tx: Tx) -> User | None:
+    """The person who has a password: the first owner."""
+    query = sa.select(*_USER).where(users.c.password.is_not(None)).order_by(users.c.id).limit(1)
+    row = tx.execute(query).mappings().one_or_none()
+    return _user(row) if row else None
+
+
+def has_owner(tx: Tx) -> bool:
+    """Whether any tenant has an owner."""
+    return tx.scalar(sa.select(members.c.id).where(members.c.role == Role.OWNER).limit(1)) is not None
 
 
 def member(tx: Tx, tenant: TenantId, user: int) -> Member | None:
@@ -156,6 +225,10 @@ def _names(table: sa.Table, word: str | int) -> sa.ColumnElement[bool]:
 
 def _tenant(row: RowMapping) -> Tenant:
     return Tenant(**{str(name): value for name, value in row.items()})
+
+
+def _user(row: RowMapping) -> User:
+    return User(**{str(name): value for name, value in row.items()})
 
 
 def _project(row: RowMapping) -> Project:

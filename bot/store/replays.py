@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from bot.store.access_schema import replays
 from bot.store.engine import Tx
-from bot.store.schema import replays
 
 KEPT = timedelta(days=1)
 """How long a key is remembered."""

@@ -2,16 +2,29 @@
 
 import sqlalchemy as sa
 
-from bot.store.access_schema import audit, members, replays, tokens, users
-from bot.store.columns import Id, Moment, metadata, moment_to_number
+from bot.store import entry_schema
+from bot.store.access_schema import audit, members, tokens, users
+from bot.store.columns import Id, Moment, metadata
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
 from bot.store.columns import moment as _moment
 from bot.store.columns import number as _number
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
+from bot.store.github_schema import announcements, checks, comments
 
-__all__ = ["Moment", "audit", "members", "metadata", "moment_to_number", "replays", "tokens", "users"]
+__all__ = [
+    "Moment",
+    "announcements",
+    "audit",
+    "checks",
+    "comments",
+    "entry_schema",
+    "members",
+    "metadata",
+    "tokens",
+    "users",
+]
 
 tenants = sa.Table(
     "tenants",
@@ -53,6 +66,8 @@ apps = sa.Table(
     _text("output_directory", nullable=True),
     sa.Column("webhook_secret", sa.LargeBinary, nullable=True),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    # Why GitHub switched automatic deploys off; null when a person did, or when they are on.
+    _text("absence", nullable=True),
     _moment("archived_at"),
     # The row stays for what points at it: numbers of apps and deployments are never given again.
     _moment("deleted_at"),
@@ -248,29 +263,6 @@ releases = sa.Table(
     _moment("expired_at"),
     sa.UniqueConstraint("app_id", "number"),
     sa.Index("ix_releases_app_id_key", "app_id", "key"),
-)
-
-announcements = sa.Table(
-    "announcements",
-    metadata,
-    sa.Column("deployment_id", Id, sa.ForeignKey("deployments.id"), primary_key=True),
-    sa.Column("github_deployment_id", sa.BigInteger, nullable=True),
-    # What each surface of GitHub was last made to show, by surface.
-    sa.Column("shown", sa.JSON, nullable=False),
-    _number("attempts"),
-    _moment("retry_at"),
-    _text("note", default=""),
-)
-
-comments = sa.Table(
-    "comments",
-    metadata,
-    _key(),
-    sa.Column("repository_id", sa.BigInteger, nullable=False),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    sa.Column("github_comment_id", sa.BigInteger, nullable=True),
-    sa.Column("shown", sa.JSON, nullable=True),
-    sa.UniqueConstraint("repository_id", "number"),
 )
 
 singletons = sa.Table(

@@ -18,17 +18,22 @@ from tests.calling import PREFIX, Site, api_site, check
 
 GUID, SHARED = "72d3162e-cc78-11e3-81ab-4c9367dc0958", "72d3162e-cc78-11e3-81ab-000000000000"
 CALLERS = (
-    "nobody wrong expired stranger viewer developer admin owner reading app-token second-token operator"
+    "nobody wrong expired stranger viewer developer admin owner reading app-token second-token operator "
+    "hook oidc oidc-expired oidc-access oidc-unknown session session-ended session-forged"
 ).split()
-PEOPLE = {"viewer", "developer", "admin", "owner"}
+# The same person: by a token, by an ID token, by a session.
+DEVELOPER = {"developer", "oidc", "session"}
+PEOPLE = {"viewer", "admin", "owner"} | DEVELOPER
+UNKNOWN = set("nobody wrong expired hook oidc-expired oidc-access session-ended".split())
 # Who may, by what an operation needs. Whoever may not is answered 403; what is another's is 404.
 MAY = {
     "read": PEOPLE | {"reading", "app-token", "operator"},
-    "deploy": {"developer", "admin", "owner", "app-token", "operator"},
+    "deploy": DEVELOPER | {"admin", "owner", "app-token", "operator"},
     "configure": {"admin", "owner", "operator"},
     "list": PEOPLE | {"reading", "operator"},
     "account": PEOPLE,
     "operate": {"operator"},
+    "instance": {"admin", "owner", "operator"},
     "known": PEOPLE | {"reading", "app-token", "second-token", "operator"},
 }
 ROWS = {
@@ -81,14 +86,30 @@ ROWS = {
     "addMember": "configure",
     "updateMember": "configure",
     "removeMember": "configure",
+    "listSessions": "account",
+    "revokeSession": "account",
+    "listInvitations": "configure",
+    "invite": "configure",
+    "resendInvitation": "configure",
+    "revokeInvitation": "configure",
+    "acceptInvitation": "account",
+    "listDeployHooks": "configure",
+    "createDeployHook": "configure",
+    "revokeDeployHook": "configure",
+    "listInstallations": "list",
+    "bindInstallation": "operate",
+    "unbindInstallation": "configure",
+    "testEmail": "instance",
 }
 # Of these a stranger has some of its own, where no organisation is named.
 OWN = set(
     "listApps createApp listDeployments listDeliveries listOrgs listMembers addMember updateMember "
-    "removeMember getMe listTokens createToken revokeToken".split()
+    "removeMember getMe listTokens createToken revokeToken listSessions revokeSession listInvitations "
+    "invite resendInvitation revokeInvitation acceptInvitation listInstallations unbindInstallation "
+    "testEmail".split()
 )
 # The operator belongs to no organisation: it must name one.
-NAMED = {"listMembers"}
+NAMED = {"listMembers", "listInvitations", "listInstallations"}
 
 
 def operations() -> list[tuple[str, str, str]]:
@@ -155,17 +176,25 @@ def address(site: Site, path: str) -> str:
         "member": member.id,
         "number": 7,
         "link": 1,
+        "session": 1,
+        "invitation": 1,
+        "hook": 1,
+        "installation": 1,
     }
     return path.format(**parts)
 
 
 def expected(operation: str, path: str, who: str) -> int:
     base = base_of(operation)
-    if who in ("nobody", "wrong", "expired"):
+    if who in UNKNOWN:
         return 401
+    if who in ("session-forged", "oidc-unknown"):
+        return 403
     if who == "stranger":
         own = base == "getMe" or (base in OWN and "{org}" not in path)
-        return 403 if base == "createOrg" else 200 if own else 404
+        return (
+            403 if base in ("createOrg", "bindInstallation") and "{org}" not in path else 200 if own else 404
+        )
     if who == "operator" and base in NAMED and "{org}" not in path:
         return 404
     if who == "second-token" and "{app}" in path + document_of(base):
@@ -196,7 +225,7 @@ def test_callers_may_what_they_may(site: Site, operation: str, method: str, path
         if not (operation.startswith("streamDeployment") and answer.status_code == 200):
             check(method, asked, answer)
         # Several wrong tokens from one address are answered with a pause.
-        locked_out = who == "wrong" and answer.status_code == 429
+        locked_out = who in ("wrong", "hook") and answer.status_code == 429
         found[who] = 401 if locked_out else answer.status_code
     allowed = 200 if method == "GET" else 400
     wanted = {who: expected(operation, path, who) for who in CALLERS}

@@ -23,6 +23,7 @@ from bot.store.deliveries import Delivery
 from bot.store.engine import Engine, open_engine, reading, writing
 from bot.store.migrate import migrate
 from bot.vault import open_vault
+from jobs.entitled import entitlement
 from jobs.errands import Errands
 from jobs.git import Mirrors
 from jobs.intake import Intake
@@ -65,7 +66,11 @@ class Office:
         self.made_app = MadeApp(self.settings, self.engine, self.vault, clock=self.ticks)
         self._ticks = 0.0
         self.github = connect(
-            self.settings, made_app=self.made_app.key, patience=Patience(0.5, 1, ()), clock=self.clock.now
+            self.settings,
+            made_app=self.made_app.key,
+            patience=Patience(0.5, 1, ()),
+            clock=self.clock.now,
+            may_use=entitlement(self.engine),
         )
         self.mirrors = Mirrors(self.settings, lambda _app: None)
         self.errands = Errands(

@@ -40,7 +40,7 @@ def test_the_app_that_github_made_is_taken_over_and_signs_in_at_once(office: Off
     assert (done.state, done.sealed) == (ErrandState.DONE, None)
     assert done.result == {"slug": "slipway-test", "page": "https://github.com/apps/slipway-test"}
     assert office.github.is_set
-    assert office.github.installation_of("acme/shop") == 9
+    assert office.github.reach.covering("acme/shop") == 9
     assert office.made_app.read_hook_secrets() == (b"made by GitHub",)
     assert office.fake.apps.hook == {}
     stored = (office.settings.home / "slipway.db").read_bytes() + (

@@ -30,6 +30,24 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
+        "checks",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("sha", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
+        sa.UniqueConstraint(
+            "repository_id", "sha", "kind", "name", name=op.f("uq_checks_repository_id_sha_kind_name")
+        ),
+    )
+    op.create_index(op.f("ix_checks_at"), "checks", ["at"], unique=False)
+    op.create_table(
         "comments",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -149,10 +167,49 @@ def upgrade() -> None:
         ),
         sa.Column("email", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("password", sa.Text(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
+    op.create_table(
+        "installations",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("installation_id", sa.BigInteger(), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_installations_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installations")),
+        sa.UniqueConstraint(
+            "installation_id", "tenant_id", name=op.f("uq_installations_installation_id_tenant_id")
+        ),
+    )
+    op.create_index(op.f("ix_installations_tenant_id"), "installations", ["tenant_id"], unique=False)
+    op.create_table(
+        "invitations",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("accepted_at", Moment(), nullable=True),
+        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.Column("mail", sa.Text(), server_default="none", nullable=False),
+        sa.Column("mail_note", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_invitations_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("digest", name=op.f("uq_invitations_digest")),
+    )
+    op.create_index(op.f("ix_invitations_tenant_id"), "invitations", ["tenant_id"], unique=False)
     op.create_table(
         "members",
         sa.Column(
@@ -182,6 +239,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "slug", name=op.f("uq_projects_tenant_id_slug")),
     )
     op.create_table(
+        "sessions",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("address", sa.Text(), server_default="", nullable=False),
+        sa.Column("agent", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("last_used_at", Moment(), nullable=True),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_sessions_tenant_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+        sa.UniqueConstraint("digest", name=op.f("uq_sessions_digest")),
+    )
+    op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"], unique=False)
+    op.create_table(
         "apps",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -199,6 +277,7 @@ def upgrade() -> None:
         sa.Column("output_directory", sa.Text(), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("absence", sa.Text(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("deleted_at", Moment(), nullable=True),
         sa.Column("private", sa.Boolean(), nullable=True),
@@ -232,6 +311,26 @@ def upgrade() -> None:
         sa.UniqueConstraint("delivery_id", "app_id", name=op.f("uq_decisions_delivery_id_app_id")),
     )
     op.create_index(op.f("ix_decisions_app_id"), "decisions", ["app_id"], unique=False)
+    op.create_table(
+        "deploy_hooks",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("branch", sa.Text(), nullable=True),
+        sa.Column("handle", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("last_used_at", Moment(), nullable=True),
+        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_deploy_hooks_app_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deploy_hooks")),
+        sa.UniqueConstraint("handle", name=op.f("uq_deploy_hooks_handle")),
+    )
+    op.create_index(op.f("ix_deploy_hooks_app_id"), "deploy_hooks", ["app_id"], unique=False)
     op.create_table(
         "environments",
         sa.Column(
@@ -480,6 +579,8 @@ def downgrade() -> None:
     op.drop_table("tokens")
     op.drop_index(op.f("ix_environments_lease_until"), table_name="environments")
     op.drop_table("environments")
+    op.drop_index(op.f("ix_deploy_hooks_app_id"), table_name="deploy_hooks")
+    op.drop_table("deploy_hooks")
     op.drop_index(op.f("ix_decisions_app_id"), table_name="decisions")
     op.drop_table("decisions")
     op.drop_index(op.f("ix_apps_tenant_id"), table_name="apps")
@@ -487,9 +588,15 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_apps_repository"), table_name="apps")
     op.drop_index(op.f("ix_apps_project_id"), table_name="apps")
     op.drop_table("apps")
+    op.drop_index(op.f("ix_sessions_user_id"), table_name="sessions")
+    op.drop_table("sessions")
     op.drop_table("projects")
     op.drop_index(op.f("ix_members_user_id"), table_name="members")
     op.drop_table("members")
+    op.drop_index(op.f("ix_invitations_tenant_id"), table_name="invitations")
+    op.drop_table("invitations")
+    op.drop_index(op.f("ix_installations_tenant_id"), table_name="installations")
+    op.drop_table("installations")
     op.drop_table("users")
     op.drop_table("tenants")
     op.drop_table("singletons")
@@ -502,6 +609,8 @@ def downgrade() -> None:
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_table("comments")
+    op.drop_index(op.f("ix_checks_at"), table_name="checks")
+    op.drop_table("checks")
     op.drop_index("ix_audit_tenant_id_id", table_name="audit")
     op.drop_table("audit")
     # ### end Alembic commands ###

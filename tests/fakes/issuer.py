@@ -1,0 +1,147 @@
+"""An OpenID Connect issuer over HTTP, with real keys: what it publishes, signs and takes codes for."""
+
+import base64
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+AUDIENCE = "console"
+
+
+def new_ec() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def new_rsa() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@dataclass
+class Issuer:
+    """What the issuer is and does. Set `hangs` or `broken` to make it fail; `asked` is what came."""
+
+    url: str = ""
+    keys: dict[str, Private] = field(default_factory=lambda: {"first": new_ec()})
+    person: dict[str, Any] = field(
+        default_factory=lambda: {"email": "mona@acme.example", "email_verified": True, "sub": "mona"}
+    )
+    client_secret: str | None = None
+    asked: list[str] = field(default_factory=list[str])
+    broken: bool = False
+    hangs: threading.Event | None = None
+    extra_keys: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    document: dict[str, Any] = field(default_factory=dict[str, Any])
+    codes: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        now = int(time.time())
+        made = {"iss": self.url, "aud": AUDIENCE, "iat": now, "exp": now + 600, **self.person, **changes}
+        return {name: value for name, value in made.items() if value is not None}
+
+    def token(
+        self, *, kid: str | None = None, headers: Mapping[str, Any] | None = None, **changes: Any
+    ) -> str:
+        """An ID token; a claim is left out by None."""
+        kid = kid or next(reversed(self.keys))
+        key = self.keys[kid]
+        algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256"
+        return jwt.encode(self.claims(**changes), key, algorithm, {"kid": kid, **(headers or {})})
+
+    def sign_in(self, address: str) -> str:
+        """What the issuer does with a browser that comes to its sign-in: where it is sent on to."""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        assert address.startswith(f"{self.url}/authorize?")
+        assert asked["response_type"] == "code"
+        assert asked["code_challenge_method"] == "S256"
+        code = secrets.token_urlsafe(8)
+        self.codes[code] = asked
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+
+    def get(self, path: str) -> Any:
+        if path == "/.well-known/openid-configuration":
+            named = {
+                "issuer": self.url,
+                "authorization_endpoint": f"{self.url}/authorize",
+                "token_endpoint": f"{self.url}/token",
+                "jwks_uri": f"{self.url}/keys",
+            }
+            return {**named, **self.document}
+        if path == "/keys":
+            return {"keys": [*(published(kid, key) for kid, key in self.keys.items()), *self.extra_keys]}
+        return None
+
+    def exchange(self, form: dict[str, str], basic: str) -> dict[str, Any] | None:
+        asked = self.codes.pop(form.get("code", ""), None)
+        if asked is None or form.get("grant_type") != "authorization_code":
+            return None
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        wanted = base64.b64encode(f"{AUDIENCE}:{self.client_secret}".encode()).decode()
+        is_known = self.client_secret is None or basic == f"Basic {wanted}"
+        same = asked["redirect_uri"] == form["redirect_uri"] and asked["client_id"] == AUDIENCE
+        if challenge != asked["code_challenge"] or not is_known or not same:
+            return None
+        return {"access_token": "x", "token_type": "Bearer", "id_token": self.token(nonce=asked["nonce"])}
+
+
+def published(kid: str, key: Private) -> dict[str, Any]:
+    algorithm = ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else RSAAlgorithm
+    row = json.loads(algorithm.to_jwk(key.public_key()))  # pyright: ignore[reportArgumentType]
+    return {**row, "kid": kid, "use": "sig"}
+
+
+@contextmanager
+def issuing() -> Generator[Issuer]:
+    """An issuer that answers on a port of the loopback."""
+    issuer = Issuer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            issuer.asked.append(self.path)
+            if issuer.hangs is not None:
+                issuer.hangs.wait(30)
+            self._answer(None if issuer.broken else issuer.get(self.path))
+
+        def do_POST(self) -> None:
+            issuer.asked.append(self.path)
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            form = {name: values[0] for name, values in parse_qs(body).items()}
+            self._answer(issuer.exchange(form, self.headers.get("authorization", "")))
+
+        def _answer(self, content: Any) -> None:
+            body = json.dumps(content if content is not None else {"error": "invalid_grant"}).encode()
+            self.send_response(200 if content is not None else 400)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    issuer.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield issuer
+    finally:
+        if issuer.hangs is not None:
+            issuer.hangs.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
