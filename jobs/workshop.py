@@ -149,7 +149,6 @@ class _Keeping:
     lifecycle: Lifecycle
     tools: Tools
     artifacts: DiskStore
-    gates: Gates
     redis: Redis
 
     def furnish(self) -> Housekeeping:
@@ -158,7 +157,7 @@ class _Keeping:
             engine=self.lifecycle.engine,
             artifacts=self.artifacts,
             sites=self.tools.sites,
-            gates=self.gates,
+            gates=Gates(self.settings.edge_home),
             addresses=self.tools.addresses,
             lifecycle=self.lifecycle,
             sandbox=self.tools.sandbox,
@@ -189,10 +188,9 @@ def furnish(settings: Settings) -> Workshop:
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    gates = Gates(settings.edge_home)
-    addresses = Addresses(engine, sites, gates, settings.preview_domain)
+    addresses = Addresses(engine, sites, Gates(settings.edge_home), settings.preview_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open)
-    keeping = _Keeping(settings, lifecycle, tools, artifacts, gates, redis)
+    keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     return Workshop(
         settings=settings,
         engine=engine,

@@ -166,6 +166,21 @@ def test_the_door_is_shut_for_others(site: Site):
     assert parse_qs(urlsplit(next_one).query) == {"host": [HOST], "to": ["/a?b=c"]}
 
 
+def test_the_door_knows_who_signed_in_wherever_they_come_from(site: Site):
+    def asked(host: str, site_of: str) -> int:
+        headers = {"sec-fetch-site": site_of, "sec-fetch-mode": "navigate"}
+        query = {"host": host, "to": "/"}
+        return site["session"].http.get("/previews/enter", params=query, headers=headers).status_code
+
+    assert [asked(HOST, came) for came in ("cross-site", "same-site", "none")] == [303, 303, 303]
+    sent = site["session-forged"].http.get("/previews/enter", params={"host": HOST, "to": "/"})
+    assert sent.headers["location"].startswith(site.instance.settings.site_url(HOST))
+    theirs = f"{'a' * 12}-theirs.localhost"
+    assert [asked(theirs, came) for came in ("same-site", "same-origin")] == [404, 404]
+    ended = site["session-ended"].http.get("/previews/enter", params={"host": HOST, "to": "/"})
+    assert ended.headers["location"].startswith("/sign-in?next=")
+
+
 def test_the_command_line_does_the_same(site: Site):
     environment = {"SLIPWAY_HOME": str(site.instance.settings.home)}
 

@@ -150,7 +150,7 @@ class Apps:
             "full_name": name,
             "clone_url": f"{self.clone_base}/{name}.git",
             "default_branch": "main",
-            "private": True,
+            "private": self.world.repositories[name].private,
             "archived": self.world.repositories[name].archived,
         }
 

@@ -29,6 +29,7 @@ class Repository:
     installation: int | None
     commits: set[str] | None = None
     archived: bool = False
+    private: bool = False
     statuses: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     deployments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     check_runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])

@@ -183,12 +183,13 @@ def repository_event(
     repository: str = "acme/shop",
     repository_id: int = 4711,
     changes: dict[str, Any] | None = None,
+    private: bool = False,
     url: str = "https://github.com",
 ) -> dict[str, Any]:
     """Something happened to a repository as a whole."""
     payload: dict[str, Any] = {
         "action": action,
-        "repository": _repository(repository, repository_id, "main", url),
+        "repository": {**_repository(repository, repository_id, "main", url), "private": private},
         "sender": _user("mona", url),
     }
     return payload if changes is None else {**payload, "changes": changes}

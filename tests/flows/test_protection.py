@@ -32,6 +32,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
 def opened(house: House) -> tuple[Project, str]:
     """A pull request of a private repository whose preview is live; its hostname."""
     project = house.project()
+    house.github.world.repositories[project.name].private = True
     sha = project.change("secret")
     payload = project.payload("opened", sha)
     payload["repository"]["private"] = True

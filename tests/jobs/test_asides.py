@@ -15,7 +15,7 @@ from bot.intake.events import parse
 from bot.intake.place_events import InstallationEvent, RepositoryEvent
 from bot.intake.recipe import policy_to_json
 from bot.intake.recipe_file import Policy
-from bot.store import apps, deliveries, deployments, environments
+from bot.store import apps, deliveries, deployments, environments, installations
 from bot.store.apps import NewApp
 from bot.store.deliveries import NewDelivery, StoredDecision
 from bot.store.engine import reading, writing
@@ -174,6 +174,22 @@ def test_an_archived_repository_rests(house: House):
     assert house.now().enabled
     assert house.repository("edited") == ["event-unused"]
     assert house.repository("deleted", repository="who/knows", repository_id=1) == ["unknown-repository"]
+
+
+def test_previews_follow_who_may_see_their_repository(house: House):
+    app = house.app()
+    with writing(house.instance.engine) as tx:
+        tenant = app.tenant_id
+        installations.bind(tx, 9, tenant, account="acme", created_by="a test", now=house.instance.now())
+    assert house.now().private is None
+    assert house.repository("privatized", private=True) == ["visibility-learned"]
+    assert house.now().private is True
+    assert house.repository("publicized") == ["visibility-learned"]
+    assert house.now().private is False
+    house.repository("renamed", repository="acme/store", private=True)
+    assert house.now().private is True
+    house.installation("added", repositories={4711: "acme/store"})
+    assert house.now().private is False
 
 
 def test_what_one_app_s_own_secret_verified_speaks_for_that_app_alone(house: House):

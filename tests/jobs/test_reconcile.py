@@ -166,3 +166,17 @@ def test_one_repository_that_refuses_keeps_no_other_from_being_asked(house: Hous
     house.office.clock.moment += timedelta(seconds=1)
     assert house.ask() == 1
     house.office.fake.unexpected.clear()
+
+
+def test_who_may_see_a_repository_is_learned_and_learned_again(house: House):
+    repository = house.office.fake.world.repositories[NAME]
+    repository.private = True
+    house.ask()
+    assert house.app().private is True
+    with writing(house.office.engine) as tx:
+        apps.set_private(tx, house.id, private=False)
+    house.ask()
+    assert house.app().private is True
+    repository.private = False
+    house.ask()
+    assert house.app().private is False
