@@ -157,8 +157,9 @@ def _listed(engine: Engine, repository: str) -> Listed | None:
 
 
 def _facts(app: App) -> dict[str, Any]:
-    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at", "archived_at")
-    return {name: value for name, value in dataclasses.asdict(app).items() if name not in hidden}
+    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at", "archived_at", "absence")
+    facts = {name: value for name, value in dataclasses.asdict(app).items() if name not in hidden}
+    return {**facts, "disabled_because": app.off_reason}
 
 
 def _environments(tx: Tx, app: App, settings: Settings) -> list[dict[str, Any]]:

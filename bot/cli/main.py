@@ -20,6 +20,7 @@ class Commands(LazyGroup):
         "audit": "bot.cli.audit:application",
         "config": "bot.cli.config:application",
         "github": "bot.cli.github:application",
+        "preview": "bot.cli.previews:application",
         "token": "bot.cli.tokens:application",
         "variables": "bot.cli.variables:application",
         "secrets": "bot.cli.secrets:application",

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 from bot.domain.app import App
 from bot.domain.deployment import Deployment
 from bot.domain.ids import AppId, DeploymentId, ProjectId, TenantId
+from bot.store.apps import app_of
 from bot.store.choosing import COUNTED, DeploymentFilter, choose, mentions
 from bot.store.deployments import deployment_of
 from bot.store.engine import Tx
@@ -74,7 +75,7 @@ _SORTED = {"createdAt": deployments.c.id, "slug": apps.c.slug, "appCreatedAt": a
 def apps_page(tx: Tx, wanted: AppFilter, part: Slice) -> Found[App]:
     """A page of apps; `sort` is `slug` or `appCreatedAt`."""
     query = sa.select(*_APP).where(*_apps_where(wanted))
-    rows = [_app(row) for row in tx.execute(_cut(query, part)).mappings()]
+    rows = [app_of(row) for row in tx.execute(_cut(query, part)).mappings()]
     return Found(rows, _count(tx, sa.select(apps.c.id).where(*_apps_where(wanted))))
 
 
@@ -151,10 +152,6 @@ def _order(sort: str) -> sa.ColumnElement[Any]:
 def _count(tx: Tx, ids: sa.Select[*tuple[Any, ...]]) -> int:
     some = ids.limit(COUNTED).subquery()
     return tx.scalar(sa.select(sa.func.count()).select_from(some)) or 0
-
-
-def _app(row: RowMapping) -> App:
-    return App(**{str(name): value for name, value in row.items()})
 
 
 def _named(row: RowMapping) -> Shown:
