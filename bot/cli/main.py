@@ -1,12 +1,14 @@
 """The `slipway` command: its groups of commands, and how errors end."""
 
+import os
+from typing import Annotated
+
 import typer
-from redis.exceptions import RedisError
 
 from bot import program
+from bot.cli.client.place import URL
 from bot.cli.lazy import LazyGroup
 from bot.errors import ErrorCode, PlatformError
-from bot.store.engine import StoreError
 
 
 class Commands(LazyGroup):
@@ -18,22 +20,33 @@ class Commands(LazyGroup):
         "doctor": "bot.cli.doctor:doctor",
         "app": "bot.cli.apps:application",
         "audit": "bot.cli.audit:application",
+        "deploy": "bot.cli.client.deploying:deploy",
+        "promote": "bot.cli.client.deploying:promote",
+        "status": "bot.cli.client.looking:status",
+        "releases": "bot.cli.client.looking:releases",
+        "previews": "bot.cli.client.looking:previews",
+        "open": "bot.cli.client.looking:open_site",
         "config": "bot.cli.config:application",
         "github": "bot.cli.github:application",
         "token": "bot.cli.tokens:application",
         "variables": "bot.cli.variables:application",
         "secrets": "bot.cli.secrets:application",
-        "logs": "bot.cli.deployments:logs",
-        "cancel": "bot.cli.deployments:cancel",
-        "rollback": "bot.cli.deployments:rollback",
-        "resume": "bot.cli.deployments:resume",
-        "explain": "bot.cli.deployments:explain",
+        "logs": "bot.cli.client.logs:logs",
+        "cancel": "bot.cli.client.deploying:cancel",
+        "rollback": "bot.cli.client.deploying:rollback",
+        "resume": "bot.cli.client.deploying:resume",
+        "explain": "bot.cli.client.explaining:explain",
         "openapi": "bot.cli.openapi:openapi",
         "web": "bot.cli.programs:web",
         "worker": "bot.cli.programs:worker",
         "sweep": "bot.cli.programs:sweep",
         "edge": "bot.cli.programs:edge",
         "migrate": "bot.cli.run:migrate",
+    }
+    remote = {  # noqa: RUF012 never changed
+        "app": "bot.cli.client.apps:application",
+        "token": "bot.cli.client.tokens:application",
+        "variables": "bot.cli.client.variables:application",
     }
 
 
@@ -43,8 +56,15 @@ application = typer.Typer(
 
 
 @application.callback()
-def slipway() -> None:
+def slipway(
+    *,
+    url: Annotated[
+        str | None, typer.Option(envvar=URL, help="A Slipway on another machine; SLIPWAY_TOKEN is for it.")
+    ] = None,
+) -> None:
     """Slipway deploys your repositories: push to a branch and it is live."""
+    if url:
+        os.environ[URL] = url
 
 
 def main() -> None:
@@ -55,9 +75,9 @@ def main() -> None:
 def _command() -> None:
     try:
         application()
-    except StoreError as error:
+    except program.loaded("bot.store.engine", "StoreError") as error:
         raise PlatformError(ErrorCode.STORE_REFUSED, reason=str(error).splitlines()[0]) from error
-    except RedisError as error:
+    except program.loaded("redis.exceptions", "RedisError") as error:
         raise PlatformError(ErrorCode.QUEUE_SILENT, reason=str(error)) from error
 
 
