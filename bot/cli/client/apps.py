@@ -13,6 +13,8 @@ from bot.cli.client.watching import print_json
 
 application = typer.Typer(no_args_is_help=True, help="Apps: what is deployed.")
 
+_DETECTED = ("installCommand", "buildCommand", "outputDirectory")
+
 
 @application.command()
 def create(
@@ -71,7 +73,7 @@ def show(app: str, *, as_json: Json = False) -> None:
         print_json({**facts, "environments": environments, "deployments": latest})
         return
     for name, value in facts.items():
-        if name != "live":
+        if name in _DETECTED or value not in (None, "", facts["live"]):
             sys.stdout.write(f"{name}: {'(detected)' if value is None else value}\n")
     sys.stdout.write("\n")
     names = ("name", "branch", "release", "url", "pinReason")

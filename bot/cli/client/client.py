@@ -21,7 +21,7 @@ _PAUSES = (0.2, 0.8, 2.0)
 _LONGEST_PAUSE = 10.0
 _PAGE = 100
 QUIET_SECONDS, STILL_SECONDS = 2.0, 45.0
-"""Seconds of silence that count as such while a deployment waits, and otherwise: every 15 s it says that it lives."""
+"""Seconds without news that are told while a deployment waits, and that end a stream otherwise."""
 _AWAY_SECONDS = 60.0
 """How long a stream is looked for again after it broke: a restart of the web process takes seconds."""
 _WAITING = (None, "held", "queued")
@@ -173,14 +173,16 @@ class Client:
         if self._as_json:
             _print_error(error)
         problems = [f"{one['field']}: {one['message']}" for one in error.get("validationErrors") or ()]
-        facts = {"code": error["code"], "message": error["message"], "url": self.place.url}
+        # One problem is the message.
+        several = "\n".join(problems) if len(problems) > 1 else ""
+        facts = {"refusal": error["code"], "message": error["message"], "url": self.place.url}
         match answer.status_code:
             case 401:
                 raise UserError(ErrorCode.API_UNKNOWN_CALLER, **facts)
             case 403:
                 raise UserError(ErrorCode.API_FORBIDDEN, **facts)
             case _:
-                raise UserError(ErrorCode.API_REFUSED, **facts, problems="\n".join(problems))
+                raise UserError(ErrorCode.API_REFUSED, **facts, problems=several)
 
 
 def _error_of(answer: httpx.Response) -> Row:

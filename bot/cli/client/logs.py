@@ -49,5 +49,5 @@ def _lines(api: Client, deployment: str, after: int) -> Iterator[Row]:
 
 def _followed(api: Client, deployment: str, after: int) -> Iterator[Row]:
     for event in api.follow(deployment, after):
-        if event.pop("type") == "log":
-            yield event
+        if event["type"] == "log":
+            yield {name: value for name, value in event.items() if name != "type"}

@@ -16,6 +16,7 @@ from bot.cli.client.watching import environment_word, print_json
 
 Most = Annotated[int, typer.Option("--most", min=1, help="How many, newest first.")]
 _APPS = 50
+_WIDE = 500
 
 
 def releases(app: str, *, most: Most = 20, as_json: Json = False) -> None:
@@ -95,7 +96,8 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     table = Table(*heads, box=None, header_style="bold")
     for row in rows:
         table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-    Console(soft_wrap=True).print(table)
+    # In a pipe nothing is cut or wrapped.
+    Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _previews(api: Client, app: str) -> list[Row]:

@@ -95,7 +95,7 @@ def _tell(ended: Row, failure: Row | None) -> None:
         return
     command = f" Command: {failure['command']}" if failure["command"] else ""
     code = f" (exit code {failure['exitCode']})" if failure["exitCode"] is not None else ""
-    sys.stderr.write(f"{reference} failed in {failure['phase']}: {failure['message']}{command}{code}\n\n")
+    sys.stderr.write(f"{reference} failed in {failure['phase']}: {failure['message']}{command}{code}\n")
     for line in failure["lines"][-_LINES:]:
         sys.stderr.write(f"{log_text(line)}\n")
     sys.stderr.write(f"\n{failure['advice']}\nThe whole log: slipway logs {reference}, or {ended['page']}\n")
