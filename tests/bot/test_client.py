@@ -1,10 +1,12 @@
 """The client of the API against a server of its own, which breaks as real ones do."""
 
 import json
+import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -16,6 +18,9 @@ from bot.cli.client.client import Client, at
 from bot.cli.client.place import Place
 from bot.cli.client.stream import events
 from bot.errors import ErrorCode, SlipwayError
+from tests import command
+from tests.calling import api_site
+from tests.valkey import Valkey
 
 
 @dataclass
@@ -164,3 +169,19 @@ def test_events_survive_any_cut_and_any_letter(texts: list[str], cuts: list[int]
     sent = [{"type": "log", "n": n, "text": text} for n, text in enumerate(texts)]
     frames = (b"id: 1\ndata: " + json.dumps(one, ensure_ascii=False).encode() + b"\n\n" for one in sent)
     assert list(events(chunks(b"".join(frames), cuts))) == sent
+
+
+def test_a_deploy_that_no_worker_takes_says_so_instead_of_waiting(tmp_path: Path):
+    with Valkey() as valkey, api_site(tmp_path / "home", valkey.url) as site:
+        token = site.owner.http.headers["authorization"].removeprefix("Bearer ")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
+        environment = {**kept, "SLIPWAY_API_URL": site.url, "SLIPWAY_TOKEN": token}
+        done = command.run(("deploy", "shop"), environment)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "waits as number 1 in the queue" in done.stdout
+        assert "no worker is there" in done.stderr
+        # The server is in this process, too: its log comes before.
+        shown = json.loads(command.run(("status", "--json"), environment).stdout.splitlines()[-1])
+        (made,) = [one for one in shown["deployments"] if one["status"] == "queued"]
+        cancelled = command.run(("cancel", made["reference"], "--json"), environment)
+        assert json.loads(cancelled.stdout.splitlines()[-1])["status"] == "cancelled"

@@ -14,7 +14,7 @@ import yaml
 from bot.domain.ids import DeploymentId
 from tests import command
 from tests.command import CLI, Done
-from tests.fakes.repository import Repository
+from tests.fakes.repository import Files, Repository
 from tests.running import Slipway
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_a_deploy_is_shown_step_by_step_and_ends_with_the_address(house: House):
 
 
 def test_a_failure_shows_the_decisive_lines_and_exits_with_1(house: House):
-    broken = {"slipway.toml": '[build]\ncommand = "echo it is broken >&2; exit 3"\noutput = "x"\n'}
+    broken: Files = {"slipway.toml": '[build]\ncommand = "echo it is broken >&2; exit 3"\noutput = "x"\n'}
     house.repository.commit(broken, "Broken", branch="broken", onto="")
     told = house.slipway.run("deploy", "site", "--branch", "broken", code=1)
     assert "it is broken" in told
@@ -136,9 +136,8 @@ def test_from_elsewhere_a_person_does_all_by_a_token(house: House):
 
     assert [one["slug"] for one in json.loads(run("app", "list", "--json"))] == ["site"]
     run("variables", "set", "COLOUR=blue", "--app", "site")
-    assert [one["value"] for one in json.loads(run("variables", "list", "--app", "site", "--json"))] == [
-        "blue"
-    ]
+    (listed,) = json.loads(run("variables", "list", "--app", "site", "--json"))
+    assert (listed["name"], listed["value"]) == ("COLOUR", "blue")
     assert run("variables", "reveal", "COLOUR", "--app", "site") == "blue"
     assert "COLOUR" in run("variables", "unset", "COLOUR", "--app", "site")
     run("app", "disable", "site")
@@ -224,7 +223,7 @@ def test_the_job_for_github_actions_waits_until_it_is_live(house: House):
     assert set(step["env"]) <= set(settings)
     for attempt, commit, code in (("1", sha, 0), ("2", "0" * 39 + "1", 1)):
         environment = {**os.environ, **settings, "GITHUB_RUN_ATTEMPT": attempt, "GITHUB_SHA": commit}
-        # As GitHub runs it: docs.github.com/actions/reference/workflow-syntax-for-github-actions#defaultsrunshell
+        # As GitHub runs it (docs.github.com, workflow syntax, `shell`).
         done = subprocess.run(
             ["bash", "-e", "-c", step["run"]], env=environment, capture_output=True, text=True, check=False
         )
