@@ -8,7 +8,7 @@ import typer
 from bot import program
 from bot.cli.client.place import URL
 from bot.cli.lazy import LazyGroup
-from bot.errors import ErrorCode, PlatformError
+from bot.errors import ErrorCode, PlatformError, UserError
 
 
 class Commands(LazyGroup):
@@ -35,6 +35,8 @@ class Commands(LazyGroup):
         "cancel": "bot.cli.client.deploying:cancel",
         "rollback": "bot.cli.client.deploying:rollback",
         "resume": "bot.cli.client.deploying:resume",
+        "lock": "bot.cli.locks:lock",
+        "unlock": "bot.cli.locks:unlock",
         "explain": "bot.cli.client.explaining:explain",
         "openapi": "bot.cli.openapi:openapi",
         "web": "bot.cli.programs:web",
@@ -45,11 +47,14 @@ class Commands(LazyGroup):
     }
     remote = {  # noqa: RUF012 never changed
         "app": "bot.cli.client.apps:application",
+        "lock": "bot.cli.client.locks:lock",
+        "unlock": "bot.cli.client.locks:unlock",
         "token": "bot.cli.client.tokens:application",
         "variables": "bot.cli.client.variables:application",
     }
 
 
+_OF_THE_MACHINE = ("audit", "github", "preview", "secrets")
 application = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
@@ -57,14 +62,19 @@ application = typer.Typer(
 
 @application.callback()
 def slipway(
+    context: typer.Context,
     *,
     url: Annotated[
         str | None, typer.Option(envvar=URL, help="A Slipway on another machine; SLIPWAY_TOKEN is for it.")
     ] = None,
 ) -> None:
     """Slipway deploys your repositories: push to a branch and it is live."""
-    if url:
-        os.environ[URL] = url
+    if not url:
+        return
+    if context.invoked_subcommand in _OF_THE_MACHINE:
+        expected = f"unset: `slipway {context.invoked_subcommand}` works on Slipway's own machine alone"
+        raise UserError(ErrorCode.INVALID_VALUE, field=URL, value=url, expected=expected)
+    os.environ[URL] = url
 
 
 def main() -> None:

@@ -126,6 +126,21 @@ def test_back_and_onwards_without_a_build_and_audited(house: House):
     assert "resume" in actions
 
 
+def test_what_is_locked_is_held_and_the_command_says_so(house: House):
+    own = house.elsewhere(house.token("--email", "lou@example.org"))
+    locked = command.run(("lock", "site", "we move", "--for", "2h"), own)
+    assert "locked by lou@example.org until" in locked.stdout, locked.stderr
+    try:
+        told = house.slipway.run("deploy", "site", code=1)
+        assert "we move" in told
+        assert "slipway logs -f DEP-" in told
+    finally:
+        assert "not locked any more" in command.run(("unlock", "site"), own).stdout
+    held = house.show("status")["deployments"][0]
+    assert house.slipway.run("logs", "-f", held["reference"])
+    assert "own machine" in refused(command.run(("audit", "list"), own))
+
+
 def test_from_elsewhere_a_person_does_all_by_a_token(house: House):
     own = house.elsewhere(house.token("--email", "mona@example.org"))
 

@@ -104,7 +104,7 @@ def _tell(ended: Row, failure: Row | None) -> None:
 def _what_now(ended: Row) -> str:
     match ended["status"]:
         case "held":
-            return "It waits for somebody's decision. `slipway logs -f` follows it once that is made.\n"
+            return f"It goes on by itself once that is settled: `slipway logs -f {ended['reference']}`.\n"
         case "superseded" if ended["supersededBy"]:
             return f"`slipway logs -f {ended['supersededBy']}` follows the one that took its place.\n"
         case _:
