@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -194,6 +195,22 @@ def test_a_stream_goes_on_after_the_web_process_was_killed(house: House):
     assert counted == [str(n) for n in range(1, 61)]
 
 
+def test_ctrl_c_leaves_the_deployment_and_says_how_to_stop_it(house: House):
+    house.repository.commit({"slipway.toml": RECIPE, "build.sh": "sleep 7003\n"}, "Stuck", branch="stuck")
+    words = [*CLI, "deploy", "site", "--branch", "stuck", "--logs"]
+    with subprocess.Popen(
+        words, env=house.slipway.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        reference = running.stdout.readline().split()[0]
+        next(line for line in running.stdout if " build " in line)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=10) == 130
+        assert f"slipway cancel {reference}" in running.stderr.read()
+    assert house.show("cancel", reference)["status"] == "cancelled"
+
+
 def test_on_a_terminal_progress_is_alive(house: House):
     house.repository.commit({"slipway.toml": RECIPE, "build.sh": COUNTING.format(10)}, "Seen", branch="seen")
     master, slave = pty.openpty()
@@ -205,7 +222,8 @@ def test_on_a_terminal_progress_is_alive(house: House):
         assert running.wait(timeout=60) == 0, shown
     os.close(master)
     assert "✔" in shown
-    assert "count 10" in shown
+    assert "build" in shown
+    assert "    count " in shown
     assert "http://site.localhost" in shown.splitlines()[-1]
 
 
