@@ -31,8 +31,8 @@ def loaded(module: str, name: str) -> tuple[type[Exception], ...]:
 
     So a program loads no more than its work needs.
     """
-    found = sys.modules.get(module)
-    return (getattr(found, name),) if found is not None else ()
+    found = getattr(sys.modules.get(module), name, None)
+    return (found,) if found is not None else ()
 
 
 def _settings_text(error: Any) -> str:

@@ -25,8 +25,8 @@ class Place:
         if self.home is None:
             return f"Check {URL}, the network, and that Slipway runs there: its `/health` tells."
         return (
-            f"Start it with `slipway up`, or `slipway web` where the parts run singly (its home is {self.home}; "
-            f"`SLIPWAY_HOME` names another one). To speak to one on another machine set {URL} and {TOKEN}."
+            f"Start it with `slipway up`, or `slipway web` where parts run singly (its home is {self.home}, "
+            f"`SLIPWAY_HOME` names another). To speak to one on another machine set {URL} and {TOKEN}."
         )
 
 
