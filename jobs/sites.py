@@ -162,8 +162,7 @@ class Sites:
     def reconcile(self, wanted: Mapping[str, Entry]) -> list[str]:
         """Make the table agree with the store; what was repaired, one sentence each.
 
-        What is newer than the store's word is left alone for a minute, since the store may have been
-        read just before somebody switched.
+        What is newer than the store's word is left alone for a minute: the store may have been read before.
         """
         return [*self._remove_strangers(), *self._remove_unwanted(wanted), *self._add_missing(wanted)]
 

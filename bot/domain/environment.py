@@ -58,7 +58,6 @@ class Environment:
     archive_reason: str | None = None
     follows: str | None = None
     manual: bool = False
-    kept_until: datetime | None = None
     locked_by: str | None = None
     lock_key: str | None = None
     lock_reason: str | None = None
