@@ -67,8 +67,7 @@ def create_app(
     access = Access(console_key(settings), public_url=settings.url)
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
     pages = Pages(settings)
-    domain, forks = settings.preview_domain, settings.domain_of_forks
-    lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=forks, clock=clock)
+    lifecycle = _lifecycle(settings, engine, queue, clock)
     api = api_routes(
         Services(settings, lifecycle, logs, vault, clock),
         feeds=feeds,
@@ -91,6 +90,11 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _lifecycle(settings: Settings, engine: Engine, queue: Queue, clock: Clock) -> Lifecycle:
+    domain, forks = settings.preview_domain, settings.domain_of_forks
+    return Lifecycle(engine, queue, preview_domain=domain, fork_domain=forks, clock=clock)
 
 
 def _webhook(settings: Settings, engine: Engine, ledger: Ledger, vault: Vault) -> Webhook:

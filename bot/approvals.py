@@ -64,7 +64,11 @@ def approved_order(tx: Tx, order: Order, environment: Environment | None) -> Ord
     Raises `UserError` NOT_APPROVED when the commit waits for approval, was turned down, or is a fork's
     of which nothing was ever run, unless the policy lets those be built without.
     """
-    if environment is None or environment.pull is None:
+    if environment is None:
+        # Whoever may deploy has not said by that that a stranger's code may run.
+        is_kept_back = is_of_fork(tx, order.app, order.pull) and _forks(tx, order.app) != "sandboxed"
+        return replace(order, hold=Hold.APPROVAL) if is_kept_back else order
+    if environment.pull is None:
         return order
     number = deployments.newest_of_commit(tx, environment.id, order.commit.sha)
     before = deployments.find(tx, number) if number is not None else None

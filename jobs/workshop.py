@@ -163,9 +163,13 @@ def open_mirrors(settings: Settings) -> Mirrors:
     """The mirrors alone, for a program that only reads repositories."""
     engine = open_engine(settings.database)
     made_app = MadeApp(settings, engine, open_vault(settings))
-    pacing = Pacing(connect(settings.redis), windows(settings))
-    hub = client.connect(settings, pacing, made_app=made_app.key, may_use=entitlement(engine))
+    hub = _hub(settings, engine, connect(settings.redis), made_app)
     return Mirrors(settings, GitSignIn(hub, _untold))
+
+
+def _hub(settings: Settings, engine: Engine, redis: Redis, made_app: MadeApp) -> GitHub:
+    pacing = Pacing(redis, windows(settings))
+    return client.connect(settings, pacing, made_app=made_app.key, may_use=entitlement(engine))
 
 
 @dataclass(frozen=True)
@@ -218,21 +222,19 @@ def furnish(settings: Settings) -> Workshop:
     engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
     redis = connect(settings.redis)
     queue = Queue(redis)
-    domain, fork_domain = settings.preview_domain, settings.domain_of_forks
-    lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=fork_domain)
+    domain, forks = settings.preview_domain, settings.domain_of_forks
+    lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=forks)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency, strangers=settings.fork_concurrency)
     vault = open_vault(settings)
     made_app = MadeApp(settings, engine, vault)
-    hub = client.connect(
-        settings, Pacing(redis, windows(settings)), made_app=made_app.key, may_use=entitlement(engine)
-    )
+    hub = _hub(settings, engine, redis, made_app)
     # A log never waits for Redis: its lines are in the spool already.
     opener = LogOpener(settings, engine, connect(settings.redis, retries=0), made_app)
     mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    addresses = Addresses(engine, sites, Gates(settings.edge_home), domain=domain, fork_domain=fork_domain)
+    addresses = Addresses(engine, sites, Gates(settings.edge_home), domain=domain, fork_domain=forks)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open, Giver(engine, vault))
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     domains = Domains(settings, engine, addresses, Records(settings.dns_servers).texts)

@@ -12,7 +12,7 @@ from bot.api.refusals import not_found
 from bot.domain.errand import Errand, ErrandKind, ErrandState
 from bot.domain.ids import ErrandId
 from bot.domain.roles import Verb
-from bot.store import errands
+from bot.store import apps, errands
 
 TAG = "Apps"
 _STATUS: dict[ErrandState, Literal["running", "done", "failed"]] = {
@@ -80,7 +80,9 @@ class DetectionView(Model):
 def _detect(call: Call) -> DetectionView:
     given = call.given(DetectRepository)
     subject = {
-        "tenant_id": call.tenant.id if call.tenant else None,
+        "tenant_id": call.tenant.id
+        if call.tenant
+        else apps.ensure_default_scope(call.tx, call.writing.now)[0],
         "repository": given.repository,
         "clone_url": given.clone_url,
         "branch": given.branch,

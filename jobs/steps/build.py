@@ -11,7 +11,7 @@ from bot.domain.deployment import Phase
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import Digest
 from bot.errors import ErrorCode, PlatformError, UserError
-from jobs.copying import copy_folder, hand_over
+from jobs.copying import hand_over
 from jobs.dependencies import Dependencies, key_of
 from jobs.files import FolderFiles
 from jobs.regime import DiskWatch, Regime, regime_of
@@ -19,6 +19,7 @@ from jobs.sandbox import slots, toolchain
 from jobs.sandbox.box import Box, End, Mount, Outcome, Sandbox, attempt_prefix
 from jobs.sandbox.toolchain import Toolchain
 from jobs.steps.context import PLACE_VARIABLES, Context, Plan, Source
+from jobs.steps.place import Site, lay_out
 from jobs.stopping import StoppedError
 
 _STRICT = "a commit of a fork: no variables, no caches, and no network but package registries"
@@ -53,7 +54,7 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
     for argv in filter(None, (plan.install, plan.build)):
         _require(tools, argv)
     with slots.take(context.settings.home) as slot:
-        site = _lay_out(context, source, sandbox.user(slot))
+        site = lay_out(context, source, sandbox.user(slot))
         disk = regime.watch_over([site.tree, site.home])
         work = _Work(context, plan, sandbox, tools, site, regime, disk)
         work.install()
@@ -82,34 +83,12 @@ def environment(context: Context, plan: Plan) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Site:
-    """Where a build takes place: its copy of the tree, the root in it, its home, and whom they belong to."""
-
-    tree: Path
-    root: Path
-    home: Path
-    user: int | None
-
-
-def _lay_out(context: Context, source: Source, user: int | None) -> _Site:
-    started = time.monotonic()
-    tree, home = context.workspace / "tree", context.workspace / "home"
-    # Never in the kept tree: a build could change what later deployments are made of.
-    copy_folder(source.tree, tree, context.stopped)
-    home.mkdir()
-    for folder in (tree, home):
-        hand_over(folder, user)
-    context.log.say(Phase.BUILD, f"copied the files in {time.monotonic() - started:.1f} s")
-    return _Site(tree, tree / source.root.relative_to(source.tree), home, user)
-
-
-@dataclass(frozen=True)
 class _Work:
     context: Context
     plan: Plan
     sandbox: Sandbox
     tools: Toolchain
-    site: _Site
+    site: Site
     regime: Regime
     disk: DiskWatch
 

@@ -202,7 +202,7 @@ def test_a_gap_is_delivered_again_when_somebody_asks(office: Office):
     assert office.fake.said() == ["redelivery of lost-1"]
 
 
-DETECT = {"repository": None, "clone_url": None, "branch": None, "root": None}
+DETECT = {"tenant_id": 1, "repository": None, "clone_url": None, "branch": None, "root": None}
 
 
 def test_a_repository_is_looked_at_before_it_is_an_app(office: Office):
