@@ -145,7 +145,7 @@ OPERATIONS = (
         handle=_streamed,
         query=ExportQuery,
         streams=True,
-        media=("application/x-ndjson", "text/csv"),
+        media={"application/x-ndjson": "A JSON object a line.", "text/csv": "A row each."},
         description="Oldest first, one JSON object a line, or CSV with `format=csv`.",
         refusals={400: "A parameter is not well formed."},
     ),
