@@ -37,19 +37,27 @@ class DeploymentFilter:
     search: str | None = None
 
 
-def choose(wanted: DeploymentFilter) -> sa.Select[tuple[int]]:
-    """The numbers of the deployments that are wanted, in no order."""
+@dataclass(frozen=True)
+class Chosen:
+    """The numbers of the deployments that are wanted, in no order; `few`: at most `LOOKED_AT`."""
+
+    numbers: sa.Select[tuple[int]]
+    few: bool
+
+
+def choose(wanted: DeploymentFilter) -> Chosen:
+    """What asks for the deployments that are wanted."""
     scope = _scope(wanted)
     by_index, rest = _split(wanted, scope)
     if not rest:
-        return by_index
+        return Chosen(by_index, few=False)
     near = by_index.order_by(by_index.selected_columns.id.desc()).limit(LOOKED_AT).subquery("near")
     found = sa.select(deployments.c.id).join(near, near.c.id == deployments.c.id)
     if wanted.environment is not None and wanted.app_id is None:
         found = found.join(environments, environments.c.id == deployments.c.environment_id)
     if wanted.project_id is not None:
         found = found.join(apps, apps.c.id == deployments.c.app_id)
-    return found.where(*rest)
+    return Chosen(found.where(*rest), few=True)
 
 
 def mentions(text: str, *columns: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:

@@ -267,10 +267,15 @@ def test_everything_sealed_is_sealed_anew_and_opens_with_the_new_key_alone(site:
 
 
 def test_every_column_of_bytes_is_marked_as_sealed_or_is_known_not_to_be():
-    plain = {"deliveries.body", "tokens.digest",
+    plain = {
+        "deliveries.body",
+        "tokens.digest",
         "sessions.digest",
         "invitations.digest",
-        "deploy_hooks.digest", "replays.fingerprint", "audit.digest"}
+        "deploy_hooks.digest",
+        "replays.fingerprint",
+        "audit.digest",
+    }
     bytes_ = {
         f"{table.name}.{column.name}": SEALED in column.info
         for table in metadata.sorted_tables
