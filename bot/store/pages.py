@@ -103,13 +103,13 @@ def newest_deployments(tx: Tx, wanted: DeploymentFilter, *, below: int | None, l
     return _all_shown(tx, [row[0] for row in tx.execute(chosen.order_by(number.desc()).limit(limit))])
 
 
-def _few(tx: Tx, chosen: sa.Select[tuple[int]], part: Slice) -> tuple[Sequence[int], int]:
+def _few(tx: Tx, chosen: sa.Select[int], part: Slice) -> tuple[Sequence[int], int]:
     """The numbers on a page and of all; asked for once, since each row has to be looked at."""
     found = sorted((row[0] for row in tx.execute(chosen)), reverse=part.sort.startswith("-"))
     return found[part.offset : part.offset + part.limit], len(found)
 
 
-def _many(tx: Tx, chosen: sa.Select[tuple[int]], part: Slice) -> tuple[Sequence[int], int]:
+def _many(tx: Tx, chosen: sa.Select[int], part: Slice) -> tuple[Sequence[int], int]:
     """The numbers on a page, and how many there are; counted only where the page does not show it."""
     found = [row[0] for row in tx.execute(_cut(chosen, part, chosen.selected_columns.id))]
     is_last = len(found) < part.limit and (found or not part.offset)
