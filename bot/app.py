@@ -67,7 +67,8 @@ def create_app(
     access = Access(console_key(settings), public_url=settings.url)
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
     pages = Pages(settings)
-    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain, clock=clock)
+    domain, forks = settings.preview_domain, settings.domain_of_forks
+    lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=forks, clock=clock)
     api = api_routes(
         Services(settings, lifecycle, logs, vault, clock),
         feeds=feeds,

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot import occasions
 from bot.domain.audit import Act
-from bot.domain.deployment import Deployment, State, check_move
+from bot.domain.deployment import Deployment, Hold, State, check_move
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import DeploymentId, EnvironmentId, ErrandId
 from bot.domain.outgoing import Event
@@ -67,6 +67,14 @@ class Change:
 
     def _tell(self, message: int) -> None:
         self.message = max(self.message, message)
+
+    def keep_waiting(self, deployment: Deployment, hold: Hold, reason: str, **changes: Any) -> Deployment:
+        """Let a held deployment wait for something else."""
+        if (deployment.hold, deployment.reason) == (hold, reason) and not changes:
+            return deployment
+        kept = deployments.change(self.tx, deployment.id, self.now, hold=hold, reason=reason, **changes)
+        self.changed[kept.id] = kept.version
+        return kept
 
     def withdraw(self, deployment: Deployment) -> bool:
         """Point the environment at what succeeded before, if it points at this deployment; whether it did."""

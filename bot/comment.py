@@ -12,6 +12,7 @@ from hashlib import sha256
 from bot.domain.comment import ShownComment
 from bot.domain.deployment import State
 from bot.domain.ids import DeploymentId, Sha
+from bot.intake.commands import MEANS, USAGE
 from bot.render import text
 
 MARKER = "<!-- slipway:pr -->"
@@ -77,27 +78,49 @@ class SkippedRow:
 
 @dataclass(frozen=True)
 class HeldRow:
-    """An app whose preview waits, and for what."""
+    """An app whose preview waits, for what, and the command that releases this very commit."""
 
     app: str
     sha: Sha
     reason: str
     deployment: DeploymentId
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class AnswerLine:
+    """What became of one command, for one app; `app` is None where a repository has but one."""
+
+    word: str
+    text: str
+    app: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What there is to say to whoever wrote commands last. `comment`: the one that they stand in."""
+
+    author: str
+    comment: int
+    lines: Sequence[AnswerLine]
+    helps: bool = False
 
 
 @dataclass(frozen=True)
 class PullComment:
-    """Everything that the comment says. `notes`: sentences about lifetime and limits."""
+    """Everything that the comment says. `notes`: sentences about lifetime, limits and locks."""
 
     rows: Sequence[Row] = ()
     held: Sequence[HeldRow] = ()
     skipped: Sequence[SkippedRow] = ()
     notes: Sequence[str] = ()
+    commands: Sequence[str] = ()
+    answer: Answer | None = None
 
     @property
     def is_worth_it(self) -> bool:
         """Whether there is anything to tell: nobody wants to read that nothing happens."""
-        return bool(self.rows or self.held)
+        return bool(self.rows or self.held or self.answer)
 
 
 def body(comment: PullComment) -> str:
@@ -112,6 +135,10 @@ def body(comment: PullComment) -> str:
             "held": comment.held[:MAX_ROWS],
             "skipped": comment.skipped[:MAX_ROWS],
             "notes": comment.notes,
+            "commands": comment.commands,
+            "answer": comment.answer,
+            "usage": USAGE,
+            "means": MEANS,
         }
         made = text("comment/pull.md.j2", facts)
         if len(made) <= MAX_LENGTH or count == 0:
@@ -129,11 +156,15 @@ def next_shown(comment: PullComment, before: ShownComment | None) -> ShownCommen
         return None
     states = {str(row.deployment): f"{row.state}{row.gone}{row.url}{row.says}" for row in comment.rows}
     states |= {str(row.deployment): f"held {row.reason}" for row in comment.held}
+    # Neither is a deployment's: each is said at once.
+    told = {"notes": " ".join(comment.notes)} if comment.notes else {}
+    told |= {"answer": str(comment.answer.comment)} if comment.answer else {}
+    states |= told
     known = before or ShownComment("", {}, {})
     changed = {one for one, state in states.items() if known.states.get(one) != state}
     waiting = {str(row.deployment) for row in comment.rows if not row.state.is_final}
     waiting |= {str(row.deployment) for row in comment.held}
     if changed and all(one in waiting and known.edits.get(one, 0) >= _EARLY_EDITS for one in changed):
         return None
-    edits = {one: known.edits.get(one, 0) + (one in changed) for one in states}
+    edits = {one: known.edits.get(one, 0) + (one in changed) for one in states if one not in told}
     return ShownComment(digest, states, edits)

@@ -20,10 +20,11 @@ from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State
 from bot.domain.environment import Environment
-from bot.domain.ids import EnvironmentId, ReleaseId, reference
+from bot.domain.ids import ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
 from bot.lifecycle import Lifecycle
-from bot.store import deployments, environments, steps
+from bot.sightings import Sightings
+from bot.store import deployments, environments, forks, steps
 from bot.store.engine import Tx, reading, writing
 
 LEASE = timedelta(seconds=30)
@@ -61,27 +62,33 @@ class Leases:
         lifecycle: Lifecycle,
         *,
         concurrency: int,
+        strangers: int = 1,
         clock: Clock = utc_now,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lifecycle = lifecycle
         self._engine = lifecycle.engine
         self._concurrency = concurrency
+        # With three and more the app's own previews never wait for one.
+        self._strangers = min(strangers, max(1, concurrency - 2))
         self._clock = clock
-        self._sightings = Sightings(steady)
+        self._sightings = Sightings(steady, LEASE)
 
     def claim(self, holder: str) -> Claim | None:
         """Take the fairest ready environment, and its deployment: a rollback first, else the newest.
 
-        One executor stays free from previews where there is more than one. A lease that ran out is
-        nobody's to claim before it is taken back, with the deployment that it was held for.
+        One executor stays free from previews where there is more than one, and `strangers` at most build
+        strangers' code, when nothing else waits. A lease that ran out is nobody's to claim before it is
+        taken back, with the deployment that it was held for.
         """
         with self._lifecycle.change() as change:
             _take_back(change, self._sightings.ran_out(environments.leased(change.tx)))
             running = environments.previews_running(change.tx)
             previews = self._concurrency == 1 or running < self._concurrency - 1
-            until = change.now + LEASE
-            environment = environments.claim_fairest(change.tx, holder, change.now, until, previews=previews)
+            strangers = previews and forks.strangers_running(change.tx) < self._strangers
+            environment = environments.claim_fairest(
+                change.tx, holder, change.now, change.now + LEASE, previews=previews, strangers=strangers
+            )
             if environment is None:
                 return None
             deployment = _next_of(change.tx, environment)
@@ -204,31 +211,6 @@ class Leases:
         until = self._clock() + LEASE
         if not environments.renew_lease(tx, claim.environment.id, claim.token, until):
             raise PlatformError(ErrorCode.LEASE_LOST, deployment=reference(claim.deployment.id))
-
-
-class Sightings:
-    """Since when this process has seen each lease as it stands, by its own steady time in seconds."""
-
-    def __init__(self, steady: Callable[[], float]) -> None:
-        self._steady = steady
-        self._seen: dict[EnvironmentId, tuple[tuple[int, datetime | None], float]] = {}
-
-    def saw(self, environment: Environment) -> float:
-        """Look at one lease; since when it has stood like that."""
-        standing = (environment.lease_token, environment.lease_until)
-        before, since = self._seen.get(environment.id, (None, 0.0))
-        if before != standing:
-            since = self._steady()
-            self._seen[environment.id] = (standing, since)
-        return since
-
-    def ran_out(self, leased: Sequence[Environment]) -> list[Environment]:
-        """Look at all leases; those that nobody renewed for too long."""
-        before = self._steady() - LEASE.total_seconds()
-        stale = [one for one in leased if self.saw(one) <= before]
-        held = {one.id for one in leased}
-        self._seen = {known: sight for known, sight in self._seen.items() if known in held}
-        return stale
 
 
 def _next_of(tx: Tx, environment: Environment) -> Deployment | None:

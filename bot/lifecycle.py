@@ -12,14 +12,25 @@ from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
-from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of
+from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of, kind_of
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
-from bot.domain.release import Release, previous
 from bot.errors import ErrorCode, UserError
-from bot.orders import RESUMED, Order, Requested, again, answers, by_hand, new_deployment, says_otherwise
+from bot.orders import (
+    RESUMED,
+    Order,
+    Requested,
+    again,
+    answers,
+    approved_before,
+    by_hand,
+    is_of_fork,
+    new_deployment,
+    release_to_restore,
+    says_otherwise,
+)
 from bot.queue import Queue
-from bot.store import apps, deployments, environments, pulls, releases
+from bot.store import apps, deployments, environments, pulls
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
 
@@ -27,10 +38,19 @@ from bot.store.engine import Engine, Tx, writing
 class Lifecycle:
     """Applies what people and events ask for."""
 
-    def __init__(self, engine: Engine, queue: Queue, *, preview_domain: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        queue: Queue,
+        *,
+        preview_domain: str,
+        fork_domain: str | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self.engine = engine
         self._queue = queue
         self._domain = preview_domain
+        self._fork_domain = fork_domain or preview_domain
         self._clock = clock
 
     @contextmanager
@@ -63,6 +83,7 @@ class Lifecycle:
         environment = self._environment(change, order)
         self._refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
+        order = approved_before(order, newest)
         there = environment.archived_at is None or order.hold is not None
         if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
@@ -71,12 +92,13 @@ class Lifecycle:
         return Requested(self._insert(change, order, environment), is_new=True)
 
     def _insert(self, change: Change, order: Order, environment: Environment) -> Deployment:
-        pinned = environment.pinned and order.trigger.is_automatic
-        hold = order.hold or (Hold.PINNED if pinned else None)
-        state = State.HELD if hold else State.QUEUED
+        hold, reason = order.hold, order.reason
+        if hold is None:
+            kept = environment.waits_for(automatic=order.trigger.is_automatic)
+            hold, reason = kept or (None, reason)
         if hold is None:
             change.use(environment)
-        reason = environment.pin_reason or "pinned" if hold is Hold.PINNED else order.reason
+        state = State.HELD if hold else State.QUEUED
         new = new_deployment(order, environment, state, reason, hold=hold)
         deployment = change.add(new)
         self._supersede(change, environment, deployment)
@@ -120,17 +142,22 @@ class Lifecycle:
         change.changed[left.id] = left.version
         return left
 
-    def rollback(self, change: Change, app: App, name: str, *, word: str | None, by: str) -> Deployment:
+    def rollback(
+        self, change: Change, app: App, name: str, *, word: str | None, by: str, heeds_lock: bool = False
+    ) -> Deployment:
         """Bring back a release in the environment of that name, and pin it.
 
-        The release is the one that `word` names, else the one before the active.
+        The release is the one that `word` names, else the one before the active. With `heeds_lock`
+        nothing is brought back to a locked environment.
 
-        Raises `UserError` when the environment or the release does not exist.
+        Raises `UserError` when the environment or the release does not exist, or ENVIRONMENT_LOCKED.
         """
         environment = environments.by_name(change.tx, app.id, name)
         if environment is None:
             raise UserError(ErrorCode.UNKNOWN_NAME, field="environment", value=name)
-        release = self._release_to_restore(change.tx, environment, word)
+        if heeds_lock and environment.lock is not None:
+            raise UserError(ErrorCode.ENVIRONMENT_LOCKED, environment=name, lock=environment.lock)
+        release = release_to_restore(change.tx, environment, word)
         reason = f"rolled back to {release.name} by {by}"
         environments.pin(change.tx, environment.id, reason)
         deployment = change.add(
@@ -163,10 +190,8 @@ class Lifecycle:
         environments.pin(change.tx, environment.id, None)
         unfinished = deployments.unfinished(change.tx, environment.id)
         for deployment in unfinished:
-            if deployment.state is State.HELD and deployment.hold in (None, Hold.PINNED):
-                change.use(environment)
-                change.move(deployment, State.QUEUED, RESUMED, hold=None)
-                change.permit(environment)
+            if deployment.hold in (None, Hold.PINNED):
+                self.go_on(change, deployment, RESUMED)
         head = deployments.head_of_branch(change.tx, environment.id, environment.branch)
         if not was_pinned or head is None or head.state in (State.QUEUED, State.RUNNING):
             return head
@@ -182,17 +207,26 @@ class Lifecycle:
             return None
         return self._insert(change, again(head, app, now, by), now)
 
-    def let_go(self, change: Change, deployment: Deployment, reason: str) -> Deployment:
+    def let_go(self, change: Change, deployment: Deployment, reason: str, **changes: Any) -> Deployment:
         """Let a held deployment go on, for a reason; one that is not held is returned as it is.
 
         Raises `UserError` PULL_CLOSED when it is of a pull request that is not open.
         """
+        environment = environments.get(change.tx, deployment.environment_id)
+        if deployment.state is State.HELD:
+            self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
+        return self.go_on(change, deployment, reason, **changes)
+
+    def go_on(self, change: Change, deployment: Deployment, reason: str, **changes: Any) -> Deployment:
+        """Let a held deployment be worked on, unless a lock or a pin of its environment keeps it then."""
         if deployment.state is not State.HELD:
             return deployment
         environment = environments.get(change.tx, deployment.environment_id)
-        self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
+        kept = environment.waits_for(automatic=deployment.trigger.is_automatic)
+        if kept is not None:
+            return change.keep_waiting(deployment, *kept, **changes)
         change.use(environment)
-        moved = change.move(deployment, State.QUEUED, reason, hold=None)
+        moved = change.move(deployment, State.QUEUED, reason, hold=None, **changes)
         change.permit(environment)
         return moved
 
@@ -224,13 +258,14 @@ class Lifecycle:
 
     def _environment(self, change: Change, order: Order) -> Environment:
         app, name = order.app, order.environment
-        if not order.trigger.is_automatic and order.pull is None:
+        pull = order.pull if kind_of(name) is EnvironmentKind.PREVIEW else None
+        if not order.trigger.is_automatic and pull is None:
             # Bringing another branch there by hand does not make the environment follow it.
             return self.environment(change, app, name, order.branch)
-        hostname = hostname_of(app.slug, name, self._domain)
-        return environments.ensure(
-            change.tx, app, name, hostname=hostname, branch=order.branch, pull=order.pull
-        )
+        # Pages of one domain share cookies: those of forks are on another.
+        domain = self._fork_domain if is_of_fork(change.tx, app, pull) else self._domain
+        hostname = hostname_of(app.slug, name, domain)
+        return environments.ensure(change.tx, app, name, hostname=hostname, branch=order.branch, pull=pull)
 
     def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
         if environment.pull is None or app.repository_id is None:
@@ -270,16 +305,3 @@ class Lifecycle:
 
     def _replace_running(self, change: Change, old: Deployment, new: Deployment, reason: str) -> None:
         change.move(old, State.CANCELLING, reason, cancel_requested=True, superseded_by=new.id)
-
-    def _release_to_restore(self, tx: Tx, environment: Environment, word: str | None) -> Release:
-        if word is not None:
-            named = releases.by_word(tx, environment.app_id, word)
-            if named is None:
-                raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
-            return named
-        kept = {release.id: release for release in releases.of_app(tx, environment.app_id)}
-        history = deployments.shown(tx, environment.id)
-        before = previous(history, environment.active_release_id, kept)
-        if before is None:
-            raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
-        return kept[before]

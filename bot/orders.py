@@ -1,13 +1,18 @@
 """A wish to bring a commit into an environment, and what answers it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import PRODUCTION, Environment
 from bot.domain.ids import DeliveryId
 from bot.domain.pull import PullNumber
+from bot.domain.release import Release, previous
+from bot.domain.trust import Trust
+from bot.errors import ErrorCode, UserError
+from bot.store import deployments, pulls, releases
 from bot.store.deployments import NewDeployment
+from bot.store.engine import Tx
 
 RESUMED = "the environment was resumed"
 
@@ -30,6 +35,8 @@ class Order:
     pull: PullNumber | None = None
     hold: Hold | None = None
     tag: str | None = None
+    approved_by: str | None = None
+    with_secrets: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,30 @@ def new_deployment(
         pull=order.pull,
         hold=hold,
         tag=order.tag,
+        approved_by=order.approved_by,
+        with_secrets=order.with_secrets,
     )
+
+
+def is_of_fork(tx: Tx, app: App, number: PullNumber | None) -> bool:
+    """Whether a pull request, if it is one, is not known to come from the app's own repository."""
+    if number is None:
+        return False
+    pull = pulls.find(tx, app.repository_id, number) if app.repository_id is not None else None
+    return pull is None or pull.is_fork
+
+
+def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:
+    """Keep what a stranger's code built where it was built for.
+
+    Raises `UserError` RELEASE_OF_STRANGER when it is asked for elsewhere.
+    """
+    if release.trust is Trust.FULL:
+        return
+    if deployments.get(tx, release.deployment_id).environment_id != environment.id:
+        raise UserError(
+            ErrorCode.RELEASE_OF_STRANGER, release=release.name, environment=environment.name, sha=release.sha
+        )
 
 
 def says_otherwise(newest: Deployment, sentence: str) -> bool:
@@ -79,12 +109,16 @@ def again(head: Deployment, app: App, environment: Environment, by: str) -> Orde
         requested_by=by,
         pull=environment.pull,
         # What nobody allowed yet is not allowed by this.
-        hold=head.hold if head.hold is not Hold.PINNED else None,
+        hold=head.hold if head.hold in (Hold.APPROVAL, Hold.CHECKS) else None,
+        approved_by=head.approved_by,
+        with_secrets=head.with_secrets,
     )
 
 
 def answers(newest: Deployment, order: Order) -> bool:
     """Whether the newest deployment of an environment is what an automatic order asks for."""
+    if newest.state is State.REJECTED and newest.sha == order.commit.sha and order.hold is Hold.APPROVAL:
+        return True
     unwanted = (State.FAILED, State.CANCELLED, State.REJECTED, State.CANCELLING, State.SUPERSEDED)
     if newest.sha != order.commit.sha or newest.state in unwanted:
         return False
@@ -98,3 +132,29 @@ def by_hand(app: App, environment: Environment) -> str:
     where = f"POST /api/v1/apps/{app.slug}/deployments"
     place = "" if environment.name == PRODUCTION else f" with environment {environment.name}"
     return f"Skipped: {environment.name} is deployed by hand. Start it by {where}{place}."
+
+
+def approved_before(order: Order, newest: Deployment | None) -> Order:
+    """What was approved for a commit stays so: nobody is asked twice about the same one."""
+    if newest is None or newest.approved_by is None or newest.sha != order.commit.sha:
+        return order
+    if order.approved_by is not None:
+        return order
+    hold = None if order.hold is Hold.APPROVAL else order.hold
+    return replace(order, hold=hold, approved_by=newest.approved_by, with_secrets=newest.with_secrets)
+
+
+def release_to_restore(tx: Tx, environment: Environment, word: str | None) -> Release:
+    """The release that a word names, else the one that was live before. Raises `UserError`."""
+    if word is not None:
+        named = releases.by_word(tx, environment.app_id, word)
+        if named is None:
+            raise UserError(ErrorCode.UNKNOWN_NAME, field="release", value=word)
+        refuse_strange(tx, environment, named)
+        return named
+    kept = {release.id: release for release in releases.of_app(tx, environment.app_id)}
+    history = deployments.shown(tx, environment.id)
+    before = previous(history, environment.active_release_id, kept)
+    if before is None:
+        raise UserError(ErrorCode.NO_RELEASE, environment=environment.name)
+    return kept[before]

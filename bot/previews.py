@@ -4,6 +4,8 @@ Taking down is one transaction on the store; whoever commits it takes the hostna
 the sweep does so where that was not done.
 """
 
+from datetime import datetime, timedelta
+
 from bot.change import Change
 from bot.domain.app import App
 from bot.domain.deployment import State
@@ -12,7 +14,11 @@ from bot.domain.ids import EnvironmentId
 from bot.domain.pull import PullRequest
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
+from bot.orders import is_of_fork
 from bot.store import apps, deployments, environments, pulls
+
+MAX_TTL = timedelta(days=90)
+"""Longest life that anybody can give a preview, from that moment on."""
 
 
 def take_down(change: Change, environment: Environment, reason: str) -> Environment | None:
@@ -35,12 +41,28 @@ def take_down(change: Change, environment: Environment, reason: str) -> Environm
 
 
 def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None = None) -> list[Environment]:
-    """Take down an app's longest unused previews beyond its limit, but not `keep`; those taken down."""
+    """Take down an app's longest unused previews beyond its limit, but not `keep`; those taken down.
+
+    Those of forks go first, and make none of the app's own go: strangers can open any number.
+    """
     there = [one for one in environments.previews(change.tx, app.id) if one.born_at is not None]
+    # Those that somebody gave an end of their own go last.
+    there.sort(key=lambda one: one.kept_until is not None)
     surplus = max(0, len(there) - limit)
-    longest = [one for one in there if one.id != keep][:surplus]
+    if not surplus:
+        return []
+    forks = {one.id for one in there if is_of_fork(change.tx, app, one.pull)}
+    others = sorted((one for one in there if one.id != keep), key=lambda one: one.id not in forks)
+    longest = [one for one in others[:surplus] if keep not in forks or one.id in forks]
     reason = f"made room: {app.slug} may have {limit} previews, and this one was unused longest"
     return [gone for one in longest if (gone := take_down(change, one, reason))]
+
+
+def keep(change: Change, environment: Environment, length: timedelta) -> datetime:
+    """Give a preview another length of life, from now on and `MAX_TTL` at most; its end then."""
+    until = change.now + min(length, MAX_TTL)
+    environments.keep(change.tx, environment.id, until)
+    return until
 
 
 def tidy(change: Change) -> list[Environment]:
@@ -68,6 +90,8 @@ def _fate(change: Change, app: App, environment: Environment, rules: Previews) -
         pull = pulls.find(change.tx, app.repository_id, environment.pull)
         if pull is not None and not pull.is_open:
             return closing(pull)
+    if environment.kept_until is not None:
+        return "its time is over" if environment.kept_until <= change.now else None
     if environment.born_at is not None and environment.born_at + rules.gone_after <= change.now:
         return f"it is older than {rules.max_age}, the most that a preview may be"
     return None

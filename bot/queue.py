@@ -21,6 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from bot.domain.ids import DeliveryId, DeploymentId, EnvironmentId, ErrandId
+from bot.domain.spoken import SpokenId
 from bot.log import logger
 
 INTAKE_QUEUE = "intake"
@@ -40,6 +41,7 @@ ANNOUNCE = "jobs.announce.announce"
 PERMIT = "jobs.deploy.deploy"
 ERRAND = "jobs.errands.errand"
 SEND = "jobs.outgoing.send"
+ANSWER = "jobs.answering.answer"
 
 _QUICK_TIMEOUT = timedelta(minutes=5)
 # The lease and the build's own time-out end a deployment; this is only RQ's last resort.
@@ -85,6 +87,10 @@ class Queue:
     def announce(self, deployment: DeploymentId, version: int, slot: str = "") -> bool:
         """Ask that GitHub be made to show a deployment's present state."""
         return self._enqueue(self._announce, ANNOUNCE, f"announce-{deployment}-{version}{slot}", deployment)
+
+    def answer(self, spoken: SpokenId, slot: str = "") -> bool:
+        """Ask that whoever wrote commands be shown that they were heard."""
+        return self._enqueue(self._announce, ANSWER, f"answer-{spoken}{slot}", spoken)
 
     def permit(self, environment: EnvironmentId, token: int, slot: str = "") -> bool:
         """Issue a permit. Many requests between two claims of an environment make one permit."""

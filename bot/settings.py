@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ MIB = 1024 * 1024
 # A socket's path must fit into 108 bytes (unix(7)), its final zero included; before it has its name, a
 # socket may have one that is ten bytes longer.
 _LONGEST_SOCKET = 95
+_REGISTRY = re.compile(r"(\*\.)?([a-z0-9][a-z0-9-]*\.)*[a-z0-9][a-z0-9-]*(:[0-9]{1,5})?")
 # What a server may listen on, and nobody can dial.
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -58,6 +60,16 @@ def _mail_url(value: SecretStr | None) -> SecretStr | None:
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise ValueError("write smtp://user:password@host:587, or smtps:// for TLS from the start")
         _ = parts.port
+    return value
+
+
+def _registries(value: list[str]) -> list[str]:
+    for entry in value:
+        host, _, network = entry.partition("=")
+        if entry != "only" and _REGISTRY.fullmatch(host) is None:
+            raise ValueError(f"'{entry}' is not HOST, *.HOST or HOST:PORT, such as npm.example.org")
+        if network:
+            ipaddress.ip_network(network)
     return value
 
 
@@ -126,6 +138,10 @@ class Settings(BaseSettings):
         default_factory=list[str],
         description="Name servers asked about custom domains, comma-separated. Default: the machine's.",
     )
+    fork_domain: str | None = Field(
+        default=None,
+        description="Previews of forks are served one label below this domain. Needed beside a real one.",
+    )
     github_api_url: str = Field(default="https://api.github.com", description="GitHub's REST API.")
     github_url: str = Field(default="https://github.com", description="GitHub's pages and git repositories.")
     github_app_id: str | None = Field(default=None, description="The GitHub App's id or client id.")
@@ -189,6 +205,23 @@ class Settings(BaseSettings):
     build_processes: int = Field(default=512, ge=16, description="Processes that a build may have at once.")
     build_output: int = Field(
         default=1024, ge=1, description="MiB that one file written by a build may have."
+    )
+    fork_concurrency: int = Field(
+        default=1, ge=1, le=64, description="Builds of strangers' code that run at once, at most."
+    )
+    fork_timeout: int = Field(default=600, ge=1, description="Seconds that a build of a stranger may take.")
+    fork_memory: int = Field(
+        default=1024, ge=64, description="MiB of memory that a build of a stranger may use."
+    )
+    fork_processes: int = Field(
+        default=192, ge=16, description="Processes that a build of a stranger may have at once."
+    )
+    fork_disk: int = Field(
+        default=1024, ge=1, description="MiB of disk that a build of a stranger may take, all files together."
+    )
+    registries: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_registries)] = Field(
+        default_factory=list[str],
+        description="Hosts that builds of strangers reach besides the usual registries; `only` drops those.",
     )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto", description="The box that builds run in: `auto`, `bubblewrap`, `none`."
@@ -271,6 +304,16 @@ class Settings(BaseSettings):
         """Folder of the content-addressed artifacts."""
         url = self.artifacts_url or f"file://{self.home / 'artifacts'}"
         return Path(url.removeprefix("file://"))
+
+    @cached_property
+    def domain_of_forks(self) -> str | None:
+        """Domain of the previews of forks; None where nobody has chosen one.
+
+        Pages of one domain share cookies, so that a stranger's must not stand beside other sites by default.
+        On localhost there is nothing to share.
+        """
+        is_local = f".{self.preview_domain}".endswith(".localhost")
+        return self.fork_domain or (self.preview_domain if is_local else None)
 
     @cached_property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from bot.domain.custom_domain import Domain
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import ReleaseId
 from bot.domain.release import Release, release_hostname
+from bot.domain.trust import Trust
 from bot.store import apps, domains, environments, releases
 from bot.store.engine import Engine, Tx, reading
 from jobs.entry import NO_RELEASE, Entry
@@ -35,10 +36,10 @@ class Address:
 class Addresses:
     """The hostnames of one instance, as the store implies them."""
 
-    def __init__(self, engine: Engine, sites: Sites, domain: str) -> None:
+    def __init__(self, engine: Engine, sites: Sites, domain: str, fork_domain: str | None = None) -> None:
         self._engine = engine
         self._sites = sites
-        self._domain = domain
+        self._domains = {Trust.FULL: domain, Trust.STRANGER: fork_domain or domain}
 
     def wanted(self, tx: Tx) -> dict[str, Address]:
         """All that is to be shown, by hostname."""
@@ -46,7 +47,7 @@ class Addresses:
         exposed = releases.exposed(tx)
         kept = {release.id: release for release in exposed}
         found = {
-            release_hostname(release, slugs[release.app_id], self._domain): Address(release, ONCE, True)
+            self._hostname(release, slugs[release.app_id]): Address(release, ONCE, True)
             for release in exposed
         }
         own: dict[int, list[Domain]] = {}
@@ -89,7 +90,7 @@ class Addresses:
         """The hostname that shows a release for as long as anything does."""
         with reading(self._engine) as tx:
             slug = apps.get(tx, environment.app_id).slug
-            return release_hostname(releases.get(tx, release), slug, self._domain)
+            return self._hostname(releases.get(tx, release), slug)
 
     def take_down(self, environment: Environment) -> None:
         """Take the hostnames of an environment that was taken down off the edge, unless it is back."""
@@ -103,7 +104,7 @@ class Addresses:
         self._retire(now)
         for release in shown:
             if release.id not in others:
-                self._sites.retire(release_hostname(release, slug, self._domain))
+                self._sites.retire(self._hostname(release, slug))
 
     def withdraw(self, environment: Environment, release: Release) -> None:
         """Take the hostname of a release that did not stay live off the edge, unless another shows it."""
@@ -111,13 +112,16 @@ class Addresses:
             slug = apps.get(tx, environment.app_id).slug
             exposed = {one.id for one in releases.exposed(tx)}
         if release.id not in exposed:
-            self._sites.retire(release_hostname(release, slug, self._domain))
+            self._sites.retire(self._hostname(release, slug))
 
     def retire_archived(self) -> list[str]:
         """Take off the edge whatever environments that are taken down left there; their hostnames."""
         with reading(self._engine) as tx:
             gone = environments.archived(tx)
         return [one.hostname for one in gone if self._retire(one)]
+
+    def _hostname(self, release: Release, slug: str) -> str:
+        return release_hostname(release, slug, self._domains[release.trust])
 
     def _retire(self, environment: Environment) -> bool:
         # A higher number than the one we know: it came back while we looked.

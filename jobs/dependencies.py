@@ -125,13 +125,24 @@ def key_of(root: Path, lock_files: Sequence[Path], tools: Sequence[str]) -> Dige
     digest = hashlib.sha256(json.dumps(list(tools)).encode())
     deciding = [root / name for name in _DECIDING]
     for folder in _DECIDING_FOLDERS:
-        deciding += sorted((root / folder).rglob("*"))
+        deciding += _below(root / folder)
     for path in (*lock_files, *deciding):
-        if path.is_file():
+        if _is_own_file(path):
             content = path.read_bytes()
             digest.update(f"\0{os.path.relpath(path, root)}\0{len(content)}\0".encode())
             digest.update(content)
     return Digest(digest.hexdigest())
+
+
+def _is_own_file(path: Path) -> bool:
+    """Whether it is a file of the commit's, rather than a link to any of the machine's."""
+    return path.is_file() and not path.is_symlink()
+
+
+def _below(folder: Path) -> list[Path]:
+    if folder.is_symlink():
+        return []
+    return sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)
 
 
 def _installed(root: Path) -> Iterator[Path]:

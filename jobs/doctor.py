@@ -1,18 +1,23 @@
 """What the worker's parts look like on this machine, as JSON for `slipway doctor`."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 
 from bot.errors import SlipwayError
 from bot.settings import Settings
 from bot.store.engine import open_engine
 from jobs.edge import find_caddy
+from jobs.egress.proxy import Egress
 from jobs.git.command import Git
 from jobs.retention import rules
+from jobs.sandbox.box import Box, Limits
 from jobs.sandbox.choose import choose
+from jobs.sandbox.profile import SYSTEM_PATH
 from jobs.sites import Sites
 
 _OPTIONAL = ("node", "npm", "pnpm", "yarn", "bun", "hugo")
@@ -29,6 +34,47 @@ def sandbox(settings: Settings) -> dict[str, str]:
         return {"part": "sandbox", "level": "ok", "text": f"builds run in {chosen.name}"}
     advice = "Build only repositories that you trust, or make bubblewrap work here."
     return {"part": "sandbox", "level": "warning", "text": chosen.warning, "advice": advice}
+
+
+def forks(settings: Settings) -> dict[str, str]:
+    """Whether commits of forks can be built, and where they are shown."""
+    try:
+        reason = choose(settings).unfit or _walled(settings)
+    except SlipwayError as error:
+        reason = str(error)
+    if reason is not None:
+        advice = "Commits of forks are not built here; all others are."
+        return {"part": "forks", "level": "warning", "text": f"no strict sandbox: {reason}", "advice": advice}
+    domain = settings.domain_of_forks
+    if domain is None:
+        advice = "Set SLIPWAY_FORK_DOMAIN to a domain that shares no cookies with your sites."
+        text = f"their previews have no domain beside {settings.preview_domain}, so they fail"
+        return {"part": "forks", "level": "warning", "text": text, "advice": advice}
+    if domain == settings.preview_domain and settings.fork_domain is not None:
+        advice = (
+            "Another domain for SLIPWAY_FORK_DOMAIN would keep strangers' pages from your sites' cookies."
+        )
+        text = f"their previews share {domain} with your sites"
+        return {"part": "forks", "level": "warning", "text": text, "advice": advice}
+    return {"part": "forks", "level": "ok", "text": f"built apart, shown below {domain}"}
+
+
+def _walled(settings: Settings) -> str | None:
+    """Why a box can't have registries alone, or None when one had."""
+    sandbox = choose(settings)
+    box = Box(
+        name=f"check-forks-{os.getpid()}-{time.monotonic_ns()}",
+        argv=["true"],
+        directory="/",
+        limits=Limits(seconds=10, memory=64, processes=16, file_size=1),
+        mounts=[],
+        environment={"PATH": SYSTEM_PATH},
+        network=False,
+        gate=Egress((), lambda _: None),
+        user=sandbox.user(0),
+    )
+    outcome = sandbox.run(box, lambda _, __: None, lambda: False)
+    return None if outcome.code == 0 else f"it ended with {outcome.code}"
 
 
 def caddy(settings: Settings) -> dict[str, str]:
@@ -65,7 +111,7 @@ def main() -> None:
     if "--disk" in sys.argv[1:]:
         sys.stdout.write(json.dumps(disk(settings)))
         return
-    sys.stdout.write(json.dumps([sandbox(settings), caddy(settings), builders()]))
+    sys.stdout.write(json.dumps([sandbox(settings), forks(settings), caddy(settings), builders()]))
 
 
 if __name__ == "__main__":

@@ -83,10 +83,12 @@ def _names(settings: Settings, tls: str) -> str:
     port = settings.edge_port
     if tls != "dns":
         return f"https://:{port}"
-    domain = settings.preview_domain
-    if re.fullmatch(_HOSTNAME, domain) is None:
-        raise ValueError(f"SLIPWAY_PREVIEW_DOMAIN is '{domain}', which is not a domain.")
-    return f"https://{domain}:{port}, https://*.{domain}:{port}"
+    asked = {"PREVIEW_DOMAIN": settings.preview_domain, "FORK_DOMAIN": settings.fork_domain}
+    for name, domain in asked.items():
+        if domain is not None and re.fullmatch(_HOSTNAME, domain) is None:
+            raise ValueError(f"SLIPWAY_{name} is '{domain}', which is not a domain.")
+    domains = dict.fromkeys(domain for domain in asked.values() if domain is not None)
+    return ", ".join(f"https://{domain}:{port}, https://*.{domain}:{port}" for domain in domains)
 
 
 def _bind(settings: Settings) -> str:

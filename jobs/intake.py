@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, assert_never
 
 from bot import troubles
@@ -12,6 +12,8 @@ from bot.domain.app import App
 from bot.domain.deployment import Commit, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId
+from bot.domain.spoken import SpokenId
+from bot.intake.comment_events import CommentEvent
 from bot.intake.decide import asks_for_changes, asks_for_policy, decide, decide_alone, is_deployed
 from bot.intake.decision import Decision, Deploy, Facts, Skip
 from bot.intake.events import Event, PushEvent, parse
@@ -21,9 +23,11 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.orders import Order
 from bot.store import apps, deliveries
-from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery, StoredDecision
+from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery
 from bot.store.engine import reading, writing
 from jobs.cases import Case, PolicyUnknownError, case_of
+from jobs.comment_intake import AskLevel, CommentIntake, ask_no_level
+from jobs.decided import kind_of, stored
 from jobs.entitled import entitled, may_keep
 from jobs.git import Mirrors
 from jobs.heads import overtaking
@@ -44,15 +48,16 @@ class _Decided:
     decision: Decision
 
 
-def _leave_to_the_sweep(_environment: Environment) -> None:
-    """Where nobody takes hostnames off the edge at once, the sweep does."""
+def _leave_to_the_sweep(_thing: object) -> None:
+    """Where nobody takes hostnames off the edge, or answers, at once, the sweep does."""
 
 
 class Intake:
     """Turns stored deliveries into decisions and deployments.
 
-    `ask` asks GitHub for a pull request. `taken_down` is told of each environment that was taken down,
-    once that is committed, to take its hostnames off the edge.
+    `ask` asks GitHub for a pull request, `ask_level` what somebody may do. `answer` is told of comments
+    whose commands were carried out, to show a receipt. `taken_down` is told of each environment that was
+    taken down, once that is committed, to take its hostnames off the edge.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class Intake:
         lifecycle: Lifecycle,
         mirrors: Mirrors,
         ask: Ask = ask_nobody,
+        ask_level: AskLevel = ask_no_level,
+        answer: Callable[[SpokenId], object] = _leave_to_the_sweep,
         taken_down: Callable[[Environment], None] = _leave_to_the_sweep,
         clock: Clock = utc_now,
     ) -> None:
@@ -69,6 +76,7 @@ class Intake:
         self._taken_down = taken_down
         self._pulls = PullIntake(lifecycle.engine, lifecycle)
         self._lifecycle = lifecycle
+        self._comments = CommentIntake(lifecycle, ask_level, answer)
         self._mirrors = mirrors
         self._clock = clock
 
@@ -100,6 +108,12 @@ class Intake:
         if isinstance(event, PullEvent) and found:
             self._decide_pull(delivery, event, found, known, last_attempt=last_attempt)
             return
+        if isinstance(event, CommentEvent) and found:
+            for environment in self._comments.decide(
+                delivery, event, found, known, last_attempt=last_attempt
+            ):
+                self._taken_down(environment)
+            return
         cases = [case_of(self._engine, app) for app in found]
         for case in cases:
             self._gather(case, event, known, last_attempt=last_attempt)
@@ -111,7 +125,7 @@ class Intake:
                 self._keep(change, delivery, event, one)
             if not decided:
                 deliveries.add_decision(
-                    change.tx, _stored(delivery, None, decide_alone(event), now=change.now)
+                    change.tx, stored(delivery, None, decide_alone(event), now=change.now)
                 )
         _log(delivery, decided)
 
@@ -146,7 +160,7 @@ class Intake:
                 gone += down
                 facts = _facts_kept(case, [deployment.id for deployment in made])
                 facts["pull"] = one.pull.number
-                kept = _stored(delivery, app, one.decision, now=change.now, facts=facts)
+                kept = stored(delivery, app, one.decision, now=change.now, facts=facts)
                 deliveries.add_decision(change.tx, kept)
         _log(delivery, decided)
         return gone
@@ -206,7 +220,7 @@ class Intake:
         if isinstance(decision, Deploy | Skip):
             facts["environments"] = {target.name: target.branch for target in decision.environments}
             facts["deployments"] = self._apply(change, delivery, event, decided)
-        deliveries.add_decision(change.tx, _stored(delivery, case.app, decision, now=change.now, facts=facts))
+        deliveries.add_decision(change.tx, stored(delivery, case.app, decision, now=change.now, facts=facts))
 
     def _apply(self, change: Change, delivery: Delivery, event: Event, decided: _Decided) -> list[int]:
         decision = decided.decision
@@ -272,29 +286,6 @@ def _facts_kept(case: Case, made: list[int]) -> dict[str, Any]:
     return facts if case.changed is None else {**facts, "changed": len(case.changed)}
 
 
-def _kind(decision: Decision) -> str:
-    return type(decision).__name__.lower()
-
-
 def _log(delivery: Delivery, decided: Sequence[_Decided | PullDecided]) -> None:
-    kinds = [f"{one.case.app.slug}: {_kind(one.decision)}" for one in decided]
+    kinds = [f"{one.case.app.slug}: {kind_of(one.decision)}" for one in decided]
     logger.info("decided", delivery=delivery.id, kind=delivery.event, decisions=kinds)
-
-
-def _stored(
-    delivery: Delivery,
-    app: App | None,
-    decision: Decision,
-    *,
-    now: datetime,
-    facts: dict[str, Any] | None = None,
-) -> StoredDecision:
-    return StoredDecision(
-        delivery_id=delivery.id,
-        app_id=app.id if app else None,
-        kind=_kind(decision),
-        code=decision.code,
-        sentence=decision.sentence,
-        facts=facts or {},
-        created_at=now,
-    )

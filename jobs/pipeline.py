@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from bot import troubles
+from bot.approvals import hold_of_newer
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
+from bot.domain.environment import EnvironmentKind
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
-from bot.errors import ErrorCode, PlatformError, SlipwayError
+from bot.domain.trust import Trust
+from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
@@ -120,6 +123,7 @@ class Pipeline:
         )
 
     def _release_of(self, context: Context, claim: Claim) -> Release:
+        self._refuse_place(context)
         if claim.deployment.kind is Kind.ROLLBACK:
             assert claim.deployment.release_id is not None
             with reading(self._engine) as tx:
@@ -132,6 +136,16 @@ class Pipeline:
             planned = plan.run(context, source, self._mentions(context))
             same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
+
+    def _refuse_place(self, context: Context) -> None:
+        """Keep a stranger's code in its preview, and its pages off the domain of other sites."""
+        if context.trust is Trust.STRANGER and context.environment.kind is not EnvironmentKind.PREVIEW:
+            sha, name = context.deployment.sha, context.environment.name
+            raise UserError(ErrorCode.COMMIT_OF_FORK, sha=sha, environment=name)
+        domain = self._settings.domain_of_forks
+        hostname = context.environment.hostname
+        if context.deployment.from_fork and (domain is None or not hostname.endswith(f".{domain}")):
+            raise PlatformError(ErrorCode.FORK_DOMAIN_MISSING, domain=self._settings.preview_domain)
 
     def _mentions(self, context: Context) -> Callable[[Sequence[str]], bool]:
         sha = context.deployment.sha
@@ -152,6 +166,7 @@ class Pipeline:
                 spa=planned.spa,
                 deployment_id=context.deployment.id,
                 variables=context.variables.prints if planned.is_built else None,
+                trust=context.trust,
             )
             with writing(self._engine) as tx:
                 release = releases.insert(tx, new, self._clock())
@@ -221,6 +236,7 @@ class Pipeline:
             requested_by=deployment.requested_by,
             delivery_id=deployment.delivery_id,
             pull=deployment.pull,
+            hold=hold_of_newer(deployment, policy.previews),
         )
         with self._lifecycle.change() as change:
             if environments.get(change.tx, claim.environment.id).archived_at is not None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.clock import Clock
-from bot.comment import MARKER, HeldRow, PullComment, Row, SkippedRow, body, next_shown
+from bot.comment import MARKER, Answer, AnswerLine, HeldRow, PullComment, Row, SkippedRow, body, next_shown
 from bot.domain.app import App
 from bot.domain.deployment import Deployment, Hold, State
-from bot.domain.environment import Environment
+from bot.domain.environment import Environment, moment
 from bot.domain.ids import reference
 from bot.domain.pull import PullNumber, preview_name
 from bot.github.client import GitHub
@@ -15,14 +15,17 @@ from bot.github.comments import PullComments
 from bot.github.errors import RetryLaterError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
+from bot.markdown import plain
 from bot.settings import Settings
-from bot.store import apps, comments, deployments, environments, installations
+from bot.store import apps, comments, deployments, environments, installations, spoken
 from bot.store.engine import Engine, Tx, reading, writing
 from jobs.saying import says
 from jobs.turns import TakenError, Turn
 
 _PATIENCE = 5.0
 _AGAIN_SECONDS = 5.0
+_COMMANDS = ("/redeploy", "/help")
+"""Those that the comment names."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,36 @@ def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> Pull
         and place.policy.previews.comment == "comment"
     ]
     rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
-    held = [_held(one) for one in places if _is_held(one)]
+    held = [_held(one, settings) for one in places if _is_held(one)]
     skipped = [SkippedRow(one.app.slug, one.newest.reason) for one in places if _is_skipped(one)]
-    return PullComment(rows, held, skipped, notes=_notes(places))
+    is_heard = settings.intake == "webhook"
+    return PullComment(
+        rows,
+        held,
+        skipped,
+        notes=_notes(places),
+        commands=_COMMANDS if is_heard else (),
+        answer=_answer(tx, app, number),
+    )
+
+
+def _answer(tx: Tx, app: App, number: PullNumber) -> Answer | None:
+    """What there is to say to whoever wrote commands last."""
+    assert app.repository_id is not None
+    siblings = apps.of_repository(tx, app.repository_id, app.repository)
+    talking = {one.id: one.slug for one in siblings if _policy(tx, one).previews.comment == "comment"}
+    last = [one for one in spoken.newest_allowed(tx, app.repository_id, number) if one.app_id in talking]
+    said = [(one, answer) for one in last for answer in one.answers if answer.is_answer]
+    if not said:
+        return None
+    several = len(siblings) > 1
+    lines = [
+        AnswerLine(answer.word, answer.text, talking[one.app_id] if several else None)
+        for one, answer in said
+        if answer.text
+    ]
+    helps = any(answer.helps for _, answer in said)
+    return Answer(last[0].author, last[0].comment_id, list(dict.fromkeys(lines)), helps=helps)
 
 
 def _place(tx: Tx, app: App, number: PullNumber) -> _Place | None:
@@ -143,15 +173,25 @@ def _took(deployment: Deployment) -> timedelta | None:
     return deployment.finished_at - deployment.started_at
 
 
-def _held(place: _Place) -> HeldRow:
+def _held(place: _Place, settings: Settings) -> HeldRow:
     newest = place.newest
-    return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id)
+    command = f"/approve {newest.sha[:7]}" if settings.intake == "webhook" else None
+    return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id, command)
 
 
 def _notes(places: list[_Place]) -> list[str]:
-    if not any(_is_served(one) for one in places):
-        return []
-    ages = sorted({one.policy.previews.gone_after for one in places})
-    return [
-        f"Previews are taken down when the pull request closes, and after {ages[0].days} days at the latest."
-    ]
+    notes = [_lock_note(one) for one in places if one.environment.lock is not None]
+    served = [one for one in places if _is_served(one)]
+    ends = sorted({one.environment.kept_until for one in served if one.environment.kept_until})
+    if ends:
+        notes.append(f"Kept until {moment(ends[0])}, unless the pull request closes before.")
+    elif served:
+        days = min(one.policy.previews.gone_after for one in places).days
+        notes.append(
+            f"Previews are taken down when the pull request closes, and after {days} days at the latest."
+        )
+    return notes
+
+
+def _lock_note(place: _Place) -> str:
+    return f"{plain(place.app.slug)} is {plain(str(place.environment.lock), 300)}."

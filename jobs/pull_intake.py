@@ -11,7 +11,7 @@ from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId, Sha
 from bot.domain.pull import PullRequest, newer, preview_name
 from bot.intake.decide_pull import PullFacts, asks_for_changes, asks_for_git, decide_pull
-from bot.intake.decision import Decision, Deploy, Hold, Ignore, Skip, Target, TearDown
+from bot.intake.decision import Command, Decision, Deploy, Hold, Ignore, Skip, Target, TearDown
 from bot.intake.pull_events import PullEvent
 from bot.intake.recipe import policy_from_json
 from bot.lifecycle import Lifecycle
@@ -83,7 +83,7 @@ class PullIntake:
         """Do what was decided: the deployments made or found, and the environments taken down."""
         decision = decided.decision
         match decision:
-            case Ignore():
+            case Ignore() | Command():
                 return [], []
             case TearDown():
                 return [], self._tear_down(change, decided, decision)

@@ -15,6 +15,8 @@ def says(tx: Tx, deployment: Deployment, environment: str) -> str:
     facts = {
         "kind": deployment.kind.value,
         "environment": environment,
+        "hold": deployment.hold.value if deployment.hold else None,
+        "sha": deployment.sha[:7],
         "attempt": deployment.attempt,
         "reason": deployment.reason,
         "release": release.name if release else None,

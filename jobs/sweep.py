@@ -72,6 +72,7 @@ class Sweep:
             Chore("announcements", every, workshop.tell_owed),
             Chore("errands", every, self._remind),
             Chore("outgoing", every, self._send),
+            Chore("locks", every, workshop.end_locks),
             Chore("previews", every, workshop.housekeeping.tidy_previews),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),

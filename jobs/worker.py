@@ -31,6 +31,7 @@ from bot.parent import die_with_parent
 from bot.queue import (
     ANNOUNCE,
     ANNOUNCE_QUEUE,
+    ANSWER,
     DEPLOY_QUEUE,
     ERRAND,
     ERRAND_QUEUE,
@@ -58,6 +59,7 @@ def jobs_of(workshop: Workshop) -> Jobs:
     return {
         INTAKE: workshop.intake,
         ANNOUNCE: workshop.announce,
+        ANSWER: workshop.answer,
         PERMIT: workshop.deploy,
         ERRAND: workshop.errand,
         SEND: workshop.send,

@@ -1,15 +1,18 @@
 """Composition root of the worker and the sweep: every collaborator, made once and handed to who needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redis import Redis
 
+from bot import locks
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit
+from bot.domain.environment import Environment
 from bot.domain.ids import DeliveryId, DeploymentId
 from bot.domain.pull import PullNumber, PullRequest
+from bot.domain.spoken import SpokenId
 from bot.errors import UserError
 from bot.github import client
 from bot.github.client import GitHub
@@ -24,7 +27,7 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
-from jobs import announce, recovery
+from jobs import announce, answering, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
@@ -36,6 +39,7 @@ from jobs.given import Giver
 from jobs.housekeeping import Housekeeping
 from jobs.intake import Intake
 from jobs.outgoing.postman import Postman
+from jobs.permissions import Permissions
 from jobs.pipeline import Pipeline, Tools
 from jobs.poll import Polling
 from jobs.records import Records
@@ -78,6 +82,10 @@ class Workshop:
         """Job: make GitHub show a deployment's present state."""
         announce.announce(self.announcing, DeploymentId(deployment))
 
+    def answer(self, number: int) -> None:
+        """Job: show that the commands of a comment were heard."""
+        answering.answer(self.announcing, SpokenId(number))
+
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
         self.errands.run(number)
@@ -94,6 +102,13 @@ class Workshop:
         """Chore: enqueue what GitHub must yet be told."""
         if self.queue.is_empty(ANNOUNCE_QUEUE):
             announce.owed(self.announcing, self.queue)
+            answering.untold(self.announcing, self.queue)
+
+    def end_locks(self) -> None:
+        """Chore: take off the locks that have come to their end."""
+        with self.announcing.lifecycle.change() as change:
+            for environment in locks.end_locks(self.announcing.lifecycle, change):
+                logger.info("a lock has ended", environment=environment.id, name=environment.name)
 
     def recover(self) -> None:
         """Chore: find deliveries that never arrived, and branches whose head nobody told us."""
@@ -162,13 +177,32 @@ class _Keeping:
         )
 
 
+def _intake(
+    lifecycle: Lifecycle,
+    mirrors: Mirrors,
+    hub: GitHub,
+    *,
+    answer: Callable[[SpokenId], object],
+    taken_down: Callable[[Environment], None],
+) -> Intake:
+    return Intake(
+        lifecycle=lifecycle,
+        mirrors=mirrors,
+        ask=PullSource(hub),
+        ask_level=Permissions(hub),
+        answer=answer,
+        taken_down=taken_down,
+    )
+
+
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
     redis = connect(settings.redis)
     queue = Queue(redis)
-    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
-    leases = Leases(lifecycle, concurrency=settings.build_concurrency)
+    domain, fork_domain = settings.preview_domain, settings.domain_of_forks
+    lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=fork_domain)
+    leases = Leases(lifecycle, concurrency=settings.build_concurrency, strangers=settings.fork_concurrency)
     vault = open_vault(settings)
     made_app = MadeApp(settings, engine, vault)
     hub = client.connect(
@@ -180,7 +214,7 @@ def furnish(settings: Settings) -> Workshop:
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    addresses = Addresses(engine, sites, settings.preview_domain)
+    addresses = Addresses(engine, sites, domain, fork_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open, Giver(engine, vault))
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
@@ -194,9 +228,7 @@ def furnish(settings: Settings) -> Workshop:
         housekeeping=keeping.furnish(),
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
-        decide=Intake(
-            lifecycle=lifecycle, mirrors=mirrors, ask=PullSource(hub), taken_down=addresses.take_down
-        ),
+        decide=_intake(lifecycle, mirrors, hub, answer=queue.answer, taken_down=addresses.take_down),
         announcing=announce.Announcing(lifecycle, hub, settings),
         recovery=recovery.Recovery(lifecycle, hub),
         mirrors=mirrors,

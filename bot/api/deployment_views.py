@@ -8,7 +8,7 @@ from pydantic import Field
 from bot import render
 from bot.api.envelope import Model
 from bot.api.operation import Call
-from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Kind, State, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Hold, Kind, State, Trigger
 from bot.domain.ids import Sha, reference
 from bot.store import pages
 from bot.store.pages import Shown
@@ -40,7 +40,13 @@ class DeploymentView(Model):
     commit: CommitView
     reason: str = Field(examples=["amber-otter-42 is live"])
     """Why it is in this state, in one sentence."""
+    hold: Hold | None = Field(examples=[None])
+    """What a held one waits for."""
     requested_by: str = Field(examples=["mona"])
+    approved_by: str | None = Field(examples=[None])
+    """Who let this very commit go, where somebody had to."""
+    with_secrets: bool = Field(examples=[False])
+    """Whether that was with secrets."""
     release: str | None = Field(examples=["amber-otter-42"])
     release_number: int | None = Field(examples=[42])
     superseded_by: str | None = Field(examples=[None])
@@ -153,8 +159,9 @@ def view(call: Call, shown: Shown) -> dict[str, Any]:
 
 
 _COPIED = (
-    "id phase kind trigger branch tag reason requested_by attempt created_at started_at finished_at".split()
-)
+    "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets attempt "
+    "created_at started_at finished_at"
+).split()
 
 
 def _known(sha: Sha) -> str | None:

@@ -21,6 +21,14 @@ from bot.store.places import Live
 DeployPolicy = Literal["automatic", "manual"]
 
 
+class LockView(Model):
+    """Who locked an environment, why, and until when."""
+
+    by: str = Field(examples=["mona"])
+    reason: str = Field(examples=["we are moving the database"])
+    until: datetime | None = Field(examples=["2026-02-01T12:00:00Z"])
+
+
 class EnvironmentView(Model):
     """A named place where an app lives."""
 
@@ -43,8 +51,12 @@ class EnvironmentView(Model):
     pinned: bool = Field(examples=[False])
     """Automatic deploys wait, after a rollback, until `resume`."""
     pin_reason: str | None = Field(examples=[None])
+    lock: LockView | None
+    """While there is one, every deployment waits."""
+    kept_until: datetime | None = Field(examples=[None])
+    """When a preview is taken down, if somebody said so."""
     held: int = Field(examples=[0])
-    """How many deployments wait for `resume`."""
+    """How many deployments wait: for `resume`, an unlocking or an approval."""
     is_busy: bool = Field(examples=[False])
     archived_at: datetime | None = Field(examples=[None])
     """When it was taken down; deploying to it brings it back."""
@@ -68,6 +80,14 @@ class UpdateEnvironment(Model):
     branch: Branch | None = None
     """Null: the one that slipway.toml names. That of production is the app's production branch."""
     deploys: DeployPolicy = Field(default="automatic", examples=["manual"])
+
+
+class Lock(Model):
+    """Why an environment is locked, and for how long."""
+
+    reason: Reason | None = None
+    length: Annotated[str, Field(pattern="^[1-9][0-9]{0,3}[mhdw]$", examples=["2h"])] | None = None
+    """Such as `30m`, `2h`, `3d`; default: until it is unlocked."""
 
 
 class Rollback(Model):
@@ -107,11 +127,19 @@ def _view(call: Call, live: Live, changed: list[str]) -> EnvironmentView:
         live_since=live.since,
         pinned=one.pinned,
         pin_reason=one.pin_reason,
+        lock=_lock_view(one),
+        kept_until=one.kept_until,
         held=live.held,
         is_busy=one.lease_until is not None and one.lease_until > now,
         archived_at=one.archived_at,
         pending_variables=changed,
     )
+
+
+def _lock_view(one: Environment) -> LockView | None:
+    if one.locked_by is None:
+        return None
+    return LockView(by=one.locked_by, reason=one.lock_reason or "", until=one.lock_until)
 
 
 def _checks(call: Call, environment: Environment) -> list[str]:

@@ -2,19 +2,23 @@
 
 from typing import Any
 
+from bot import locks
 from bot.api.apps import refuse_archived
 from bot.api.deployment_views import DeploymentView, shown_again
 from bot.api.environment_views import (
     CreateEnvironment,
     EnvironmentView,
+    Lock,
     Rollback,
     UpdateEnvironment,
     environment_view,
     environment_views,
     place,
 )
+from bot.api.lockers import locker
 from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.refusals import Code, conflict, unfit
+from bot.domain.duration import duration
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind
 from bot.domain.roles import Verb
 from bot.intake.recipe_file import PREVIEW
@@ -39,7 +43,14 @@ def _roll_back(call: Call) -> DeploymentView:
     refuse_archived(call.of_app)
     by = call.principal.name + (f": {given.reason}" if given.reason else "")
     lifecycle = call.services.lifecycle
-    made = lifecycle.rollback(call.writing, call.of_app, environment.name, word=given.release, by=by)
+    made = lifecycle.rollback(
+        call.writing,
+        call.of_app,
+        environment.name,
+        word=given.release,
+        by=by,
+        heeds_lock=not locker(call).may_open(environment),
+    )
     return shown_again(call, made)
 
 
@@ -111,6 +122,22 @@ def _shown(call: Call, one: Environment) -> EnvironmentView:
     return environment_view(call, place(call))
 
 
+def _lock(call: Call) -> EnvironmentView:
+    given, one = call.given(Lock), place(call).environment
+    length = duration(given.length) if given.length else None
+    until = call.writing.now + length if length else None
+    locked = locks.lock(call.writing, one, locker(call), reason=given.reason or "", until=until)
+    call.note(f"environment {one.name}", {"lock": one.lock}, {"lock": locked.lock})
+    return environment_view(call, place(call))
+
+
+def _unlock(call: Call) -> EnvironmentView:
+    one = place(call).environment
+    locks.unlock(call.services.lifecycle, call.writing, one, locker(call))
+    call.note(f"environment {one.name}", {"lock": one.lock}, {"lock": None})
+    return environment_view(call, place(call))
+
+
 def _about(**more: Any) -> Operation:
     return Operation(tag=TAG, about=About.APP, **more)
 
@@ -149,7 +176,7 @@ OPERATIONS = (
         body=Rollback,
         status=201,
         refusals={
-            409: "There is nothing to bring back, or the app is archived.",
+            409: "There is nothing to bring back, the app is archived, or somebody else has locked it.",
             422: "There is no such release.",
         },
         description="Stops a running build, and pins the environment: automatic deploys wait until `resume`.",
@@ -201,5 +228,29 @@ OPERATIONS = (
         refusals={409: "It is production, or down already."},
         description="Within two minutes nothing is shown there; its custom domains are removed. Its release "
         "is kept for seven days: a deployment brings it back.",
+    ),
+    _about(
+        id="lockEnvironment",
+        method="POST",
+        path=f"{_ENVIRONMENT}/lock",
+        summary="Lock an environment",
+        verb=Verb.DEPLOY,
+        handle=_lock,
+        answer=EnvironmentView,
+        body=Lock,
+        refusals={409: "Somebody else has locked it."},
+        description="Every deployment to it waits then, automatic or not, and says why; what runs may end. "
+        "One's own lock is replaced.",
+    ),
+    _about(
+        id="unlockEnvironment",
+        method="DELETE",
+        path=f"{_ENVIRONMENT}/lock",
+        summary="Unlock an environment",
+        verb=Verb.DEPLOY,
+        handle=_unlock,
+        answer=EnvironmentView,
+        refusals={409: "Somebody else has locked it."},
+        description="What waited for that goes on. Others' locks take the right `configure`.",
     ),
 )

@@ -5,14 +5,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from bot import by_hand
 from bot.api.app_views import Branch, Line
 from bot.api.apps import known_environment, refuse_archived
 from bot.api.deployment_views import DeploymentView, shown_again
 from bot.api.deployments import TAG
 from bot.api.envelope import Model
+from bot.api.lockers import locker
 from bot.api.operation import About, Call, Operation
 from bot.api.refusals import Code, conflict, unfit
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Hold, Kind, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Trigger
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import Sha, is_sha, reference
 from bot.domain.pull import PullNumber, preview_name
@@ -20,7 +22,6 @@ from bot.domain.release import Release
 from bot.domain.roles import Verb
 from bot.intake.events import is_branch
 from bot.lifecycle import Order
-from bot.promotion import promote
 from bot.store import environments, pulls, releases
 
 Reason = Annotated[Line, Field(min_length=1, max_length=200, examples=["hotfix for the price"])]
@@ -99,15 +100,9 @@ def _release(call: Call, given: CreateDeployment) -> Release:
 
 def bring(call: Call, release: Release, name: str) -> DeploymentView:
     """Make a release live in the environment of that name: onwards, or back where a newer one is live."""
-    app, by, lifecycle = call.of_app, call.principal.name, call.services.lifecycle
-    environment = lifecycle.environment(call.writing, app, name)
-    active = environment.active_release_id
-    if active == release.id and environment.archived_at is None:
-        raise conflict(Code.CONFLICT, f"{release.name} is live in {name} already.")
-    if active is not None and releases.get(call.tx, active).number > release.number:
-        made = lifecycle.rollback(call.writing, app, name, word=release.name, by=by)
-    else:
-        made = promote(call.writing, environment, release, by=by)
+    lifecycle = call.services.lifecycle
+    environment = lifecycle.environment(call.writing, call.of_app, name)
+    made = by_hand.show(lifecycle, call.writing, environment, release, by=locker(call))
     return shown_again(call, made)
 
 
@@ -146,15 +141,13 @@ def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> Dep
         reason=f"asked for by {call.principal.name}",
         requested_by=call.principal.name,
         pull=number,
-        # Whoever may deploy has not said by that that a stranger's code may run.
-        hold=Hold.APPROVAL if pull.is_fork else None,
     )
     return _ask(call, given, order)
 
 
 def _ask(call: Call, given: CreateDeployment, order: Order) -> DeploymentView:
     noted = replace(order, reason=f"{given.note} ({order.reason})") if given.note else order
-    return shown_again(call, call.services.lifecycle.request(call.writing, noted).deployment)
+    return shown_again(call, by_hand.deploy(call.services.lifecycle, call.writing, noted))
 
 
 def _cancel(call: Call) -> DeploymentView:
@@ -166,31 +159,10 @@ def _cancel(call: Call) -> DeploymentView:
 
 
 def _retry(call: Call) -> DeploymentView:
-    one, app, by = call.of_deployment.deployment, call.of_app, call.principal.name
-    refuse_archived(app)
-    if not one.state.is_final:
-        raise conflict(Code.STILL_BUSY, f"{reference(one.id)} has not ended: {one.state}. Cancel it first.")
-    if one.kind is Kind.ROLLBACK:
-        return _show_again(call, one)
-    order = Order(
-        app=app,
-        environment=call.of_deployment.environment,
-        branch=one.branch,
-        commit=Commit(one.sha, one.message, one.author),
-        trigger=Trigger.MANUAL,
-        reason=f"{reference(one.id)} again, asked for by {by}",
-        requested_by=by,
-        tag=one.tag,
-    )
-    return shown_again(call, call.services.lifecycle.request(call.writing, order).deployment)
-
-
-def _show_again(call: Call, one: Deployment) -> DeploymentView:
-    kept = releases.by_word(call.tx, one.app_id, call.of_deployment.release or "")
-    if kept is None:
-        raise conflict(Code.CONFLICT, "Its release is not kept any more. Deploy the commit instead.")
-    environment = environments.get(call.tx, one.environment_id)
-    return shown_again(call, promote(call.writing, environment, kept, by=call.principal.name))
+    refuse_archived(call.of_app)
+    one = call.of_deployment.deployment
+    made = by_hand.retry(call.services.lifecycle, call.writing, one, call.principal.name)
+    return shown_again(call, made)
 
 
 def _about(**more: Any) -> Operation:

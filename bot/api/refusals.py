@@ -100,6 +100,20 @@ def unfit(name: str, message: str) -> RefusalError:
     return invalid(FieldProblem(name, message, "unfit"), status=422)
 
 
+_CONFLICTS = (
+    ErrorCode.COMMIT_DIFFERS,
+    ErrorCode.ENVIRONMENT_LOCKED,
+    ErrorCode.NO_RELEASE,
+    ErrorCode.NOT_APPROVED,
+    ErrorCode.NOT_HELD,
+    ErrorCode.PULL_CLOSED,
+    ErrorCode.RELEASE_GONE,
+    ErrorCode.RELEASE_LIVE,
+    ErrorCode.STILL_BUSY,
+    ErrorCode.VARIABLES_CHANGED,
+)
+
+
 def refusal_of(error: SlipwayError | ImpossibleMoveError) -> RefusalError:
     """What an error of the lifecycle answers."""
     if isinstance(error, ImpossibleMoveError):
@@ -111,7 +125,7 @@ def refusal_of(error: SlipwayError | ImpossibleMoveError) -> RefusalError:
         case ErrorCode.INVALID_VALUE | ErrorCode.UNKNOWN_NAME:
             problem = FieldProblem(str(error.facts["field"]), message, error.code)
             return RefusalError(422, error.code, message, [problem])
-        case ErrorCode.NO_RELEASE | ErrorCode.VARIABLES_CHANGED:
+        case code if code in _CONFLICTS:
             return RefusalError(409, error.code, message)
         case _:
             return RefusalError(422, error.code, message)

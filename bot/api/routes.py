@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.api import (
     account,
     activity,
+    approvals,
     apps,
     audit,
     build_config,
@@ -51,6 +52,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *queue.OPERATIONS,
     *deployments.OPERATIONS,
     *orders.OPERATIONS,
+    *approvals.OPERATIONS,
     *compare.OPERATIONS,
     *releases.OPERATIONS,
     *environments.OPERATIONS,

@@ -41,7 +41,9 @@ def open_instance() -> Instance:
         raise PlatformError(ErrorCode.START_REFUSED, reason=reason) from error
     migrate(engine)
     queue = Queue(connect(settings.redis))
-    lifecycle = Lifecycle(engine, queue, preview_domain=settings.preview_domain)
+    lifecycle = Lifecycle(
+        engine, queue, preview_domain=settings.preview_domain, fork_domain=settings.domain_of_forks
+    )
     return Instance(settings, engine, lifecycle, queue)
 
 

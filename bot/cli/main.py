@@ -27,6 +27,8 @@ class Commands(LazyGroup):
         "cancel": "bot.cli.deployments:cancel",
         "rollback": "bot.cli.deployments:rollback",
         "resume": "bot.cli.deployments:resume",
+        "lock": "bot.cli.locks:lock",
+        "unlock": "bot.cli.locks:unlock",
         "explain": "bot.cli.deployments:explain",
         "openapi": "bot.cli.openapi:openapi",
         "web": "bot.cli.programs:web",

@@ -102,6 +102,7 @@ class Hold(StrEnum):
     PINNED = "pinned"
     APPROVAL = "approval"
     CHECKS = "checks"
+    LOCKED = "locked"
 
 
 class Blame(StrEnum):
@@ -141,7 +142,9 @@ class Deployment:
     """One attempt, as stored. `version` grows with each change that people should see.
 
     `pull` is the pull request whose head `sha` is, `tag` what names the commit while `sha` is unknown;
-    `hold` is None unless the state is `held`.
+    `hold` is None unless the state is `held`. `from_fork`:
+    the commit is a stranger's, or nobody knows whose. `approved_by` is who let exactly this commit of a
+    fork go, `with_secrets` whether with variables and secrets; `bot.domain.trust` says what that means.
     """
 
     id: DeploymentId
@@ -172,6 +175,9 @@ class Deployment:
     pull: PullNumber | None = None
     hold: Hold | None = None
     tag: str | None = None
+    from_fork: bool = False
+    approved_by: str | None = None
+    with_secrets: bool = False
 
 
 def check_move(old: State, new: State) -> None:

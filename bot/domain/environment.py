@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.domain.app import MAX_LABEL
+from bot.domain.deployment import Hold
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
 
@@ -26,9 +27,11 @@ class Environment:
 
     `follows` is the branch that was named by hand, which wins over slipway.toml. Pushes to a `manual`
     one are recorded and not deployed.
+    `locked_by` and what follows are of a lock: who has it, by name and unmistakably, why, and until when.
 
     The rest is about previews: `pull` is the pull request, `born_at` when the present life began,
-    `used_at` when it last changed. An archived one is taken down; its release is kept for a return.
+    `used_at` when it last changed, `kept_until` the end that somebody gave it. An archived one is taken
+    down; its release is kept for a return.
     """
 
     id: EnvironmentId
@@ -52,6 +55,30 @@ class Environment:
     archive_reason: str | None = None
     follows: str | None = None
     manual: bool = False
+    kept_until: datetime | None = None
+    locked_by: str | None = None
+    lock_key: str | None = None
+    lock_reason: str | None = None
+    lock_until: datetime | None = None
+
+    @property
+    def lock(self) -> str | None:
+        """The lock as a sentence; None where there is none."""
+        if self.locked_by is None:
+            return None
+        until = f" until {moment(self.lock_until)}" if self.lock_until else ""
+        return f"locked by {self.locked_by}{until}" + (f": {self.lock_reason}" if self.lock_reason else "")
+
+    def waits_for(self, *, automatic: bool) -> tuple[Hold, str] | None:
+        """What keeps a deployment waiting here, and why; `automatic`: no person asked for it."""
+        if self.lock is not None:
+            return Hold.LOCKED, self.lock
+        return (Hold.PINNED, self.pin_reason or "pinned") if self.pinned and automatic else None
+
+
+def moment(when: datetime) -> str:
+    """A point in time as people are told it: `25 Nov 2026, 10:00 UTC`."""
+    return f"{when:%-d %b %Y, %H:%M} UTC"
 
 
 def kind_of(name: str) -> EnvironmentKind:

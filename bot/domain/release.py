@@ -9,6 +9,7 @@ from datetime import datetime
 from bot.domain.deployment import Kind
 from bot.domain.environment import label
 from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
+from bot.domain.trust import Trust
 
 _ADJECTIVES = """
 amber bold brave bright calm clear cool crisp deep eager early fair fast fine fresh gentle glad golden grand
@@ -26,7 +27,10 @@ swift tern tiger toad trout turtle vole whale wolf wren
 
 @dataclass(frozen=True)
 class Release:
-    """One release of an app. `key` is the digest of everything that decided its content."""
+    """One release of an app. `key` is the digest of everything that decided its content.
+
+    `trust` is that of the code that built it; it is a part of the key, too.
+    """
 
     id: ReleaseId
     app_id: AppId
@@ -40,6 +44,7 @@ class Release:
     spa: bool
     deployment_id: DeploymentId
     created_at: datetime
+    trust: Trust = Trust.FULL
 
 
 def release_hostname(release: Release, slug: str, domain: str) -> str:
@@ -81,13 +86,14 @@ def previous(
 def releases_to_keep(releases: Iterable[Release], live: Collection[ReleaseId], keep: int) -> set[ReleaseId]:
     """The releases that must not be swept away: the live ones, and the newest `keep` others of each app.
 
-    `live` are those that something needs now: an environment, or a deployment that is not finished.
+    `live` are those that something needs now: an environment, or a deployment that is not finished. Those
+    of strangers count apart: however many they make, what production may roll back to stays.
     """
     kept: set[ReleaseId] = set()
-    spare: Counter[AppId] = Counter()
+    spare: Counter[tuple[AppId, Trust]] = Counter()
     for release in sorted(releases, key=lambda release: release.number, reverse=True):
         if release.id not in live:
-            spare[release.app_id] += 1
-        if release.id in live or spare[release.app_id] <= keep:
+            spare[release.app_id, release.trust] += 1
+        if release.id in live or spare[release.app_id, release.trust] <= keep:
             kept.add(release.id)
     return kept

@@ -22,6 +22,8 @@ class Verb(StrEnum):
     """See apps, deployments, logs, releases, deliveries."""
     DEPLOY = "deploy"
     """Start, cancel and retry deployments."""
+    APPROVE = "approve"
+    """Let a commit be built that waits for somebody's word, or turn it down."""
     ROLLBACK = "rollback"
     """Make an existing release live, and let automatic deploys go on."""
     CONFIGURE = "configure"
@@ -37,7 +39,7 @@ class Verb(StrEnum):
 
 
 _VIEWER = frozenset({Verb.READ, Verb.ACCOUNT})
-_DEVELOPER = _VIEWER | {Verb.DEPLOY, Verb.ROLLBACK}
+_DEVELOPER = _VIEWER | {Verb.DEPLOY, Verb.APPROVE, Verb.ROLLBACK}
 _ADMIN = _DEVELOPER | {Verb.CONFIGURE, Verb.MANAGE}
 VERBS_OF: dict[Role, frozenset[Verb]] = {
     Role.OWNER: _ADMIN | {Verb.OWN},

@@ -46,6 +46,12 @@ class PullComments:
         self.repository.wait_for_turn()
         return self._send(Call("POST", f"{self._issue}/comments", {"body": body})).read(_Comment).id
 
+    def react(self, comment: int, content: str, *, share: float = 1.0) -> None:
+        """React to somebody's comment; the same reaction twice is one (docs.github.com/rest/reactions)."""
+        self.repository.wait_for_turn(share)
+        path = f"{self._repository}/issues/comments/{comment}/reactions"
+        self._send(Call("POST", path, {"content": content}, repeatable=True))
+
     def _edit(self, comment: int, body: str) -> bool:
         """Whether it was there to be edited."""
         self.repository.wait_for_turn()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.domain.duration import duration
+
 MAX_COMMANDS = 10
 """Commands of one comment that are carried out."""
 MIN_SHA = 7
@@ -29,11 +31,25 @@ USAGE = {
 }
 """How each command is written; every one takes `--app <name>` where a repository has several."""
 
+MEANS = {
+    "deploy": "bring the head to the preview, or to another environment",
+    "redeploy": "deploy the preview's last commit again",
+    "cancel": "stop what waits or runs for the preview",
+    "promote": "bring the preview's release to production, or to another environment",
+    "rollback": "bring back what production showed before",
+    "approve": "let this very commit of a fork or a bot be built",
+    "lock": "let nothing be deployed to the preview",
+    "unlock": "take the lock off again",
+    "ttl": "let the preview live so long from now on",
+    "explain": "tell what was decided, and why",
+    "help": "list the commands",
+}
+"""What each command does."""
+
 _LINE = re.compile(r"/([a-z][a-z-]*)(?:[ \t]+(.*))?")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_LENGTH = re.compile(r"([1-9]\d{0,3})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_APP = re.compile(r"--app[ \t]+(\S+)[ \t]*")
 
 
 @dataclass(frozen=True)
@@ -116,21 +132,11 @@ class Misused:
     problem: str
 
 
-Verb = (
-    Deploy
-    | Redeploy
-    | Cancel
-    | Promote
-    | Rollback
-    | Approve
-    | Lock
-    | Unlock
-    | Ttl
-    | Explain
-    | Help
-    | Unknown
-    | Misused
-)
+Bringing = Deploy | Redeploy | Cancel | Promote | Rollback | Approve
+"""What concerns deployments."""
+Arranging = Lock | Unlock | Ttl | Explain
+"""What concerns the preview besides."""
+Verb = Bringing | Arranging | Help | Unknown | Misused
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,10 @@ def _command(word: str, rest: str) -> Command:
     if reader is None:
         return Command(word, Unknown())
     if word == "lock":
-        return Command(word, Lock(rest[:200]))
+        named = _APP.match(rest)
+        return Command(
+            word, Lock((rest[named.end() :] if named else rest)[:200]), named[1] if named else None
+        )
     words = _words(rest)
     app, words = _app(words)
     return Command(word, reader(word, words), app)
@@ -208,8 +217,8 @@ def _approve(word: str, words: Sequence[str]) -> Verb:
 
 
 def _ttl(word: str, words: Sequence[str]) -> Verb:
-    match = _LENGTH.fullmatch(words[0]) if len(words) == 1 else None
-    return Ttl(timedelta(**{_UNITS[match[2]]: int(match[1])})) if match else _misused(word)
+    length = duration(words[0]) if len(words) == 1 else None
+    return Ttl(length) if length is not None else _misused(word)
 
 
 def _misused(word: str) -> Misused:

@@ -6,6 +6,7 @@ from typing import assert_never
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.environment import PRODUCTION
+from bot.intake.comment_events import CommentEvent
 from bot.intake.decision import Decision, Deploy, Facts, Ignore, Reason, Skip, Target
 from bot.intake.events import Event, PushEvent, Unusable, Unused
 from bot.intake.paths import Scope, touches
@@ -21,7 +22,7 @@ def decide(event: Event, app: App, facts: Facts) -> Decision:
     match event:
         case PushEvent():
             return _push(event, app, facts)
-        case PullEvent() | Unused() | Unusable():
+        case PullEvent() | CommentEvent() | Unused() | Unusable():
             return decide_alone(event)
         case _:
             assert_never(event)
@@ -30,7 +31,7 @@ def decide(event: Event, app: App, facts: Facts) -> Decision:
 def decide_alone(event: Event) -> Ignore:
     """What an event means that concerns no app."""
     match event:
-        case PushEvent() | PullEvent():
+        case PushEvent() | PullEvent() | CommentEvent():
             name = event.repository.full_name
             return Ignore(Reason.UNKNOWN_REPOSITORY, f"No app is made from {name}.")
         case Unused():

@@ -151,11 +151,12 @@ def _allowed(event: PullEvent, facts: PullFacts) -> Decision:
         origin = "it comes from a fork that is gone" if gone else "it comes from a fork"
         if previews.forks == "off":
             return _skip(facts, Reason.FORK, origin)
-        sentence = f"{origin}, and none of those are built yet; push the commit to a branch here to deploy it"
-        return Hold(_targets(pull), _commit(pull, facts.message), Reason.FORK, sentence)
+        if previews.forks == "sandboxed":
+            sentence = f"{pull.name} {_WORDS[event.action]}; {origin}, so it is built without any secrets."
+            return Deploy(_targets(pull), _commit(pull, facts.message), Reason.FORK, sentence)
+        return Hold(_targets(pull), _commit(pull, facts.message), Reason.FORK, origin)
     if pull.by_bot and previews.bots == "wait":
-        sentence = "it is a bot's, and the policy lets those wait; previews.bots = 'deploy' builds them"
-        return Hold(_targets(pull), _commit(pull, facts.message), Reason.BOT, sentence)
+        return Hold(_targets(pull), _commit(pull, facts.message), Reason.BOT, "it is a bot's")
     sentence = f"{pull.name} {_WORDS[event.action]}."
     return Deploy(_targets(pull), _commit(pull, facts.message), Reason.PULL_REQUEST, sentence)
 

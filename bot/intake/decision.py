@@ -32,6 +32,12 @@ class Reason(StrEnum):
     DRAFT = "draft"
     BOT = "bot"
     FORK = "fork"
+    NO_COMMAND = "no-command"
+    NO_PERSON = "no-person"
+    COMMAND = "command"
+    COMMAND_DONE = "command-done"
+    COMMAND_DENIED = "command-denied"
+    PERMISSION_UNKNOWN = "permission-unknown"
     APP_DISABLED = "app-disabled"
     UNKNOWN_REPOSITORY = "unknown-repository"
     EVENT_UNUSED = "event-unused"
@@ -106,4 +112,12 @@ class TearDown:
     sentence: str
 
 
-Decision = Deploy | Skip | Hold | TearDown | Ignore
+@dataclass(frozen=True)
+class Command:
+    """Carry out what a comment asks for, or say why not."""
+
+    code: Reason
+    sentence: str
+
+
+Decision = Deploy | Skip | Hold | TearDown | Command | Ignore

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from bot.domain.ids import Sha
 from bot.intake import fields
+from bot.intake.comment_events import CommentEvent, is_used, read_comment
 from bot.intake.fields import Repository, RepositoryField, is_branch
 from bot.intake.pull_events import ACTIONS, PullAction, PullEvent, UnusableError, action_of, read_event
 
@@ -62,7 +63,7 @@ class Unusable:
     reason: str
 
 
-Event = PushEvent | PullEvent | Unused | Unusable
+Event = PushEvent | PullEvent | CommentEvent | Unused | Unusable
 
 
 class _Push(Struct):
@@ -95,7 +96,7 @@ def parse(event: str, body: bytes) -> Event:
 def repository_of(event: Event) -> Repository | None:
     """The repository that an event is about, if it tells."""
     match event:
-        case PushEvent() | PullEvent():
+        case PushEvent() | PullEvent() | CommentEvent():
             return event.repository
         case Unused() | Unusable():
             return None
@@ -150,4 +151,12 @@ def _pull_request(body: bytes) -> Event:
         return Unusable("pull_request", str(error))
 
 
-_READERS: dict[str, Callable[[bytes], Event]] = {"push": _push, "pull_request": _pull_request}
+def _issue_comment(body: bytes) -> Event:
+    return read_comment(body) if is_used(body) else Unused("issue_comment")
+
+
+_READERS: dict[str, Callable[[bytes], Event]] = {
+    "push": _push,
+    "pull_request": _pull_request,
+    "issue_comment": _issue_comment,
+}

@@ -122,13 +122,13 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "deploy"
     bots: Annotated[
         Literal["deploy", "wait", "skip"],
-        Meta(description="What becomes of pull requests of bots; those that wait are not built."),
+        Meta(description="What becomes of pull requests of bots; those that wait need an `/approve <sha>`."),
     ] = "deploy"
     forks: Annotated[
         Literal["off", "hold", "sandboxed"],
         Meta(
-            description="Pull requests from forks are skipped, or held. Nothing of a fork is built yet: "
-            "'sandboxed' holds, too."
+            description="Pull requests from forks are skipped, held until somebody approves their very "
+            "commit by `/approve <sha>`, or built at once in a sandbox, without any secrets."
         ),
     ] = "hold"
     only_label: Annotated[

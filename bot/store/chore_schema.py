@@ -1,19 +1,8 @@
-"""Tables of what is on its way: comments at GitHub, periodic work, errands."""
+"""Tables of what is on its way: periodic work, errands."""
 
 import sqlalchemy as sa
 
 from bot.store.columns import key, metadata, moment, sealed, text
-
-comments = sa.Table(
-    "comments",
-    metadata,
-    key(),
-    sa.Column("repository_id", sa.BigInteger, nullable=False),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    sa.Column("github_comment_id", sa.BigInteger, nullable=True),
-    sa.Column("shown", sa.JSON, nullable=True),
-    sa.UniqueConstraint("repository_id", "number"),
-)
 
 singletons = sa.Table(
     "singletons",

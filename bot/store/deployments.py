@@ -12,6 +12,7 @@ from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, Relea
 from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
+from bot.store.forks import is_from_fork
 from bot.store.schema import announcements, apps, deployment_events, deployments, releases
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
@@ -41,6 +42,8 @@ class NewDeployment:
     pull: PullNumber | None = None
     hold: Hold | None = None
     tag: str | None = None
+    approved_by: str | None = None
+    with_secrets: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
     """Store a deployment and its first event."""
     values = {field.name: getattr(new, field.name) for field in fields(new) if field.name != "commit"}
     values["tenant_id"] = sa.select(apps.c.tenant_id).where(apps.c.id == new.app_id).scalar_subquery()
+    named = new.commit.sha if new.trigger is Trigger.MANUAL and new.kind is Kind.BUILD else None
+    values["from_fork"] = is_from_fork(new.app_id, new.environment_id, new.pull, named=named)
     row = (
         tx.execute(
             deployments.insert().values(**values, **asdict(new.commit), created_at=now).returning(*_FIELDS)

@@ -15,15 +15,20 @@ from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ProjectId, Releas
 from bot.domain.pull import PullNumber
 from bot.store.due import is_due
 from bot.store.engine import Tx
+from bot.store.forks import is_built_in, is_strange, waits_in
 from bot.store.schema import apps, deployments, environments, tenants
 
 _FIELDS = [environments.c[field.name] for field in fields(Environment)]
+_UNLOCKED: dict[str, Any] = {"locked_by": None, "lock_key": None, "lock_reason": None, "lock_until": None}
 
 
 def ensure(
     tx: Tx, app: App, name: str, *, hostname: str, branch: str | None, pull: PullNumber | None = None
 ) -> Environment:
-    """The app's environment of that name; made at first use, its branch kept up to date."""
+    """The app's environment of that name; made at first use, its branch kept up to date.
+
+    A preview moves when it is asked for on another domain.
+    """
     found = by_name(tx, app.id, name)
     if found is None:
         hostname = _free(tx, app, hostname)
@@ -37,9 +42,11 @@ def ensure(
         }
         row = tx.execute(environments.insert().values(values).returning(*_FIELDS)).mappings().one()
         return _environment(row)
-    if found.branch == branch:
+    moves = pull is not None and found.hostname.partition(".")[2] != hostname.partition(".")[2]
+    if found.branch == branch and not moves:
         return found
-    changed = environments.update().where(environments.c.id == found.id).values(branch=branch)
+    place = _free(tx, app, hostname) if moves else found.hostname
+    changed = environments.update().where(environments.c.id == found.id).values(branch=branch, hostname=place)
     return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
 
 
@@ -135,7 +142,8 @@ def archived(tx: Tx) -> list[Environment]:
 
 def archive(tx: Tx, environment: EnvironmentId, now: datetime, reason: str) -> Environment:
     """Remember that an environment is taken down, and why."""
-    changes = {"archived_at": now, "archive_reason": reason}
+    # A lock that outlived its pull request would surprise whoever reopens it.
+    changes = {"archived_at": now, "archive_reason": reason, "kept_until": None, **_UNLOCKED}
     changed = environments.update().where(environments.c.id == environment).values(changes)
     return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
 
@@ -150,6 +158,32 @@ def revive(tx: Tx, environment: EnvironmentId, now: datetime) -> Environment:
 def use(tx: Tx, environment: EnvironmentId, now: datetime) -> None:
     """Remember that somebody used an environment."""
     tx.execute(environments.update().where(environments.c.id == environment).values(used_at=now))
+
+
+def keep(tx: Tx, environment: EnvironmentId, until: datetime) -> None:
+    """Give a preview an end of its own."""
+    tx.execute(environments.update().where(environments.c.id == environment).values(kept_until=until))
+
+
+def lock(
+    tx: Tx, environment: EnvironmentId, *, by: str, key: str, reason: str, until: datetime | None
+) -> Environment:
+    """Lock an environment, or replace its lock."""
+    values = {"locked_by": by, "lock_key": key, "lock_reason": reason, "lock_until": until}
+    changed = environments.update().where(environments.c.id == environment).values(values)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def unlock(tx: Tx, environment: EnvironmentId) -> Environment:
+    """Take the lock off an environment."""
+    changed = environments.update().where(environments.c.id == environment).values(_UNLOCKED)
+    return _environment(tx.execute(changed.returning(*_FIELDS)).mappings().one())
+
+
+def locks_ended(tx: Tx, now: datetime) -> list[Environment]:
+    """Environments whose lock has come to its end."""
+    where = environments.c.lock_until <= now
+    return [_environment(row) for row in tx.execute(sa.select(*_FIELDS).where(where)).mappings()]
 
 
 def forget_release(tx: Tx, archived_before: datetime) -> int:
@@ -180,16 +214,17 @@ def activate(
 
 
 def claim_fairest(
-    tx: Tx, holder: str, now: datetime, until: datetime, *, previews: bool
+    tx: Tx, holder: str, now: datetime, until: datetime, *, previews: bool, strangers: bool
 ) -> Environment | None:
     """Take the lease of the ready environment whose tenant was served longest ago, then the oldest.
 
     Ready: it has a queued deployment, nobody holds its lease, and its tenant is below its limit.
-    Without `previews` none of those is taken.
+    Without `previews` none of those is taken, without `strangers` none that has a stranger's code to
+    build. Those come after all others, the oldest first, and count for no tenant.
     """
     taken = (
         environments.update()
-        .where(environments.c.id == _fairest(now, previews=previews), _is_free())
+        .where(environments.c.id == _fairest(now, previews=previews, strangers=strangers), _is_free())
         .values(lease_holder=holder, lease_token=environments.c.lease_token + 1, lease_until=until)
         .returning(*_FIELDS)
     )
@@ -197,13 +232,18 @@ def claim_fairest(
     if row is None:
         return None
     environment = _environment(row)
+    if waits_in(tx, environment.id):
+        # What strangers ask for costs nobody a turn.
+        return environment
     tenant = sa.select(apps.c.tenant_id).where(apps.c.id == environment.app_id).scalar_subquery()
     tx.execute(tenants.update().where(tenants.c.id == tenant).values(served_at=now))
     return environment
 
 
-def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
+def _fairest(now: datetime, *, previews: bool, strangers: bool) -> sa.ScalarSelect[int]:
     kind = sa.true() if previews else environments.c.kind != EnvironmentKind.PREVIEW
+    strange = sa.func.max(sa.case((is_strange(), 1), else_=0))
+    turn = sa.case((strange == 0, tenants.c.served_at), else_=None)
     below = sa.or_(tenants.c.build_limit.is_(None), _running_of_tenant() < tenants.c.build_limit)
     return (
         sa.select(environments.c.id)
@@ -214,7 +254,8 @@ def _fairest(now: datetime, *, previews: bool) -> sa.ScalarSelect[int]:
             deployments.c.state == State.QUEUED, is_due(deployments.c.ready_at, now), _is_free(), below, kind
         )
         .group_by(environments.c.id, tenants.c.served_at, tenants.c.id)
-        .order_by(tenants.c.served_at.asc().nulls_first(), sa.func.min(deployments.c.id))
+        .having(sa.true() if strangers else strange == 0)
+        .order_by(strange, turn.asc().nulls_first(), sa.func.min(deployments.c.id))
         .limit(1)
         .scalar_subquery()
     )
@@ -225,7 +266,12 @@ def _running_of_tenant() -> sa.ScalarSelect[int]:
     return (
         sa.select(sa.func.count())
         .select_from(busy.join(busy_apps, busy.c.app_id == busy_apps.c.id))
-        .where(busy.c.lease_until.is_not(None), busy_apps.c.tenant_id == tenants.c.id)
+        .where(
+            busy.c.lease_until.is_not(None),
+            busy_apps.c.tenant_id == tenants.c.id,
+            # Those have a limit of their own, and keep nobody of the tenant's waiting.
+            sa.not_(is_built_in(busy.c.id)),
+        )
         .scalar_subquery()
     )
 

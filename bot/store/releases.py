@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
@@ -10,6 +11,7 @@ from sqlalchemy import RowMapping
 from bot.domain.deployment import State
 from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
 from bot.domain.release import Release, release_name
+from bot.domain.trust import Trust
 from bot.store.engine import Tx
 from bot.store.pages import COUNTED, Found, Slice
 from bot.store.schema import deployments, environments, releases
@@ -32,6 +34,7 @@ class NewRelease:
     deployment_id: DeploymentId
     variables: Mapping[str, str] | None = None
     """Fingerprints of the variables that its build was given; None when none could matter."""
+    trust: Trust = Trust.FULL
 
 
 def insert(tx: Tx, new: NewRelease, now: datetime) -> Release:
@@ -145,4 +148,6 @@ def live_ids(tx: Tx) -> set[ReleaseId]:
 
 
 def _release(row: RowMapping) -> Release:
-    return Release(**{str(name): value for name, value in row.items()})
+    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    values["trust"] = Trust(values["trust"])
+    return Release(**values)

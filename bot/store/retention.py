@@ -18,6 +18,7 @@ from bot.store.engine import Tx
 from bot.store.schema import (
     announcements,
     audit,
+    commands,
     decisions,
     deliveries,
     deployment_events,
@@ -77,7 +78,8 @@ def forget_deliveries(tx: Tx, before: datetime) -> Rows:
     if gone:
         made = deployments.c.delivery_id.in_(gone)
         tx.execute(deployments.update().where(made).values(delivery_id=None))
-        tx.execute(decisions.delete().where(decisions.c.delivery_id.in_(gone)))
+        for table in (decisions, commands):
+            tx.execute(table.delete().where(table.c.delivery_id.in_(gone)))
         tx.execute(deliveries.delete().where(deliveries.c.id.in_(gone)))
     return Rows(len(gone), size)
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from bot.store import entry_schema, variable_schema
 from bot.store.access_schema import audit, members, tokens, users
-from bot.store.chore_schema import comments, errands, singletons
+from bot.store.chore_schema import errands, singletons
 from bot.store.columns import Id, Moment, metadata
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
@@ -15,10 +15,14 @@ from bot.store.columns import text as _text
 from bot.store.columns import to as _to
 from bot.store.domain_schema import domains
 from bot.store.outgoing_schema import receivers as receivers  # noqa: PLC0414 so that it is known
+from bot.store.release_schema import releases
+from bot.store.talk_schema import announcements, commands, comments
 
 __all__ = [
     "Moment",
+    "announcements",
     "audit",
+    "commands",
     "comments",
     "domains",
     "entry_schema",
@@ -26,6 +30,7 @@ __all__ = [
     "members",
     "metadata",
     "receivers",
+    "releases",
     "singletons",
     "tokens",
     "users",
@@ -106,6 +111,13 @@ environments = sa.Table(
     _moment("used_at"),
     _moment("archived_at"),
     _text("archive_reason", nullable=True),
+    # The end that somebody gave a preview.
+    _moment("kept_until"),
+    # Who locked it, as people are told and unmistakably, why, and until when.
+    _text("locked_by", nullable=True),
+    _text("lock_key", nullable=True),
+    _text("lock_reason", nullable=True),
+    sa.Column("lock_until", Moment, nullable=True, index=True),
     _text("lease_holder", nullable=True),
     _number("lease_token"),
     sa.Column("lease_until", Moment, nullable=True, index=True),
@@ -197,6 +209,10 @@ deployments = sa.Table(
     _text("reason", default=""),
     # What a held deployment waits for.
     _text("hold", nullable=True),
+    # Whether its commit comes from a fork; who approved exactly that commit, and whether with secrets.
+    _flag("from_fork"),
+    _text("approved_by", nullable=True),
+    _flag("with_secrets"),
     _text("requested_by", default=""),
     _to("deliveries", nullable=True, index=True),
     sa.Column("release_id", Id, nullable=True, index=True),
@@ -255,39 +271,4 @@ deployment_steps = sa.Table(
     _moment("started_at", nullable=False),
     _moment("finished_at"),
     sa.UniqueConstraint("deployment_id", "attempt", "name"),
-)
-
-releases = sa.Table(
-    "releases",
-    metadata,
-    _key(),
-    _to("apps"),
-    _number("number"),
-    _text("name"),
-    _text("key"),
-    _text("manifest"),
-    _text("sha"),
-    _number("files"),
-    _number("size"),
-    _flag("spa"),
-    _to("deployments", index=True),
-    # Of each variable that the build was given its fingerprint, by name; null when none could matter.
-    sa.Column("variables", sa.JSON(none_as_null=True), nullable=True),
-    _moment("created_at", nullable=False),
-    # Its bytes were taken away by retention; the row stays for what points at it.
-    _moment("expired_at"),
-    sa.UniqueConstraint("app_id", "number"),
-    sa.Index("ix_releases_app_id_key", "app_id", "key"),
-)
-
-announcements = sa.Table(
-    "announcements",
-    metadata,
-    sa.Column("deployment_id", Id, sa.ForeignKey("deployments.id"), primary_key=True),
-    sa.Column("github_deployment_id", sa.BigInteger, nullable=True),
-    # What each surface of GitHub was last made to show, by surface.
-    sa.Column("shown", sa.JSON, nullable=False),
-    _number("attempts"),
-    _moment("retry_at"),
-    _text("note", default=""),
 )

@@ -1,13 +1,17 @@
 """What a sandbox is asked to run, and what came of it; the drivers stand beside this file."""
 
 import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
 MIB = 1024 * 1024
+GATE = ("127.0.0.1", 3128)
+"""Where a box reaches its gate."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -35,12 +39,21 @@ class Limits:
     file_size: int
 
 
+class Gate(Protocol):
+    """What answers a box that has no network of its own."""
+
+    def serve(self, listener: socket.socket) -> AbstractContextManager[None]:
+        """Serve on a socket that listens inside of the box; close it at the end."""
+        ...
+
+
 @dataclass(frozen=True)
 class Box:
     """One command in a box. `name` is unique per attempt and command, and finds what runs in it.
 
     `directory` and the values of `environment` are paths inside. `user` is the uid that the command
-    runs as and that the writable mounts belong to, as `Sandbox.user` said; None is Slipway's own.
+    runs as and that the writable mounts belong to, as `Sandbox.user` said; None is Slipway's own. With
+    `network` it has the machine's; else `gate` may serve what it connects to at `GATE` inside.
     Raises `ValueError` for a name with other characters than letters, digits, `.`, `_` and `-`.
     """
 
@@ -51,6 +64,7 @@ class Box:
     mounts: Sequence[Mount]
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     network: bool = True
+    gate: Gate | None = None
     user: int | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +98,8 @@ class Sandbox(Protocol):
 
     name: str
     warning: str | None
+    unfit: str | None
+    """Why boxes are no good for strangers' code; None when they are."""
 
     def run(self, box: Box, output: Output, stopped: Callable[[], bool]) -> Outcome:
         """Run a command to its end, its time-out, or until `stopped()` is true (asked every 0.1 s).

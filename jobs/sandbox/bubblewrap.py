@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.errors import ErrorCode, PlatformError
-from jobs.sandbox import cgroup, leftovers, processes, profile, runner
-from jobs.sandbox.box import Box, End, Outcome, Output
+from jobs.sandbox import cgroup, gateway, leftovers, processes, profile, runner
+from jobs.sandbox.box import Box, End, Gate, Outcome, Output
 
 # A range that no registry hands out: systemd.io/UIDS-GIDS lists those that are.
 FIRST_USER = 1_879_100_000
@@ -28,6 +28,8 @@ class Bubblewrap:
         self._groups = groups
         self._userns_off = userns_off
         self.warning = None if groups else cgroup.WARNING
+        # Within namespaces of its own a command reaches parts of the kernel that it otherwise does not.
+        self.unfit = None if userns_off else "this bubblewrap can't close user namespaces"
 
     def user(self, slot: int) -> int | None:
         """The uid that a slot's boxes run as: one per slot for root, else Slipway's own."""
@@ -44,19 +46,26 @@ class Bubblewrap:
             group = stack.enter_context(cgroup.born(self._groups, box.name, box.limits))
             status, reported = os.pipe()
             stack.callback(os.close, status)
+            latch = gateway.latch(stack) if box.gate is not None else None
             try:
-                process = runner.launch(self._command(box, reported, stack), box, group)
+                process = runner.launch(self._command(box, reported, stack, latch), box, group)
             finally:
                 os.close(reported)
+            inmates = _Inmates(process, box.name, group)
+            if box.gate is not None and latch is not None:
+                stack.enter_context(_served(box.gate, status, process, inmates))
+                latch.let_go()
             watch = runner.Watch(box.limits.seconds, stopped)
-            outcome = runner.follow(process, _Inmates(process, box.name, group), output, watch)
+            outcome = runner.follow(process, inmates, output, watch)
             return _judge(outcome, group, os.read(status, 4096))
 
     def sweep(self, prefix: str) -> int:
         """Kill whatever still runs in boxes whose name begins so; how many processes that were."""
         return leftovers.sweep(self._groups, prefix)
 
-    def _command(self, box: Box, reported: int, stack: ExitStack) -> runner.Started:
+    def _command(
+        self, box: Box, reported: int, stack: ExitStack, latch: gateway.Latch | None
+    ) -> runner.Started:
         if box.user is None:
             reach, program = None, str(self._bwrap.path)
             hosts = [str(mount.host) for mount in box.mounts]
@@ -66,6 +75,8 @@ class Bubblewrap:
             passwd=_memory_file(stack, profile.PASSWD),
             group=_memory_file(stack, profile.GROUP),
             status=reported,
+            latch=latch.held if latch else None,
+            hosts=None if box.network else _memory_file(stack, profile.HOSTS),
         )
         inner = profile.arguments(box, hosts, sources, userns_off=self._userns_off)
         # Through a descriptor rather than argv, which everybody on the machine can read.
@@ -76,7 +87,7 @@ class Bubblewrap:
             environment={"PATH": _PATH, processes.MARK: box.name},
             directory=Path("/"),
             reach=reach,
-            descriptors=(told, sources.passwd, sources.group, reported),
+            descriptors=(told, *sources.descriptors),
         )
 
 
@@ -102,6 +113,21 @@ class _Inmates:
         # With the first process of a pid namespace the kernel ends all others (pid_namespaces(7)),
         # and the first process carries the mark.
         return first | processes.marked(self.name.__eq__)
+
+
+@contextmanager
+def _served(gate: Gate, status: int, process: subprocess.Popen[bytes], inmates: _Inmates) -> Generator[None]:
+    """The gate of a box that waits to begin. When it can't be opened, nothing of the box is left."""
+    with ExitStack() as stack:
+        try:
+            listener = gateway.open_in(status)
+            if listener is not None:
+                stack.enter_context(gate.serve(listener))
+        except BaseException:
+            with process:
+                inmates.end()
+            raise
+        yield
 
 
 def _memory_file(stack: ExitStack, text: str) -> int:

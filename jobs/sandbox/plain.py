@@ -21,6 +21,7 @@ class Plain:
             f"Builds run without a sandbox ({reason}): they can read and change whatever Slipway's own "
             "user can. Build only code that you trust."
         )
+        self.unfit: str | None = reason
 
     def user(self, slot: int) -> int | None:  # noqa: ARG002 - the protocol's parameter
         """None: everything runs as Slipway's own user."""

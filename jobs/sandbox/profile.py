@@ -10,6 +10,7 @@ UID = 1000
 """Who a command is inside."""
 PASSWD = f"root:x:0:0:root:/:/usr/sbin/nologin\nbuild:x:{UID}:{UID}:build:/home/build:/bin/sh\n"
 GROUP = f"root:x:0:\nbuild:x:{UID}:\n"
+HOSTS = "127.0.0.1 localhost build\n::1 localhost\n"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Of /etc only what programs need to resolve names, to trust certificates and to load libraries.
@@ -17,6 +18,7 @@ _ETC = """
 alternatives ca-certificates crypto-policies fonts gai.conf host.conf hosts ld.so.cache ld.so.conf
 ld.so.conf.d localtime mime.types nsswitch.conf pki protocols resolv.conf services ssl
 """.split()
+_NAMES = ("hosts", "resolv.conf")
 _PRIVATE = ("/etc/ssl/private", "/etc/pki/tls/private")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/run/current-system/sw")
 _REACH = "/tmp"  # noqa: S108 - a tmpfs over it, not the machine's folder
@@ -32,11 +34,23 @@ class Bwrap:
 
 @dataclass(frozen=True)
 class Sources:
-    """Descriptors of the synthetic files, and of the pipe that bwrap reports its command's end to."""
+    """Descriptors of the synthetic files, and of the pipe that bwrap reports its command's end to.
+
+    `latch` is one that bwrap reads from before it begins, if there is one; `hosts` the file for a box
+    that is to know no name but its own.
+    """
 
     passwd: int
     group: int
     status: int
+    latch: int | None = None
+    hosts: int | None = None
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Those that bwrap must inherit."""
+        further = (one for one in (self.latch, self.hosts) if one is not None)
+        return (self.passwd, self.group, self.status, *further)
 
 
 def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: bool) -> Iterator[str]:
@@ -54,6 +68,8 @@ def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: b
     if not box.network:
         yield "--unshare-net"
     yield from ("--json-status-fd", str(sources.status))
+    if sources.latch is not None:
+        yield from ("--block-fd", str(sources.latch))
     yield from _files(sources)
     yield from ("--proc", "/proc", "--dev", "/dev")
     yield from ("--size", str(box.limits.memory * MIB), "--tmpfs", "/tmp")  # noqa: S108
@@ -94,8 +110,13 @@ def _files(sources: Sources) -> Iterator[str]:
         elif path.is_dir():
             yield from ("--ro-bind", name, name)
     yield from ("--perms", "0755", "--dir", "/etc")
+    # Without a network the machine's names are of no use, and nobody's business.
+    withheld = () if sources.hosts is None else _NAMES
     for name in _ETC:
-        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+        if name not in withheld:
+            yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+    if sources.hosts is not None:
+        yield from ("--ro-bind-data", str(sources.hosts), "/etc/hosts")
     for name in _PRIVATE:
         if Path(name).is_dir():
             yield from ("--tmpfs", name)

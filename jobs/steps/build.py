@@ -10,15 +10,19 @@ from pathlib import Path
 from bot.domain.deployment import Phase
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import Digest
-from bot.errors import ErrorCode, UserError
+from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.copying import copy_folder, hand_over
 from jobs.dependencies import Dependencies, key_of
+from jobs.files import FolderFiles
+from jobs.regime import DiskWatch, Regime, regime_of
 from jobs.sandbox import slots, toolchain
-from jobs.sandbox.box import Box, End, Limits, Mount, Outcome, Sandbox, attempt_prefix
+from jobs.sandbox.box import Box, End, Mount, Outcome, Sandbox, attempt_prefix
 from jobs.sandbox.toolchain import Toolchain
 from jobs.steps.context import PLACE_VARIABLES, Context, Plan, Source
 from jobs.stopping import StoppedError
 
+_STRICT = "a commit of a fork: no variables, no caches, and no network but package registries"
+_SHOWN = 5
 TREE = "/build"
 HOME = "/home/build"
 CACHE = "/cache"
@@ -31,11 +35,17 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
     """Install and build; the output directory's absolute path.
 
     Files that need no command are served from where they are. Raises `UserError` INSTALL_FAILED,
-    BUILD_FAILED, BUILD_TIMED_OUT, BUILD_OUT_OF_MEMORY, TOOL_MISSING or OUTPUT_MISSING,
-    `PlatformError` DISK_FULL or SANDBOX_FAILED, and `StoppedError`.
+    BUILD_FAILED, BUILD_TIMED_OUT, BUILD_OUT_OF_MEMORY, TOOL_MISSING or OUTPUT_MISSING, for a stranger's
+    code NETWORK_REFUSED and BUILD_TOO_LARGE; `PlatformError` DISK_FULL, SANDBOX_FAILED or
+    SANDBOX_MISSING, and `StoppedError`.
     """
     if not plan.install and not plan.build:
         return _output(source.tree, source.root, plan)
+    regime = regime_of(context.settings, context.trust, lambda said: context.log.say(Phase.BUILD, said))
+    if regime.is_strict:
+        if sandbox.unfit is not None:
+            raise PlatformError(ErrorCode.SANDBOX_MISSING, reason=sandbox.unfit)
+        context.log.say(Phase.BUILD, _STRICT)
     if sandbox.warning:
         context.log.say(Phase.BUILD, f"warning: {sandbox.warning}")
     _say_variables(context)
@@ -44,7 +54,8 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
         _require(tools, argv)
     with slots.take(context.settings.home) as slot:
         site = _lay_out(context, source, sandbox.user(slot))
-        work = _Work(context, plan, sandbox, tools, site)
+        disk = regime.watch_over([site.tree, site.home])
+        work = _Work(context, plan, sandbox, tools, site, regime, disk)
         work.install()
         if plan.build:
             work.command(
@@ -54,7 +65,7 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
 
 
 def environment(context: Context, plan: Plan) -> dict[str, str]:
-    """The variables of the environment, and what a build is told about itself."""
+    """The variables of the environment, and what a build is told about itself; a stranger's has none."""
     deployment, settings = context.deployment, context.settings
     place = (
         context.environment.name,
@@ -99,10 +110,15 @@ class _Work:
     sandbox: Sandbox
     tools: Toolchain
     site: _Site
+    regime: Regime
+    disk: DiskWatch
 
     def install(self) -> None:
         """Restore the dependencies, or install and keep them."""
         if not self.plan.install:
+            return
+        if self.regime.is_strict:
+            self._install_apart()
             return
         environment = self.context.environment
         cache = Dependencies(self.context.settings.home, self.context.app.id)
@@ -116,6 +132,14 @@ class _Work:
         if key is not None:
             cache.save(key, self.site.root, self.context.stopped)
 
+    def _install_apart(self) -> None:
+        """Install with nothing kept: neither read from what others left, nor left to others."""
+        downloads = self.site.home / "downloads"
+        downloads.mkdir()
+        hand_over(downloads, self.site.user)
+        mount = Mount(downloads, CACHE, writable=True)
+        self.command(self.plan.install, self._install_environment(), ErrorCode.INSTALL_FAILED, [mount])
+
     def command(
         self,
         argv: Sequence[str],
@@ -128,11 +152,14 @@ class _Work:
         context.check()
         context.log.say(Phase.BUILD, f"$ {shown}")
         started = time.monotonic()
-        outcome = self.sandbox.run(self._box(argv, variables, mounts), self._print, context.stopped)
+        outcome = self.sandbox.run(self._box(argv, variables, mounts), self._print, self._must_end)
         seconds = time.monotonic() - started
         context.log.say(Phase.BUILD, f"{_ended(outcome)} after {seconds:.1f} s")
         context.ran(Phase.BUILD, shown, outcome.code)
         self._judge(outcome, shown, failure)
+
+    def _must_end(self) -> bool:
+        return self.context.stopped() or self.disk.glance()
 
     def _restore(self, cache: Dependencies, key: Digest) -> bool:
         started = time.monotonic()
@@ -158,7 +185,7 @@ class _Work:
         if self.plan.install[0] == "sh" or not self.plan.lock_files:
             return None
         locks = [self.site.root / name for name in self.plan.lock_files]
-        if not all(lock.is_file() for lock in locks):
+        if any(lock.is_symlink() or not lock.is_file() for lock in locks):
             return None
         used = [self.tools.fingerprint(name) for name in ("node", self.plan.install[0])]
         # Scripts of an install may keep what they were given: nobody gets it who is given something else.
@@ -182,7 +209,7 @@ class _Work:
         }
 
     def _box(self, argv: Sequence[str], variables: Mapping[str, str], mounts: Sequence[Mount]) -> Box:
-        context, settings, site = self.context, self.context.settings, self.site
+        context, settings, site, regime = self.context, self.context.settings, self.site, self.regime
         deployment = context.deployment
         prefix = attempt_prefix(settings.instance, deployment.id, deployment.attempt)
         certificates = next((name for name in _CERTIFICATES if Path(name).is_file()), None)
@@ -191,19 +218,16 @@ class _Work:
             name=f"{prefix}{time.monotonic_ns()}",
             argv=argv,
             directory=_inside(site.tree, site.root),
-            limits=Limits(
-                seconds=settings.build_timeout,
-                memory=settings.build_memory,
-                processes=settings.build_processes,
-                file_size=settings.build_output,
-            ),
+            limits=regime.limits,
+            network=not regime.is_strict,
+            gate=regime.gate,
             mounts=[
                 Mount(site.tree, TREE, writable=True),
                 Mount(site.home, HOME, writable=True),
                 *mounts,
                 *self.tools.mounts,
             ],
-            environment={**trusted, **variables, "PATH": self.tools.path, "HOME": HOME},
+            environment={**trusted, **regime.variables(), **variables, "PATH": self.tools.path, "HOME": HOME},
             user=site.user,
         )
 
@@ -211,15 +235,21 @@ class _Work:
         self.context.log.output(Phase.BUILD, stream, chunk)
 
     def _judge(self, outcome: Outcome, command: str, failure: ErrorCode) -> None:
-        settings = self.context.settings
+        limits = self.regime.limits
+        if self.disk.look():
+            raise UserError(ErrorCode.BUILD_TOO_LARGE, command=command, limit=self.regime.disk or 0)
         match outcome.end:
             case End.STOPPED:
                 raise StoppedError
             case End.TIMED_OUT:
-                raise UserError(ErrorCode.BUILD_TIMED_OUT, command=command, limit=settings.build_timeout)
+                raise UserError(ErrorCode.BUILD_TIMED_OUT, command=command, limit=limits.seconds)
             case End.OUT_OF_MEMORY:
-                raise UserError(ErrorCode.BUILD_OUT_OF_MEMORY, command=command, limit=settings.build_memory)
+                raise UserError(ErrorCode.BUILD_OUT_OF_MEMORY, command=command, limit=limits.memory)
             case End.EXITED:
+                refused = self.regime.gate.refused if self.regime.gate else {}
+                if outcome.code != 0 and refused:
+                    hosts = "; ".join(list(refused)[:_SHOWN])
+                    raise UserError(ErrorCode.NETWORK_REFUSED, command=command, hosts=hosts)
                 if outcome.code != 0:
                     raise UserError(failure, command=command, exit_code=outcome.code)
 
@@ -253,7 +283,7 @@ def _output(tree: Path, root: Path, plan: Plan) -> Path:
 def _scripts(root: Path) -> list[str]:
     """The scripts of the repository's own that belong to an install, in the order that npm runs them."""
     try:
-        scripts = json.loads((root / "package.json").read_bytes())["scripts"]
+        scripts = json.loads(FolderFiles(root).read("package.json") or b"")["scripts"]
         return [name for name in _LIFECYCLE if name in scripts]
     except (OSError, ValueError, KeyError, TypeError):
         return []

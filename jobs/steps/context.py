@@ -8,6 +8,7 @@ from bot.domain.app import App
 from bot.domain.deployment import Deployment, Phase
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
+from bot.domain.trust import Trust, trust_of
 from bot.logs import LogWriter
 from bot.settings import Settings
 from bot.variables import NOTHING, Given
@@ -33,6 +34,11 @@ class Context:
     stopped: Callable[[], bool]
     ran: Callable[[Phase, str, int], None]
     variables: Given = NOTHING
+
+    @property
+    def trust(self) -> Trust:
+        """How far the commit's code is trusted."""
+        return trust_of(self.deployment)
 
     def check(self) -> None:
         """Raise `StoppedError` when the work must end."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.domain.deployment import Phase
 from bot.domain.ids import Digest
+from bot.domain.trust import Trust
 from bot.intake.paths import RECIPE_FILE
 from jobs.effective import Choice, Effective, effective, snapshot_of
 from jobs.files import FolderFiles
@@ -79,6 +80,9 @@ def _key(
     if recipe.install.value or recipe.build.value:
         # Files published as they are are the same whatever the variables.
         parts |= {"variables": context.variables.digest} if context.variables.digest else {}
+    if context.trust is Trust.STRANGER:
+        # Found again by the same pull request alone: a stranger's build can make anything of a tree.
+        parts["stranger"] = context.environment.name
     if tells_place:
         parts["branch"] = context.deployment.branch
         parts["environment"] = context.environment.name

@@ -1,13 +1,16 @@
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.attempts import FREE_ATTEMPTS
-from bot.domain.deployment import Blame, Failure, Phase, State
-from bot.domain.ids import ReleaseId
+from bot.domain.deployment import Blame, Commit, Failure, Hold, Phase, State, Trigger
+from bot.domain.ids import ReleaseId, Sha, reference
+from bot.domain.pull import PullNumber
 from bot.logs import DeploymentLog
+from bot.orders import Order
 from bot.queue import connect
 from bot.store import environments, releases
 from bot.store.engine import reading
@@ -164,7 +167,7 @@ def test_an_older_release_is_a_rollback_and_a_newer_one_a_promotion(site: Site):
     site.instance.leases.switch(claim, release_id(site, 1))
     site.instance.leases.finish(claim, State.SUCCEEDED, "live")
     assert site.owner.get("/apps/shop/environments/production")["pinned"] is True
-    assert site.owner.post("/apps/shop/releases/1/activate", {}, 409)["code"] == "conflict"
+    assert site.owner.post("/apps/shop/releases/1/activate", {}, 409)["code"] == "release-live"
     site.owner.post("/apps/shop/environments/production/resume", status=200)
     onwards = site.owner.post("/apps/shop/releases/2/activate", {})
     assert "promoted by owner@acme.example" in onwards["reason"]
@@ -264,3 +267,41 @@ def test_an_organisation_starts_empty_and_has_a_project(site: Site):
     site["operator"].post(path, {"repository": "acme/fresh"})
     assert [app["slug"] for app in site["operator"].get(path)] == ["fresh"]
     assert site.owner.get(path, 404)
+
+
+def test_a_locked_environment_makes_deployments_wait_until_it_is_unlocked(site: Site):
+    _make_releases(site, "a")
+    place = "/apps/shop/environments/production"
+    locked = site["developer"].post(f"{place}/lock", {"reason": "we move", "length": "2h"}, 200)
+    assert (locked["lock"]["by"], locked["lock"]["reason"]) == ("developer@acme.example", "we move")
+    assert locked["lock"]["until"] is not None
+    made = site["app-token"].post("/apps/shop/deployments", {"branch": "main"})
+    assert (made["status"], made["hold"]) == ("held", "locked")
+    assert "locked by developer@acme.example" in made["reason"]
+    refused = site["app-token"].post(f"{place}/rollback", {}, 409)
+    assert refused["code"] == "environment-locked"
+    site["app-token"].delete(f"{place}/lock", 409)
+    assert site.owner.delete(f"{place}/lock")["lock"] is None
+    assert site.owner.get(f"/deployments/{made['reference']}")["status"] == "queued"
+
+
+def test_a_held_commit_is_approved_or_rejected_by_name(site: Site):
+    held = [_hold(site, letter) for letter in "ab"]
+    wrong = site["developer"].post(f"/deployments/{held[0]}/approve", {"commit": "f" * 7}, 409)
+    assert wrong["code"] == "commit-differs"
+    approved = site["developer"].post(f"/deployments/{held[0]}/approve", {"commit": "a" * 7}, 200)
+    assert (approved["status"], approved["approvedBy"]) == ("queued", "developer@acme.example")
+    assert site["developer"].post(f"/deployments/{held[0]}/approve", {}, 409)["code"] == "not-held"
+    rejected = site.owner.post(f"/deployments/{held[1]}/reject", {"reason": "a miner"}, 200)
+    assert rejected["status"] == "rejected"
+    assert rejected["reason"].endswith(": a miner")
+
+
+def _hold(site: Site, letter: str) -> str:
+    commit = Commit(Sha(letter * 40), "Theirs", "stranger")
+    order = Order(
+        site.shop, f"preview/pr-{ord(letter)}", "theirs", commit, Trigger.PULL, "a fork", "stranger"
+    )
+    with site.instance.lifecycle.change() as change:
+        waiting = replace(order, hold=Hold.APPROVAL, pull=PullNumber(ord(letter)))
+        return reference(site.instance.lifecycle.request(change, waiting).deployment.id)

@@ -9,6 +9,7 @@ import pytest
 
 from tests import command
 from tests.command import Done
+from tests.instance import Instance
 
 
 def slipway(home: Path, *words: str, **settings: str) -> Done:
@@ -141,3 +142,15 @@ def test_what_a_checkout_would_use_is_shown_with_where_it_comes_from(tmp_path: P
     assert "slipway.toml, line 2, column 1" in refused(
         slipway(tmp_path / "home", "config", "show", str(tmp_path))
     )
+
+
+def test_an_environment_is_locked_and_unlocked(tmp_path: Path):
+    instance = Instance(tmp_path)
+    instance.push(instance.app("shop"), "a" * 40)
+    instance.close()
+    locked = slipway(tmp_path, "lock", "shop", "we move", "--for", "2h")
+    assert "shop production is locked by" in locked.stdout
+    assert locked.stdout.rstrip().endswith("UTC: we move.")
+    assert "such as 30m" in refused(slipway(tmp_path, "lock", "shop", "--for", "ever"))
+    assert "staging" in refused(slipway(tmp_path, "lock", "shop", "--environment", "staging"))
+    assert "not locked any more" in slipway(tmp_path, "unlock", "shop").stdout

@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.comment import MARKER, MAX_LENGTH, HeldRow, PullComment, Row, SkippedRow, body, next_shown
+from bot.comment import (
+    MARKER,
+    MAX_LENGTH,
+    Answer,
+    AnswerLine,
+    HeldRow,
+    PullComment,
+    Row,
+    SkippedRow,
+    body,
+    next_shown,
+)
 from bot.domain.comment import ShownComment
 from bot.domain.deployment import State
 from bot.domain.ids import DeploymentId, Sha
@@ -40,15 +51,30 @@ WHOLE = PullComment(
         row("api", 9, State.RUNNING, says="Deploying to the preview"),
         row("old", 3, gone=True, says="taken down after 30 days", url=None),
     ],
-    held=[HeldRow("admin", SHA, "it comes from the fork mallory/shop", DeploymentId(10))],
+    held=[HeldRow("admin", SHA, "it comes from the fork mallory/shop", DeploymentId(10), "/approve a1b2c3d")],
     skipped=[SkippedRow("site", "No changed file is one of this app's"), SkippedRow("blog", "It is a draft")],
+    commands=["/redeploy", "/help"],
     notes=["Previews are taken down when the pull request closes, and after 30 days at the latest."],
+)
+ANSWER = Answer(
+    "mona",
+    77,
+    [
+        AnswerLine("promote", "DEP-9 brings calm-otter-3 to production.", "shop"),
+        AnswerLine("lgtm", "That is no command of Slipway's."),
+    ],
+    helps=True,
 )
 
 
 @pytest.mark.parametrize(
     ("name", "comment"),
-    [("whole", WHOLE), ("one", PullComment([row()])), ("held", PullComment(held=WHOLE.held))],
+    [
+        ("whole", WHOLE),
+        ("one", PullComment([row()])),
+        ("held", PullComment(held=WHOLE.held)),
+        ("answer", PullComment([row()], answer=ANSWER)),
+    ],
 )
 def test_the_comment_reads_as_its_golden_text(name: str, comment: PullComment):
     assert body(comment) + "\n" == (GOLDEN / f"comment-{name}.md").read_text()
@@ -108,3 +134,28 @@ def test_an_end_that_another_app_reaches_is_said_beside_one_that_has_used_its_ed
         shown = next_shown(PullComment([one]), shown) or shown
     both = PullComment([waiting[0], row("b", 2)])
     assert next_shown(both, shown) is not None
+
+
+def test_an_answer_is_said_beside_a_deployment_that_has_used_its_edits_and_only_once():
+    shown = None
+    waiting = [row("a", 1, state, says=str(state)) for state in (State.QUEUED, State.RUNNING, State.QUEUED)]
+    for one in waiting:
+        shown = next_shown(PullComment([one]), shown) or shown
+    answered = PullComment([waiting[1]], answer=ANSWER)
+    again = next_shown(answered, shown)
+    assert again is not None
+    assert next_shown(answered, again) is None
+    assert next_shown(PullComment([waiting[0]], answer=ANSWER), again) is None
+
+
+def test_an_answer_is_worth_a_comment():
+    assert PullComment(answer=ANSWER).is_worth_it
+
+
+@given(st.text(max_size=100), st.lists(st.text(max_size=600), min_size=1, max_size=20))
+def test_whatever_an_answer_says_it_is_text(author: str, words: list[str]):
+    lines = [AnswerLine("explain", said or "-", said) for said in words]
+    page = rendered(body(PullComment([row()], answer=Answer(author, 1, lines))))
+    assert page.count("<table>") == 1
+    assert page.count("<li>") == len(lines)
+    assert page.count("<a ") == 3

@@ -83,6 +83,8 @@ KEPT_BACK: list[tuple[dict[str, Any], type, str]] = [
     ({"head_repository": "stranger/shop"}, Hold, "fork"),
     ({"head_repository": None}, Hold, "fork"),
     ({"head_repository": "stranger/shop", "policy": Previews(forks="off")}, Skip, "fork"),
+    ({"head_repository": "stranger/shop", "policy": Previews(forks="sandboxed")}, Deploy, "fork"),
+    ({"head_repository": None, "policy": Previews(forks="sandboxed")}, Deploy, "fork"),
     ({"head_repository": "stranger/shop", "message": "[skip ci]"}, Skip, "skip-marker"),
     ({"action": "closed"}, Ignore, "pull-closed"),
     ({"action": "closed", "there": True}, TearDown, "pull-closed"),

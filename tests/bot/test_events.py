@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.intake.comment_events import CommentEvent
 from bot.intake.events import PushEvent, Unusable, Unused, is_branch, parse
 from tests.fakes import payloads
 from tests.steady import steady
@@ -154,3 +155,43 @@ def test_any_bytes_are_answered(raw: bytes):
 )
 def test_names_of_branches_are_those_that_git_takes(name: str, expected: bool):
     assert is_branch(name) is expected
+
+
+def commented(**changes: Any) -> CommentEvent:
+    values: dict[str, Any] = {"body": "/help", "comment": 7, **changes}
+    event = parse("issue_comment", body(payloads.issue_comment(**values)))
+    assert isinstance(event, CommentEvent)
+    return event
+
+
+def test_a_comment_on_a_pull_request_is_read_with_its_commands():
+    event = commented(body="Nice.\r\n/redeploy\r\n> /cancel", number=12, login="mona", login_id=5)
+    assert (event.pull, event.comment, event.author, event.author_id) == (12, 7, "mona", 5)
+    assert [one.word for one in event.commands] == ["redeploy"]
+    assert event.is_person
+    assert f"{event.written_at:%Y-%m-%d %H:%M}" == "2026-01-01 12:00"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kind": "Bot"}, {"by_app": True}, {"login": "renovate[bot]"}, {"login": "../.."}, {"login": ""}],
+)
+def test_bots_apps_and_what_is_no_name_are_no_people(changes: dict[str, Any]):
+    assert not commented(**changes).is_person
+
+
+@pytest.mark.parametrize("changes", [{"action": "edited"}, {"action": "deleted"}, {"on_pull": False}])
+def test_other_comments_are_not_used(changes: dict[str, Any]):
+    made = payloads.issue_comment(body="/help", comment=7, **changes)
+    assert parse("issue_comment", body(made)) == Unused("issue_comment")
+
+
+@given(
+    st.sampled_from(["issue", "comment", "sender", "repository"]),
+    json_values,
+    st.sampled_from(["body", "user", "id", "created_at", "number"]),
+)
+def test_whatever_stands_in_a_comment_nothing_is_raised(name: str, value: Any, inner: str):
+    made = payloads.issue_comment(body="/help", comment=7)
+    parse("issue_comment", body({**made, name: value}))
+    parse("issue_comment", body({**made, name: {**made[name], inner: value}}))

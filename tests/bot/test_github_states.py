@@ -39,6 +39,8 @@ def test_every_state_has_its_words(state: State, kind: Kind):
         "kind": kind.value,
         "environment": "production",
         "attempt": 1,
+        "hold": None,
+        "sha": "a1b2c3d",
         "reason": "because",
         "release": None,
         "superseded_by": "DEP-2",

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from bot.domain.ids import AppId, DeploymentId, Digest, ReleaseId, Sha
 from bot.domain.release import Release, releases_to_keep
+from bot.domain.trust import Trust
 
 
-def _release(identity: int, app: int) -> Release:
+def _release(identity: int, app: int, trust: Trust = Trust.FULL) -> Release:
     return Release(
         id=ReleaseId(identity),
         app_id=AppId(app),
@@ -21,6 +22,7 @@ def _release(identity: int, app: int) -> Release:
         spa=False,
         deployment_id=DeploymentId(1),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        trust=trust,
     )
 
 
@@ -41,3 +43,9 @@ def test_every_live_one_and_never_more_than_asked_for(apps: list[int], live: set
     for app in set(apps):
         spare = [release.id for release in releases if release.app_id == app and release.id not in live]
         assert sorted(kept & set(spare)) == sorted(spare)[-keep:]
+
+
+def test_whatever_strangers_make_leaves_what_production_may_roll_back_to():
+    own = [_release(number, 1) for number in (1, 2)]
+    strange = [_release(number, 1, Trust.STRANGER) for number in range(3, 30)]
+    assert releases_to_keep([*own, *strange], set(), 2) == {1, 2, 28, 29}

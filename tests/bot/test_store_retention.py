@@ -224,6 +224,7 @@ def test_whatever_refers_to_what_is_forgotten_is_thought_of():
     }
     assert found == {
         ("decisions", "deliveries"),
+        ("commands", "deliveries"),
         ("deployments", "deliveries"),
         ("deployment_events", "deployments"),
         ("deployment_steps", "deployments"),

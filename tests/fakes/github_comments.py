@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.github_asked import Asked, Reply
-from tests.fakes.github_state import Refusal, Repository, World, text
+from tests.fakes.github_state import Refusal, Repository, World, choice, text
 
 LONGEST = 65_536
+REACTIONS = {"+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"}
 BOT = "slipway-test[bot]"
 USER = "token-owner"
 
@@ -20,6 +21,8 @@ class Comment:
     number: int
     author: str
     bodies: list[str] = field(default_factory=list[str])
+    reactions: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """Who reacted, and how."""
 
     @property
     def body(self) -> str:
@@ -42,6 +45,7 @@ class CommentRoutes:
             ("GET", rf"{repository}/issues/(\d+)/comments", self.read),
             ("POST", rf"{repository}/issues/(\d+)/comments", self.create),
             ("PATCH", rf"{repository}/issues/comments/(\d+)", self.edit),
+            ("POST", rf"{repository}/issues/comments/(\d+)/reactions", self.react),
         ]
 
     def app(self, asked: Asked) -> Reply:
@@ -83,6 +87,19 @@ class CommentRoutes:
         found.bodies.append(said)
         self.world.said.append(f"edit of the comment on #{found.number}")
         return Reply(200, found.public())
+
+    def react(self, asked: Asked, name: str, comment: str) -> Reply:
+        repository = self.signed(asked, name, {"pull_requests": "write"})
+        found = next((one for one in repository.comments if one.id == int(comment)), None)
+        if found is None:
+            raise Refusal(404, "Not Found", expected=True)
+        made = (self._author(asked), choice(asked.body, "content", REACTIONS))
+        # The same reaction by the same account is there once, and answered with 200.
+        is_new = made not in found.reactions
+        if is_new:
+            found.reactions.append(made)
+            self.world.said.append(f"reaction {made[1]} to a comment on #{found.number}")
+        return Reply(201 if is_new else 200, {"id": found.id, "content": made[1]})
 
     def _author(self, asked: Asked) -> str:
         token = self.world.tokens.get(asked.authorization.partition(" ")[2])

@@ -147,7 +147,9 @@ class Routes:
     def permission(self, asked: Asked, name: str, user: str) -> Reply:
         repository = self._signed(asked, name, {"metadata": "read"})
         level = repository.collaborators.get(user, "none")
-        return Reply(200, {"permission": level, "user": {"login": user}})
+        # Nobody's own role is `maintain` in `permission` (docs.github.com/rest/collaborators).
+        permission = {"maintain": "write", "triage": "read"}.get(level, level)
+        return Reply(200, {"permission": permission, "role_name": level, "user": {"login": user, "id": 1}})
 
     def _retire_others(self, repository: Repository, live: dict[str, Any]) -> None:
         # Neither production nor transient ones, and only those that succeeded (GitHub's OpenAPI).

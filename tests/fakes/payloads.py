@@ -115,6 +115,57 @@ def pull_request(
     return payload
 
 
+def issue_comment(
+    *,
+    body: str,
+    comment: int,
+    number: int = 1,
+    action: str = "created",
+    on_pull: bool = True,
+    repository: str = "acme/shop",
+    repository_id: int = 4711,
+    login: str = "mona",
+    login_id: int = 1,
+    kind: str = "User",
+    by_app: bool = False,
+    written_at: str = "2026-01-01T12:00:00Z",
+    default_branch: str = "main",
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """A comment on an issue, which is a pull request's when `on_pull`. It tells nothing of the head."""
+    page = f"{url}/{repository}/pull/{number}"
+    person = {**_user(login, url), "id": login_id, "type": kind}
+    issue: dict[str, Any] = {
+        "id": 1000 + number,
+        "number": number,
+        "title": "A feature",
+        "state": "open",
+        "html_url": page,
+        "user": _user("somebody", url),
+        "labels": [],
+        "created_at": "2026-01-01T11:00:00Z",
+    }
+    if on_pull:
+        issue["pull_request"] = {"url": f"{page}.json", "html_url": page, "merged_at": None}
+    app = {"id": 15368, "slug": "some-app", "name": "Some App"} if by_app else None
+    return {
+        "action": action,
+        "issue": issue,
+        "comment": {
+            "id": comment,
+            "html_url": f"{page}#issuecomment-{comment}",
+            "user": person,
+            "created_at": written_at,
+            "updated_at": written_at,
+            "author_association": "NONE",
+            "body": body,
+            "performed_via_github_app": app,
+        },
+        "repository": _repository(repository, repository_id, default_branch, url),
+        "sender": person,
+    }
+
+
 def ping(hook_id: int = 1) -> dict[str, Any]:
     """What GitHub sends when a webhook is made."""
     hook = {"type": "Repository", "id": hook_id, "name": "web", "active": True, "events": ["push"]}

@@ -79,6 +79,8 @@ def test_a_wildcard_has_its_provider_and_takes_the_token_from_the_environment(tm
     text = caddyfile(settings, tmp_path / "rules.sock")
     assert "https://apps.example.org:443, https://*.apps.example.org:443 {" in text
     assert "dns cloudflare {env.EDGE_DNS_TOKEN}" in text
+    forks = settings.model_copy(update={"fork_domain": "forks.example.net"})
+    assert ":443, https://*.forks.example.net:443 {" in caddyfile(forks, tmp_path / "rules.sock")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +90,7 @@ def test_a_wildcard_has_its_provider_and_takes_the_token_from_the_environment(tm
         {"edge_tls": "dns:Evil }\n"},
         {"edge_tls": "files"},
         {"edge_tls": "dns:x", "preview_domain": "a b {"},
+        {"edge_tls": "dns:x", "fork_domain": "a b {"},
     ],
 )
 def test_senseless_settings_are_refused(tmp_path: Path, values: dict[str, str]):

@@ -327,6 +327,41 @@ def upgrade() -> None:
     op.create_index(op.f("ix_apps_repository_id"), "apps", ["repository_id"], unique=False)
     op.create_index(op.f("ix_apps_tenant_id"), "apps", ["tenant_id"], unique=False)
     op.create_table(
+        "commands",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("comment_id", sa.BigInteger(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("answers", sa.JSON(), nullable=False),
+        sa.Column("told_at", Moment(), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("retry_at", Moment(), nullable=True),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_commands_app_id")),
+        sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], name=op.f("fk_commands_delivery_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_commands")),
+        sa.UniqueConstraint("app_id", "comment_id", name=op.f("uq_commands_app_id_comment_id")),
+    )
+    op.create_index(op.f("ix_commands_delivery_id"), "commands", ["delivery_id"], unique=False)
+    op.create_index(
+        "ix_commands_repository_id_number_id", "commands", ["repository_id", "number", "id"], unique=False
+    )
+    op.create_index(
+        "ix_commands_untold",
+        "commands",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("told_at IS NULL"),
+        postgresql_where=sa.text("told_at IS NULL"),
+    )
+    op.create_table(
         "decisions",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -388,6 +423,11 @@ def upgrade() -> None:
         sa.Column("used_at", Moment(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("archive_reason", sa.Text(), nullable=True),
+        sa.Column("kept_until", Moment(), nullable=True),
+        sa.Column("locked_by", sa.Text(), nullable=True),
+        sa.Column("lock_key", sa.Text(), nullable=True),
+        sa.Column("lock_reason", sa.Text(), nullable=True),
+        sa.Column("lock_until", Moment(), nullable=True),
         sa.Column("lease_holder", sa.Text(), nullable=True),
         sa.Column("lease_token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", Moment(), nullable=True),
@@ -397,6 +437,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("hostname", name=op.f("uq_environments_hostname")),
     )
     op.create_index(op.f("ix_environments_lease_until"), "environments", ["lease_until"], unique=False)
+    op.create_index(op.f("ix_environments_lock_until"), "environments", ["lock_until"], unique=False)
     op.create_table(
         "receivers",
         sa.Column(
@@ -472,6 +513,9 @@ def upgrade() -> None:
         sa.Column("author", sa.Text(), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("hold", sa.Text(), nullable=True),
+        sa.Column("from_fork", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("approved_by", sa.Text(), nullable=True),
+        sa.Column("with_secrets", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("requested_by", sa.Text(), server_default="", nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("release_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -660,6 +704,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("manifest", sa.Text(), nullable=False),
+        sa.Column("trust", sa.Text(), server_default="full", nullable=False),
         sa.Column("sha", sa.Text(), nullable=False),
         sa.Column("files", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("size", sa.BigInteger(), server_default="0", nullable=False),
@@ -733,12 +778,22 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_receivers_tenant_id"), table_name="receivers")
     op.drop_index(op.f("ix_receivers_app_id"), table_name="receivers")
     op.drop_table("receivers")
+    op.drop_index(op.f("ix_environments_lock_until"), table_name="environments")
     op.drop_index(op.f("ix_environments_lease_until"), table_name="environments")
     op.drop_table("environments")
     op.drop_index(op.f("ix_deploy_hooks_app_id"), table_name="deploy_hooks")
     op.drop_table("deploy_hooks")
     op.drop_index(op.f("ix_decisions_app_id"), table_name="decisions")
     op.drop_table("decisions")
+    op.drop_index(
+        "ix_commands_untold",
+        table_name="commands",
+        sqlite_where=sa.text("told_at IS NULL"),
+        postgresql_where=sa.text("told_at IS NULL"),
+    )
+    op.drop_index("ix_commands_repository_id_number_id", table_name="commands")
+    op.drop_index(op.f("ix_commands_delivery_id"), table_name="commands")
+    op.drop_table("commands")
     op.drop_index(op.f("ix_apps_tenant_id"), table_name="apps")
     op.drop_index(op.f("ix_apps_repository_id"), table_name="apps")
     op.drop_index(op.f("ix_apps_repository"), table_name="apps")

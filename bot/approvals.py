@@ -1,0 +1,122 @@
+"""Letting a commit be built that waits for somebody's word. The word counts for that commit alone."""
+
+from dataclasses import dataclass, replace
+
+from bot.change import Change
+from bot.domain.app import App
+from bot.domain.deployment import Commit, Deployment, Hold, State, Trigger
+from bot.domain.environment import Environment
+from bot.domain.ids import reference
+from bot.domain.pull import PullRequest
+from bot.domain.trust import Trust, trust_of
+from bot.errors import ErrorCode, UserError
+from bot.intake.recipe import policy_from_json
+from bot.intake.recipe_file import Policy, Previews
+from bot.lifecycle import Lifecycle
+from bot.orders import Order, is_of_fork
+from bot.store import apps, deployments, environments, pulls
+from bot.store.engine import Tx
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who approves. `sha`, or how it begins, is the commit that they have looked at, if they say so."""
+
+    by: str
+    sha: str | None = None
+    with_secrets: bool = False
+
+
+def approve(lifecycle: Lifecycle, change: Change, deployment: Deployment, approval: Approval) -> Deployment:
+    """Let a deployment go on that waits for approval; a stranger's that ran is asked for again with secrets.
+
+    Raises `UserError` COMMIT_DIFFERS, NOT_HELD when nothing is left to approve, or PULL_CLOSED.
+    """
+    if approval.sha is not None and not deployment.sha.startswith(approval.sha):
+        raise UserError(ErrorCode.COMMIT_DIFFERS, given=approval.sha, sha=deployment.sha[:7])
+    reason = f"approved by {approval.by}" + (" with secrets" if approval.with_secrets else "")
+    if is_held(deployment):
+        approved = {"approved_by": approval.by, "with_secrets": approval.with_secrets}
+        return lifecycle.let_go(change, deployment, reason, **approved)
+    if not approval.with_secrets or not _ran_as_strangers(change.tx, deployment):
+        raise _not_held(deployment)
+    order = order_again(change.tx, deployment, by=approval.by, reason=reason)
+    approved_order = replace(order, approved_by=approval.by, with_secrets=approval.with_secrets)
+    return lifecycle.request(change, approved_order).deployment
+
+
+def reject(change: Change, deployment: Deployment, by: str, reason: str = "") -> Deployment:
+    """Turn down a deployment that waits for approval. Raises `UserError` NOT_HELD."""
+    if not is_held(deployment):
+        raise _not_held(deployment)
+    said = f"rejected by {by}" + (f": {reason}" if reason else "")
+    return change.move(deployment, State.REJECTED, said, hold=None)
+
+
+def is_held(deployment: Deployment) -> bool:
+    """Whether a deployment waits for approval."""
+    return deployment.state is State.HELD and deployment.hold is Hold.APPROVAL
+
+
+def approved_order(tx: Tx, order: Order, environment: Environment | None) -> Order:
+    """An order of a person's, with what was approved for its commit in that preview before.
+
+    Raises `UserError` NOT_APPROVED when the commit waits for approval, was turned down, or is a fork's
+    of which nothing was ever run, unless the policy lets those be built without.
+    """
+    if environment is None or environment.pull is None:
+        return order
+    number = deployments.newest_of_commit(tx, environment.id, order.commit.sha)
+    before = deployments.find(tx, number) if number is not None else None
+    if before is not None and before.approved_by is not None:
+        return replace(order, approved_by=before.approved_by, with_secrets=before.with_secrets)
+    if before is not None and before.started_at is not None:
+        return order
+    refused = before is not None and (is_held(before) or before.state is State.REJECTED)
+    if refused or (is_of_fork(tx, order.app, environment.pull) and _forks(tx, order.app) != "sandboxed"):
+        raise UserError(ErrorCode.NOT_APPROVED, sha=order.commit.sha[:7])
+    return order
+
+
+def hold_of_newer(deployment: Deployment, previews: Previews) -> Hold | None:
+    """What a newer commit waits for that takes a deployment's place: the approval was not for that one."""
+    if deployment.from_fork:
+        return Hold.APPROVAL if previews.forks != "sandboxed" else None
+    return Hold.APPROVAL if deployment.approved_by is not None else None
+
+
+def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Order:
+    """A person's wish to bring a deployment's commit to its environment once more."""
+    environment = environments.get(tx, deployment.environment_id)
+    return Order(
+        app=apps.get(tx, deployment.app_id),
+        environment=environment.name,
+        branch=deployment.branch,
+        commit=Commit(deployment.sha, deployment.message, deployment.author),
+        trigger=Trigger.MANUAL,
+        reason=reason,
+        requested_by=by,
+        pull=environment.pull,
+        tag=deployment.tag,
+    )
+
+
+def _ran_as_strangers(tx: Tx, deployment: Deployment) -> bool:
+    pull = _pull(tx, apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id))
+    ran = deployment.started_at is not None or deployment.state is State.QUEUED
+    return ran and trust_of(deployment, pull) is Trust.STRANGER
+
+
+def _forks(tx: Tx, app: App) -> str:
+    return (policy_from_json(apps.policy(tx, app.id)) or Policy()).previews.forks
+
+
+def _pull(tx: Tx, app: App, environment: Environment) -> PullRequest | None:
+    if environment.pull is None or app.repository_id is None:
+        return None
+    return pulls.find(tx, app.repository_id, environment.pull)
+
+
+def _not_held(deployment: Deployment) -> UserError:
+    facts = {"reference": reference(deployment.id), "state": deployment.state.value}
+    return UserError(ErrorCode.NOT_HELD, **facts)

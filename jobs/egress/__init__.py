@@ -1,0 +1,1 @@
+"""Lets builds of strangers reach package registries, and nothing else."""
