@@ -23,6 +23,9 @@ class Change:
     now: datetime
     permits: dict[EnvironmentId, int] = field(default_factory=dict[EnvironmentId, int])
     changed: dict[DeploymentId, int] = field(default_factory=dict[DeploymentId, int])
+    reroutes: bool = False
+    """Whether the edge is to be brought in step at once."""
+    waiting: set[DeploymentId] = field(default_factory=set[DeploymentId])
     errands: list[ErrandId] = field(default_factory=list[ErrandId])
     message: int = 0
     """The newest message for webhooks and channels, if there is one."""
@@ -68,13 +71,16 @@ class Change:
     def _tell(self, message: int) -> None:
         self.message = max(self.message, message)
 
-    def keep_waiting(self, deployment: Deployment, hold: Hold, reason: str, **changes: Any) -> Deployment:
-        """Let a held deployment wait for something else."""
+    def wait(self, deployment: Deployment, hold: Hold, reason: str, **changes: Any) -> Deployment:
+        """Let a held deployment wait for something else than before."""
         if (deployment.hold, deployment.reason) == (hold, reason) and not changes:
             return deployment
-        kept = deployments.change(self.tx, deployment.id, self.now, hold=hold, reason=reason, **changes)
-        self.changed[kept.id] = kept.version
-        return kept
+        wanted = {"state": State.HELD, "hold": hold, "reason": reason, **changes}
+        moved = deployments.change(self.tx, deployment.id, self.now, event=reason, **wanted)
+        self.changed[moved.id] = moved.version
+        if hold is Hold.CHECKS:
+            self.waiting.add(moved.id)
+        return moved
 
     def withdraw(self, deployment: Deployment) -> bool:
         """Point the environment at what succeeded before, if it points at this deployment; whether it did."""
@@ -102,6 +108,11 @@ class Change:
             self._tell(occasions.of_preview(self.tx, born, Event.PREVIEW_CREATED, self.now))
         else:
             environments.use(self.tx, environment.id, self.now)
+
+    def keep_awake(self, environment: Environment) -> None:
+        """Count what is done with a preview as its use, unless it was taken down."""
+        if environment.archived_at is None:
+            self.use(environment)
 
     def permit(self, environment: Environment) -> None:
         """Issue a permit for an environment that has work."""

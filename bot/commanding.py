@@ -99,7 +99,7 @@ class Commanding:
             case commands.Unlock():
                 return self._unlock()
             case commands.Ttl(length=length):
-                previews.keep(self.change, self._preview(), length)
+                previews.extend(self.change, self._preview(), length)
                 return ""
             case commands.Explain():
                 return self._explain()

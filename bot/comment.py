@@ -43,7 +43,8 @@ class Row:
     """One app whose preview is, was or will be there.
 
     `says`: the state as a sentence, with what a stranger wrote in it. `url` is None unless the preview
-    is served. `took`: how long its deployment took, None until it has ended. `gone`: taken down again.
+    is served; `link`: where a click leads, when that is not the same. `took`: how long its deployment
+    took, None until it has ended. `gone`: taken down again.
     """
 
     app: str
@@ -54,6 +55,7 @@ class Row:
     commit_url: str
     page: str
     url: str | None = None
+    link: str | None = None
     took: timedelta | None = None
     gone: bool = False
 
@@ -154,7 +156,7 @@ def next_shown(comment: PullComment, before: ShownComment | None) -> ShownCommen
     digest = sha256(body(comment).encode()).hexdigest()
     if before is not None and before.digest == digest:
         return None
-    states = {str(row.deployment): f"{row.state}{row.gone}{row.url}{row.says}" for row in comment.rows}
+    states = {str(row.deployment): _state(row) for row in comment.rows}
     states |= {str(row.deployment): f"held {row.reason}" for row in comment.held}
     # Neither is a deployment's: each is said at once.
     told = {"notes": " ".join(comment.notes)} if comment.notes else {}
@@ -168,3 +170,9 @@ def next_shown(comment: PullComment, before: ShownComment | None) -> ShownCommen
         return None
     edits = {one: known.edits.get(one, 0) + (one in changed) for one in states if one not in told}
     return ShownComment(digest, states, edits)
+
+
+def _state(row: Row) -> str:
+    # Of a link that opens a protected preview no more than whether it is another one.
+    link = sha256(row.link.encode()).hexdigest()[:12] if row.link else ""
+    return f"{row.state}{row.gone}{row.url}{link}{row.says}"

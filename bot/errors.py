@@ -11,6 +11,9 @@ class ErrorCode(StrEnum):
     """Every way to fail that a person is told about. A test holds each to its text."""
 
     # The repository or the input.
+    API_FORBIDDEN = "api-forbidden"
+    API_REFUSED = "api-refused"
+    API_UNKNOWN_CALLER = "api-unknown-caller"
     BRANCH_GONE = "branch-gone"
     BUILD_FAILED = "build-failed"
     BUILD_TIMED_OUT = "build-timed-out"
@@ -64,6 +67,7 @@ class ErrorCode(StrEnum):
     START_REFUSED = "start-refused"
     STORE_REFUSED = "store-refused"
     UNEXPECTED = "unexpected"
+    WEB_AWAY = "web-away"
     WORKER_AWAY = "worker-away"
     WORKER_LOST = "worker-lost"
 

@@ -10,7 +10,7 @@ from bot.store.engine import Tx
 
 _FOUND = {
     "poll": "Slipway asked the repository what is new.",
-    "reconcile": "Slipway saw that the branch moved, and no webhook had told of it.",
+    "reconcile": "Slipway saw it in the repository, and no webhook had told of it.",
     "setup": "The app was made then, and this is what the branch had.",
 }
 

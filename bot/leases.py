@@ -18,13 +18,13 @@ from typing import Any
 from bot import holder as holders
 from bot.change import Change
 from bot.clock import Clock, utc_now
-from bot.domain.deployment import Blame, Commit, Deployment, Failure, Kind, Phase, State
+from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State
 from bot.domain.environment import Environment
 from bot.domain.ids import ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
 from bot.lifecycle import Lifecycle
 from bot.sightings import Sightings
-from bot.store import deployments, environments, forks, steps
+from bot.store import deployments, environments, forks, lease_rows, steps
 from bot.store.engine import Tx, reading, writing
 
 LEASE = timedelta(seconds=30)
@@ -82,18 +82,18 @@ class Leases:
         taken back, with the deployment that it was held for.
         """
         with self._lifecycle.change() as change:
-            _take_back(change, self._sightings.ran_out(environments.leased(change.tx)))
-            running = environments.previews_running(change.tx)
+            _take_back(change, self._sightings.ran_out(lease_rows.leased(change.tx)))
+            running = lease_rows.previews_running(change.tx)
             previews = self._concurrency == 1 or running < self._concurrency - 1
             strangers = previews and forks.strangers_running(change.tx) < self._strangers
-            environment = environments.claim_fairest(
+            environment = lease_rows.claim_fairest(
                 change.tx, holder, change.now, change.now + LEASE, previews=previews, strangers=strangers
             )
             if environment is None:
                 return None
             deployment = _next_of(change.tx, environment)
             if deployment is None:
-                environments.release_lease(change.tx, environment.id, environment.lease_token)
+                lease_rows.release_lease(change.tx, environment.id, environment.lease_token)
                 return None
             started = change.move(deployment, State.RUNNING, "started", started_at=change.now)
             self._sightings.saw(environment)
@@ -103,7 +103,7 @@ class Leases:
         """Prolong a claim; False when it was lost."""
         with writing(self._engine) as tx:
             until = self._clock() + LEASE
-            return environments.renew_lease(tx, claim.environment.id, claim.token, until)
+            return lease_rows.renew_lease(tx, claim.environment.id, claim.token, until)
 
     def standing(self, claim: Claim) -> Standing:
         """Whether a claim still holds and its deployment is still wanted."""
@@ -166,7 +166,7 @@ class Leases:
         as the wish it was: what a newer one asked for is superseded.
         """
         with self._lifecycle.change() as change:
-            if not environments.release_lease(change.tx, claim.environment.id, claim.token):
+            if not lease_rows.release_lease(change.tx, claim.environment.id, claim.token):
                 return False
             deployment = deployments.get(change.tx, claim.deployment.id)
             if state is State.CANCELLED:
@@ -179,14 +179,14 @@ class Leases:
     def hand_back(self, claim: Claim, reason: str) -> None:
         """Put the deployment back into the queue: its worker stops, another will run it from the start."""
         with self._lifecycle.change() as change:
-            if environments.release_lease(change.tx, claim.environment.id, claim.token):
+            if lease_rows.release_lease(change.tx, claim.environment.id, claim.token):
                 _requeue(change, deployments.get(change.tx, claim.deployment.id), reason, losses=0)
                 _permit_next(change)
 
     def put_off(self, claim: Claim, reason: str, pause: timedelta) -> bool:
         """Put the deployment back into the queue, to be tried again after a pause; False when it was lost."""
         with self._lifecycle.change() as change:
-            if not environments.release_lease(change.tx, claim.environment.id, claim.token):
+            if not lease_rows.release_lease(change.tx, claim.environment.id, claim.token):
                 return False
             deployment = deployments.get(change.tx, claim.deployment.id)
             _requeue(change, deployment, reason, losses=0, ready_at=change.now + pause)
@@ -200,7 +200,7 @@ class Leases:
         of another machine run out: the sweep.
         """
         with self._lifecycle.change() as change:
-            leased = environments.leased(change.tx)
+            leased = lease_rows.leased(change.tx)
             dead = [one for one in leased if one.lease_holder is not None and is_gone(one.lease_holder)]
             lost = _take_back(change, [*self._sightings.ran_out(leased), *dead])
             if lost:
@@ -209,7 +209,7 @@ class Leases:
 
     def _hold(self, tx: Tx, claim: Claim) -> None:
         until = self._clock() + LEASE
-        if not environments.renew_lease(tx, claim.environment.id, claim.token, until):
+        if not lease_rows.renew_lease(tx, claim.environment.id, claim.token, until):
             raise PlatformError(ErrorCode.LEASE_LOST, deployment=reference(claim.deployment.id))
 
 
@@ -221,14 +221,14 @@ def _next_of(tx: Tx, environment: Environment) -> Deployment | None:
 
 def _permit_next(change: Change) -> None:
     # One permit for the executor that came free; the claim, not the permit, decides for which environment.
-    for environment in environments.ready_ids(change.tx, change.now)[:1]:
+    for environment in lease_rows.ready_ids(change.tx, change.now)[:1]:
         change.permit(environments.get(change.tx, environment))
 
 
 def _take_back(change: Change, held: Sequence[Environment]) -> list[Deployment]:
     lost: list[Deployment] = []
     for environment in held:
-        if environments.release_lease(change.tx, environment.id, environment.lease_token):
+        if lease_rows.release_lease(change.tx, environment.id, environment.lease_token):
             open_there = deployments.unfinished(change.tx, environment.id)
             lost += [_lose(change, one) for one in open_there if not one.state.is_waiting]
     return lost
@@ -273,4 +273,5 @@ def _requeue(
 
 def _newer_waiting(tx: Tx, deployment: Deployment) -> Deployment | None:
     open_there = deployments.unfinished(tx, deployment.environment_id)
-    return next((one for one in open_there if one.kind is Kind.BUILD and one.id > deployment.id), None)
+    waiting = (one for one in open_there if one.kind is Kind.BUILD and one.hold is not Hold.CHECKS)
+    return next((one for one in waiting if one.id > deployment.id), None)

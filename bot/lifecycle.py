@@ -8,14 +8,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from bot import gates
 from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
+from bot.domain.deployment import Deployment, Hold, Kind, State
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hostname_of, kind_of
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.errors import ErrorCode, UserError
+from bot.making_way import make_way, supersede
 from bot.orders import (
     RESUMED,
     Order,
@@ -26,12 +28,12 @@ from bot.orders import (
     by_hand,
     is_of_fork,
     new_deployment,
+    new_rollback,
     release_to_restore,
     says_otherwise,
 )
 from bot.queue import Queue
 from bot.store import apps, deployments, environments, pulls
-from bot.store.deployments import NewDeployment
 from bot.store.engine import Engine, Tx, writing
 
 
@@ -63,6 +65,10 @@ class Lifecycle:
             self._queue.permit(environment, token)
         for deployment, version in change.changed.items():
             self._queue.announce(deployment, version)
+        if change.reroutes:
+            self._queue.agree()
+        for deployment in change.waiting:
+            self._queue.checks(deployment)
         for errand in change.errands:
             self._queue.errand(errand)
         if change.message:
@@ -81,10 +87,10 @@ class Lifecycle:
         Raises `UserError` PULL_CLOSED for the preview of a pull request that is not open.
         """
         environment = self._environment(change, order)
-        self._refuse_closed(change.tx, order.app, environment)
+        _refuse_closed(change.tx, order.app, environment)
         newest = deployments.newest_of_branch(change.tx, environment.id)
         order = approved_before(order, newest)
-        there = environment.archived_at is None or order.hold is not None
+        there = environment.archived_at is None or order.hold is Hold.APPROVAL
         if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
         if environment.manual and order.trigger.is_automatic:
@@ -101,7 +107,11 @@ class Lifecycle:
         state = State.HELD if hold else State.QUEUED
         new = new_deployment(order, environment, state, reason, hold=hold)
         deployment = change.add(new)
-        self._supersede(change, environment, deployment)
+        if hold is Hold.CHECKS:
+            change.waiting.add(deployment.id)
+        # What has passed its checks need not make way for what may never pass them.
+        if hold is not Hold.CHECKS or environment.kind is EnvironmentKind.PREVIEW:
+            supersede(change, environment, deployment)
         if hold is None:
             change.permit(environment)
         return deployment
@@ -160,22 +170,10 @@ class Lifecycle:
         release = release_to_restore(change.tx, environment, word)
         reason = f"rolled back to {release.name} by {by}"
         environments.pin(change.tx, environment.id, reason)
-        deployment = change.add(
-            NewDeployment(
-                app_id=app.id,
-                environment_id=environment.id,
-                kind=Kind.ROLLBACK,
-                trigger=Trigger.MANUAL,
-                state=State.QUEUED,
-                commit=Commit(release.sha, message=f"rollback to {release.name}"),
-                branch=environment.branch,
-                reason=reason,
-                requested_by=by,
-                release_id=release.id,
-            )
-        )
+        change.keep_awake(environment)
+        deployment = change.add(new_rollback(environment, release, reason=reason, by=by))
         for other in deployments.unfinished(change.tx, environment.id):
-            self._make_way(change, other, deployment)
+            make_way(change, other, deployment)
         change.permit(environment)
         return deployment
 
@@ -197,9 +195,7 @@ class Lifecycle:
             return head
         now = environments.get(change.tx, environment.id)
         app = apps.get(change.tx, environment.app_id)
-        is_over = (
-            now.archived_at is not None or now.manual or self._closed_pull(change.tx, app, now) is not None
-        )
+        is_over = now.archived_at is not None or now.manual or _closed_pull(change.tx, app, now) is not None
         if is_over or head.state is State.HELD:
             return None
         is_live = now.active_release_id is not None and now.active_release_id == head.release_id
@@ -210,24 +206,29 @@ class Lifecycle:
     def let_go(self, change: Change, deployment: Deployment, reason: str, **changes: Any) -> Deployment:
         """Let a held deployment go on, for a reason; one that is not held is returned as it is.
 
+        It may have to wait for something else then. What waits for less long makes way for it.
+
         Raises `UserError` PULL_CLOSED when it is of a pull request that is not open.
         """
         environment = environments.get(change.tx, deployment.environment_id)
         if deployment.state is State.HELD:
-            self._refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
+            _refuse_closed(change.tx, apps.get(change.tx, deployment.app_id), environment)
         return self.go_on(change, deployment, reason, **changes)
 
     def go_on(self, change: Change, deployment: Deployment, reason: str, **changes: Any) -> Deployment:
-        """Let a held deployment be worked on, unless a lock or a pin of its environment keeps it then."""
+        """Let a held deployment be worked on, unless checks, a lock or a pin keep it then."""
         if deployment.state is not State.HELD:
             return deployment
         environment = environments.get(change.tx, deployment.environment_id)
-        kept = environment.waits_for(automatic=deployment.trigger.is_automatic)
-        if kept is not None:
-            return change.keep_waiting(deployment, *kept, **changes)
-        change.use(environment)
-        moved = change.move(deployment, State.QUEUED, reason, hold=None, **changes)
-        change.permit(environment)
+        following = gates.after(change.tx, deployment, environment)
+        if following is not None:
+            moved = change.wait(deployment, *following, **changes)
+        else:
+            change.use(environment)
+            moved = change.move(deployment, State.QUEUED, reason, hold=None, **changes)
+            change.permit(environment)
+        if moved.hold is not Hold.CHECKS:
+            supersede(change, environment, moved)
         return moved
 
     def cancel(self, change: Change, deployment: Deployment, by: str) -> Deployment:
@@ -267,41 +268,16 @@ class Lifecycle:
         hostname = hostname_of(app.slug, name, domain)
         return environments.ensure(change.tx, app, name, hostname=hostname, branch=order.branch, pull=pull)
 
-    def _closed_pull(self, tx: Tx, app: App, environment: Environment) -> PullRequest | None:
-        if environment.pull is None or app.repository_id is None:
-            return None
-        pull = pulls.find(tx, app.repository_id, environment.pull)
-        return pull if pull is not None and not pull.is_open else None
 
-    def _refuse_closed(self, tx: Tx, app: App, environment: Environment) -> None:
-        pull = self._closed_pull(tx, app, environment)
-        if pull is not None:
-            how = "merged" if pull.merged else "closed"
-            raise UserError(ErrorCode.PULL_CLOSED, number=pull.number, how=how)
+def _closed_pull(tx: Tx, app: App, environment: Environment) -> PullRequest | None:
+    if environment.pull is None or app.repository_id is None:
+        return None
+    pull = pulls.find(tx, app.repository_id, environment.pull)
+    return pull if pull is not None and not pull.is_open else None
 
-    def _supersede(self, change: Change, environment: Environment, newest: Deployment) -> None:
-        reason = f"superseded by {reference(newest.id)}"
-        for older in deployments.unfinished(change.tx, environment.id):
-            if older.id == newest.id or older.kind is Kind.ROLLBACK:
-                continue
-            if older.state.is_waiting:
-                change.move(older, State.SUPERSEDED, reason, superseded_by=newest.id)
-            elif environment.kind is EnvironmentKind.PREVIEW and older.state is State.RUNNING:
-                self._replace_running(change, older, newest, reason)
 
-    def _make_way(self, change: Change, other: Deployment, rollback: Deployment) -> None:
-        if other.id == rollback.id:
-            return
-        if other.kind is Kind.ROLLBACK and other.state.is_waiting:
-            reason = f"superseded by {reference(rollback.id)}"
-            change.move(other, State.SUPERSEDED, reason, superseded_by=rollback.id)
-        elif other.state is State.QUEUED:
-            change.move(other, State.HELD, rollback.reason, hold=Hold.PINNED)
-        elif other.state is State.RUNNING:
-            # Whoever rolls back has an emergency: it does not wait for a build.
-            self._replace_running(
-                change, other, rollback, f"stopped for {reference(rollback.id)}, a rollback"
-            )
-
-    def _replace_running(self, change: Change, old: Deployment, new: Deployment, reason: str) -> None:
-        change.move(old, State.CANCELLING, reason, cancel_requested=True, superseded_by=new.id)
+def _refuse_closed(tx: Tx, app: App, environment: Environment) -> None:
+    pull = _closed_pull(tx, app, environment)
+    if pull is not None:
+        how = "merged" if pull.merged else "closed"
+        raise UserError(ErrorCode.PULL_CLOSED, number=pull.number, how=how)

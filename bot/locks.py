@@ -49,7 +49,7 @@ def lock(
         if one.state is State.QUEUED and one.kind is Kind.BUILD:
             change.move(one, State.HELD, locked.lock, hold=Hold.LOCKED)
         elif one.hold is Hold.LOCKED:
-            change.keep_waiting(one, Hold.LOCKED, locked.lock)
+            change.wait(one, Hold.LOCKED, locked.lock)
     _tell(change, locked)
     return locked
 

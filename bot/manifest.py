@@ -19,7 +19,8 @@ PERMISSIONS = {
     "contents": "read",
     "statuses": "write",
     "deployments": "write",
-    "checks": "write",
+    # Read alone: Slipway makes no check runs.
+    "checks": "read",
     "pull_requests": "write",
     # Comments on pull requests are events of issues, and need no more than that.
     "issues": "read",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bot.domain.app import App
+from bot.domain.checks import waiting_for
 from bot.domain.deployment import Commit, Deployment, Hold, Kind, State, Trigger
 from bot.domain.environment import PRODUCTION, Environment
 from bot.domain.ids import DeliveryId
@@ -10,6 +11,7 @@ from bot.domain.pull import PullNumber
 from bot.domain.release import Release, previous
 from bot.domain.trust import Trust
 from bot.errors import ErrorCode, UserError
+from bot.intake.recipe_file import Checks
 from bot.store import deployments, pulls, releases
 from bot.store.deployments import NewDeployment
 from bot.store.engine import Tx
@@ -45,6 +47,13 @@ class Requested:
 
     deployment: Deployment
     is_new: bool
+
+
+def until_checked(order: Order, wanted: Checks | None) -> Order:
+    """The same wish, to be done once the checks have passed that are wanted."""
+    if wanted is None or order.hold is not None:
+        return order
+    return replace(order, hold=Hold.CHECKS, reason=waiting_for(wanted.require))
 
 
 def new_deployment(
@@ -91,6 +100,22 @@ def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:
         )
 
 
+def new_rollback(environment: Environment, release: Release, *, reason: str, by: str) -> NewDeployment:
+    """What is stored for bringing a release back."""
+    return NewDeployment(
+        app_id=environment.app_id,
+        environment_id=environment.id,
+        kind=Kind.ROLLBACK,
+        trigger=Trigger.MANUAL,
+        state=State.QUEUED,
+        commit=Commit(release.sha, message=f"rollback to {release.name}"),
+        branch=environment.branch,
+        reason=reason,
+        requested_by=by,
+        release_id=release.id,
+    )
+
+
 def says_otherwise(newest: Deployment, sentence: str) -> bool:
     """Whether a deployment was skipped for another reason than this one."""
     return newest.state is State.SKIPPED and newest.reason != sentence
@@ -123,8 +148,11 @@ def answers(newest: Deployment, order: Order) -> bool:
     if newest.sha != order.commit.sha or newest.state in unwanted:
         return False
     # What a pull request's label, title or base kept back before may be wanted now.
+    if newest.hold is Hold.CHECKS and order.hold in (None, Hold.CHECKS):
+        # Nothing has to pass any more, or it has passed.
+        return order.hold is Hold.CHECKS
     kept_back = newest.state is State.SKIPPED or newest.hold in (Hold.APPROVAL, Hold.CHECKS)
-    return order.pull is None or order.hold is not None or not kept_back
+    return order.pull is None or order.hold is Hold.APPROVAL or not kept_back
 
 
 def by_hand(app: App, environment: Environment) -> str:

@@ -1,7 +1,7 @@
-"""The life of previews: taken down when nobody wants them, and kept to a number and an age.
+"""The life of previews: asleep when unused, taken down when unwanted, kept to a number and an age.
 
-Taking down is one transaction on the store; whoever commits it takes the hostnames off the edge, and
-the sweep does so where that was not done.
+Each is one transaction on the store; whoever commits it brings the edge in step, and the sweep does so
+where that was not done.
 """
 
 from datetime import datetime, timedelta
@@ -11,14 +11,16 @@ from bot.domain.app import App
 from bot.domain.deployment import State
 from bot.domain.environment import Environment
 from bot.domain.ids import EnvironmentId
+from bot.domain.protection import Protection, effective
 from bot.domain.pull import PullRequest
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
 from bot.orders import is_of_fork
-from bot.store import apps, deployments, environments, pulls
+from bot.store import apps, deployments, environments, pulls, share_links
+from bot.store.engine import Tx
 
-MAX_TTL = timedelta(days=90)
-"""Longest life that anybody can give a preview, from that moment on."""
+LONGEST_EXTENSION = timedelta(days=90)
+"""How far ahead somebody may put a preview's end."""
 
 
 def take_down(change: Change, environment: Environment, reason: str) -> Environment | None:
@@ -47,7 +49,7 @@ def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None =
     """
     there = [one for one in environments.previews(change.tx, app.id) if one.born_at is not None]
     # Those that somebody gave an end of their own go last.
-    there.sort(key=lambda one: one.kept_until is not None)
+    there.sort(key=lambda one: one.expires_at is not None)
     surplus = max(0, len(there) - limit)
     if not surplus:
         return []
@@ -58,16 +60,82 @@ def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None =
     return [gone for one in longest if (gone := take_down(change, one, reason))]
 
 
-def keep(change: Change, environment: Environment, length: timedelta) -> datetime:
-    """Give a preview another length of life, from now on and `MAX_TTL` at most; its end then."""
-    until = change.now + min(length, MAX_TTL)
-    environments.keep(change.tx, environment.id, until)
-    return until
-
-
 def tidy(change: Change) -> list[Environment]:
     """Take down previews that are too old, too many, or whose pull request is closed; those taken down."""
     return [gone for app in apps.all_apps(change.tx) for gone in _tidy_app(change, app)]
+
+
+def nap(change: Change) -> list[Environment]:
+    """Let previews sleep that nobody pushed to or visited for as long as their app's rules say; those."""
+    awake = [
+        one
+        for one in environments.previews(change.tx)
+        if one.active_release_id is not None and one.asleep_at is None
+    ]
+    policies = apps.policies(change.tx, {one.app_id for one in awake})
+    rules = {app: (policy_from_json(found) or Policy()).previews for app, found in policies.items()}
+    return [
+        environments.sleep(change.tx, one.id, change.now)
+        for one in awake
+        if _is_idle(change, one, rules[one.app_id].idle_after)
+    ]
+
+
+def _is_idle(change: Change, environment: Environment, idle: timedelta) -> bool:
+    used = environment.used_at or environment.born_at or change.now
+    return used + idle <= change.now and not deployments.unfinished(change.tx, environment.id)
+
+
+def wake(change: Change, environment: Environment) -> None:
+    """Let a preview that sleeps be laid out again, as a visit does."""
+    environments.use(change.tx, environment.id, change.now)
+    change.reroutes = True
+
+
+def extend(change: Change, environment: Environment, life: timedelta) -> Environment:
+    """Put a preview's end to so long from now, be that later or earlier than its app's rules say."""
+    later = environments.expire_at(change.tx, environment.id, change.now + min(life, LONGEST_EXTENSION))
+    if later.active_deployment_id is not None:
+        change.touch(later.active_deployment_id)
+    return later
+
+
+def protection_changed(change: Change, app: App) -> None:
+    """Let the edge and the comments follow what was changed about who may see an app's previews."""
+    change.reroutes = True
+    for one in environments.previews(change.tx, app.id):
+        if one.active_deployment_id is not None:
+            change.touch(one.active_deployment_id)
+
+
+def end_of(environment: Environment, rules: Previews) -> datetime | None:
+    """When a preview is taken down at the latest; None for one that has never lived."""
+    if environment.expires_at is not None:
+        return environment.expires_at
+    return environment.born_at + rules.gone_after if environment.born_at is not None else None
+
+
+def rules_of(tx: Tx, app: App) -> Previews:
+    """What an app's policy says of previews."""
+    return (policy_from_json(apps.policy(tx, app.id)) or Policy()).previews
+
+
+def protection_of(tx: Tx, app: App) -> Protection:
+    """Who may see an app's previews."""
+    return effective(app.protection, rules_of(tx, app).protection, app.private)
+
+
+def learn_visibility(change: Change, app: App, private: bool | None) -> None:
+    """Remember whether an app's repository is private; None: nobody said so.
+
+    Links that stand in comments end when strangers can read those.
+    """
+    if private is None or private == app.private:
+        return
+    apps.set_private(change.tx, app.id, private=private)
+    if not private:
+        share_links.revoke_of_comments(change.tx, app.id, change.now)
+    protection_changed(change, app)
 
 
 def closing(pull: PullRequest) -> str:
@@ -79,7 +147,7 @@ def _tidy_app(change: Change, app: App) -> list[Environment]:
     there = environments.previews(change.tx, app.id)
     if not there:
         return []
-    rules = _rules(change, app)
+    rules = rules_of(change.tx, app)
     found = [(one, _fate(change, app, one, rules)) for one in there]
     gone = [down for one, why in found if why and (down := take_down(change, one, why))]
     return [*gone, *make_room(change, app, rules.limit)]
@@ -90,12 +158,9 @@ def _fate(change: Change, app: App, environment: Environment, rules: Previews) -
         pull = pulls.find(change.tx, app.repository_id, environment.pull)
         if pull is not None and not pull.is_open:
             return closing(pull)
-    if environment.kept_until is not None:
-        return "its time is over" if environment.kept_until <= change.now else None
-    if environment.born_at is not None and environment.born_at + rules.gone_after <= change.now:
-        return f"it is older than {rules.max_age}, the most that a preview may be"
-    return None
-
-
-def _rules(change: Change, app: App) -> Previews:
-    return (policy_from_json(apps.policy(change.tx, app.id)) or Policy()).previews
+    end = end_of(environment, rules)
+    if end is None or end > change.now:
+        return None
+    if environment.expires_at is not None:
+        return "its time is over, as somebody set it"
+    return f"it is older than {rules.max_age}, the most that a preview may be"

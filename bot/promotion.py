@@ -38,6 +38,7 @@ def promote(change: Change, environment: Environment, release: Release, *, by: s
         if other.kind is Kind.ROLLBACK and other.state.is_waiting and other.id != deployment.id:
             reason = f"superseded by {reference(deployment.id)}"
             change.move(other, State.SUPERSEDED, reason, superseded_by=deployment.id)
+    change.keep_awake(environment)
     if hold is None:
         change.permit(environment)
     return deployment

@@ -5,6 +5,7 @@ is in the store, and the sweep enqueues again what is owed.
 """
 
 import socket
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -42,6 +43,8 @@ PERMIT = "jobs.deploy.deploy"
 ERRAND = "jobs.errands.errand"
 SEND = "jobs.outgoing.send"
 ANSWER = "jobs.answering.answer"
+AGREE = "jobs.housekeeping.agree"
+CHECKS = "jobs.checks.look"
 
 _QUICK_TIMEOUT = timedelta(minutes=5)
 # The lease and the build's own time-out end a deployment; this is only RQ's last resort.
@@ -92,6 +95,10 @@ class Queue:
         """Ask that whoever wrote commands be shown that they were heard."""
         return self._enqueue(self._announce, ANSWER, f"answer-{spoken}{slot}", spoken)
 
+    def checks(self, deployment: DeploymentId, slot: str = "") -> bool:
+        """Ask that somebody look whether the checks that a deployment waits for have passed."""
+        return self._enqueue(self._announce, CHECKS, f"checks-{deployment}{slot}", deployment)
+
     def permit(self, environment: EnvironmentId, token: int, slot: str = "") -> bool:
         """Issue a permit. Many requests between two claims of an environment make one permit."""
         return self._enqueue(self._deploy, PERMIT, f"permit-{environment}-{token}{slot}")
@@ -111,6 +118,12 @@ class Queue:
     def send(self, message: int, slot: str = "") -> bool:
         """Ask that what waits for webhooks and channels be sent."""
         return self._enqueue(self._outgoing, SEND, f"send-{message}{slot}")
+
+    def agree(self) -> bool:
+        """Ask that the edge be brought in step with the store, as the sweep does by itself a little later."""
+        # One that runs already may have read the store before; some at once are one.
+        slot = time.time_ns() // 20_000_000
+        return self._enqueue(self._errands, AGREE, f"agree-{slot}")
 
     def is_empty(self, name: str) -> bool:
         """Whether no job waits in a queue. Raises `RedisError`: nothing is known of a queue that is away."""

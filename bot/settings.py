@@ -1,8 +1,6 @@
 """Every setting once: name, type, default and help. Read once at start, then passed in."""
 
 import hashlib
-import ipaddress
-import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -12,72 +10,24 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.setting_values import (
+    Address,
+    Network,
+    Networks,
+    Secrets,
+    absolute,
+    dialled,
+    folder_url,
+    mail_url,
+    registry_list,
+    safe_url,
+    split,
+)
+
 MIB = 1024 * 1024
 # A socket's path must fit into 108 bytes (unix(7)), its final zero included; before it has its name, a
 # socket may have one that is ten bytes longer.
 _LONGEST_SOCKET = 95
-_REGISTRY = re.compile(r"(\*\.)?([a-z0-9][a-z0-9-]*\.)*[a-z0-9][a-z0-9-]*(:[0-9]{1,5})?")
-# What a server may listen on, and nobody can dial.
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_ANY = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"'{value}' is not an address; write HOST:PORT or :PORT, such as 127.0.0.1:8000")
-    if host and host not in ("localhost", "*"):
-        ipaddress.ip_address(host.strip("[]"))
-    return value
-
-
-def _folder_url(value: str | None) -> str | None:
-    if value is not None and not value.startswith("file:///"):
-        raise ValueError("write file:// and an absolute path; no other place is supported yet")
-    return value
-
-
-def _safe_url(value: str | None) -> str | None:
-    if value is None:
-        return None
-    parts = urlsplit(value)
-    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
-        raise ValueError("write an address with https://")
-    return value
-
-
-def _mail_url(value: SecretStr | None) -> SecretStr | None:
-    if value is not None:
-        parts = urlsplit(value.get_secret_value())
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise ValueError("write smtp://user:password@host:587, or smtps:// for TLS from the start")
-        _ = parts.port
-    return value
-
-
-def _registries(value: list[str]) -> list[str]:
-    for entry in value:
-        host, _, network = entry.partition("=")
-        if entry != "only" and _REGISTRY.fullmatch(host) is None:
-            raise ValueError(f"'{entry}' is not HOST, *.HOST or HOST:PORT, such as npm.example.org")
-        if network:
-            ipaddress.ip_network(network)
-    return value
-
-
-def dialled(address: str) -> tuple[str, int]:
-    """Where to reach, from this machine, what listens at an address."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    return (_ANY.get(host, host), int(port))
 
 
 def _url(scheme: str, place: tuple[str, int]) -> str:
@@ -85,18 +35,12 @@ def _url(scheme: str, place: tuple[str, int]) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-Address = Annotated[str, AfterValidator(_address)]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split)]
-
-
 class Settings(BaseSettings):
     """The settings of one Slipway instance, from environment variables with the prefix `SLIPWAY_`."""
 
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", extra="ignore", frozen=True)
 
-    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+    home: Annotated[Path, AfterValidator(absolute)] = Field(
         default=Path(".slipway"), description="Folder of all state: database, artifacts, logs, caches, keys."
     )
     database_url: str | None = Field(
@@ -106,7 +50,7 @@ class Settings(BaseSettings):
         default=None,
         description="Redis or Valkey, 6.2 or newer. Default: an embedded Valkey on a socket in the home.",
     )
-    artifacts_url: Annotated[str | None, AfterValidator(_folder_url)] = Field(
+    artifacts_url: Annotated[str | None, AfterValidator(folder_url)] = Field(
         default=None, description="Where releases are kept. Default: `file://$HOME/artifacts`."
     )
     web_address: Address = Field(default="127.0.0.1:8000", description="Where the web process listens.")
@@ -134,7 +78,7 @@ class Settings(BaseSettings):
     preview_domain: str = Field(
         default="localhost", description="Sites are served one label below this domain."
     )
-    dns_servers: Annotated[list[str], NoDecode, BeforeValidator(_split)] = Field(
+    dns_servers: Annotated[list[str], NoDecode, BeforeValidator(split)] = Field(
         default_factory=list[str],
         description="Name servers asked about custom domains, comma-separated. Default: the machine's.",
     )
@@ -176,11 +120,11 @@ class Settings(BaseSettings):
         default_factory=list[SecretStr],
         description="Keys of secrets at rest (32 bytes, URL-safe base64), newest first. Default: in home.",
     )
-    oidc_issuer: Annotated[str | None, AfterValidator(_safe_url)] = Field(
+    oidc_issuer: Annotated[str | None, AfterValidator(safe_url)] = Field(
         default=None,
         description="An OpenID Connect issuer whose ID tokens count, and that people sign in by.",
     )
-    oidc_audience: Annotated[list[str], NoDecode, BeforeValidator(_split)] = Field(
+    oidc_audience: Annotated[list[str], NoDecode, BeforeValidator(split)] = Field(
         default_factory=list[str],
         description="Client ids that ID tokens may be for, comma-separated; the console uses the first.",
     )
@@ -190,7 +134,7 @@ class Settings(BaseSettings):
     oidc_unverified_email: bool = Field(
         default=False, description="Believe e-mail addresses that the issuer does not call verified."
     )
-    smtp_url: Annotated[SecretStr | None, AfterValidator(_mail_url)] = Field(
+    smtp_url: Annotated[SecretStr | None, AfterValidator(mail_url)] = Field(
         default=None,
         description="Mail server: `smtp://user:password@host:587` (STARTTLS), or `smtps://` with port 465.",
     )
@@ -219,7 +163,7 @@ class Settings(BaseSettings):
     fork_disk: int = Field(
         default=1024, ge=1, description="MiB of disk that a build of a stranger may take, all files together."
     )
-    registries: Annotated[list[str], NoDecode, BeforeValidator(_split), AfterValidator(_registries)] = Field(
+    registries: Annotated[list[str], NoDecode, BeforeValidator(split), AfterValidator(registry_list)] = Field(
         default_factory=list[str],
         description="Hosts that builds of strangers reach besides the usual registries; `only` drops those.",
     )
@@ -266,6 +210,11 @@ class Settings(BaseSettings):
         default=2048, ge=1, description="MiB that one cache of downloads may have; beyond, it begins anew."
     )
     log_bytes: int = Field(default=64 * MIB, ge=1024, description="Bytes kept of one deployment's log.")
+    drift_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="How often what GitHub shows is compared with what is true; 0: never.",
+    )
     sweep_seconds: float = Field(default=5.0, gt=0, description="Pause between two sweeps.")
 
     @cached_property

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.clock import Clock, utc_now
+from bot.domain.app import Absence
 from bot.domain.deployment import UNKNOWN_COMMIT, Deployment
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, reference
@@ -116,6 +117,8 @@ def _announce(turn: _Turn, deployment_id: DeploymentId) -> bool:
         known = announcements.get(tx, deployment_id)
         view = view_of(tx, deployment, tools.settings)
         is_wanted = deployment.pull is None or pull_comment.is_wanted(tx, view.app)
+        # Nobody is there any more to be told.
+        is_wanted = is_wanted and view.app.absence is not Absence.DELETED
     if deployment.announced >= deployment.version:
         return False
     if not tools.github.is_set:

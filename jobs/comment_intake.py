@@ -27,8 +27,8 @@ from bot.store import apps, audit, deliveries, pulls, spoken
 from bot.store.deliveries import Delivery
 from bot.store.engine import reading
 from bot.store.spoken import NewSpoken
-from jobs.decided import stored
 from jobs.knowledge import Knowledge
+from jobs.verdicts import stored
 
 AskLevel = Callable[[App, str, int | None], Level | None]
 """Asks GitHub what somebody may do in an app's repository; None when it does not say."""

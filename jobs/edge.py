@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from bot import program
 from bot.clock import utc_now
@@ -26,6 +26,7 @@ from bot.parent import die_with_parent
 from bot.settings import Settings
 from bot.sockets import prepare_folder
 from jobs.edge_config import caddyfile
+from jobs.gatekeeper import Gatekeeper, Spent
 from jobs.rules_server import RulesServer
 from jobs.sites import Sites
 
@@ -111,12 +112,20 @@ def _retell(stream: IO[bytes]) -> None:
             except ValueError:
                 said = {"level": "error", "msg": line.decode("utf-8", "replace").strip()}
             level, message = said.pop("level", ""), said.pop("msg", "")
+            # Of a request no more than where it went: addresses and headers carry links and cookies.
+            if "request" in said:
+                said["request"] = _place(said["request"])
             if level not in ("debug", "info") and not message.startswith(_EXPECTED):
                 said.pop("ts", None)
                 tell = logger.warning if level == "warn" else logger.error
                 tell(
                     "edge.caddy", message=message, **{f"caddy_{name}": value for name, value in said.items()}
                 )
+
+
+def _place(asked: Any) -> str:
+    path = str(asked.get("uri", "")).partition("?")[0]
+    return f"{asked.get('method', '')} {asked.get('host', '')}{path}"
 
 
 class Edge:
@@ -131,6 +140,8 @@ class Edge:
         self._socket = settings.rules_socket
         prepare_folder(self._socket.parent)
         self._sites = Sites(settings.edge_home)
+        # One for all servers that follow each other: what was taken once stays taken.
+        self._gatekeeper = Gatekeeper(settings, Spent())
         self._rules = self._new_rules_server()
         token = settings.edge_dns_token
         self._caddy = Caddy(
@@ -142,7 +153,7 @@ class Edge:
 
     def _new_rules_server(self) -> RulesServer:
         ask = self._settings.edge_tls == "on-demand" or self._settings.edge_tls.startswith("dns:")
-        return RulesServer(self._settings.edge_home, self._socket, ask_port=ask)
+        return RulesServer(self._settings.edge_home, self._socket, self._gatekeeper, ask_port=ask)
 
     def start(self) -> None:
         """Start both; requests are answered within about 0.2 s."""

@@ -4,11 +4,16 @@ from collections.abc import Callable, Sequence
 
 from bot.domain.app import App
 from bot.domain.ids import TenantId
+from bot.intake.check_events import CheckEvent
 from bot.intake.events import PushEvent
+from bot.intake.place_events import RepositoryEvent
 from bot.intake.pull_events import PullEvent
 from bot.store import installations
 from bot.store.deliveries import Delivery
 from bot.store.engine import Engine, Tx, reading
+
+Told = PushEvent | PullEvent | CheckEvent | RepositoryEvent
+"""What tells of one repository."""
 
 
 def entitlement(engine: Engine) -> Callable[[TenantId, int | None], bool]:
@@ -21,7 +26,7 @@ def entitlement(engine: Engine) -> Callable[[TenantId, int | None], bool]:
     return may_use
 
 
-def entitled(tx: Tx, found: Sequence[App], delivery: Delivery, event: PushEvent | PullEvent) -> list[App]:
+def entitled(tx: Tx, found: Sequence[App], delivery: Delivery, event: Told) -> list[App]:
     """Those of a repository's apps that a delivery may be told to.
 
     What an app's own secret verified is for that app. Else anybody could make an app that bears the name
@@ -29,7 +34,7 @@ def entitled(tx: Tx, found: Sequence[App], delivery: Delivery, event: PushEvent 
     """
     if delivery.verified_app_id is not None:
         return [app for app in found if app.id == delivery.verified_app_id]
-    if not event.repository.private:
+    if event.repository.private is False:
         return list(found)
     told = event.installation_id
     return [app for app in found if installations.may_use(tx, app.tenant_id, told or app.installation_id)]

@@ -1,28 +1,33 @@
 """Keeps this machine's disk and edge in step with the store: what should be there is, nothing else is."""
 
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from redis import Redis
 
+from bot.clock import Clock, utc_now
 from bot.domain.deployment import State
-from bot.domain.ids import DeploymentId
+from bot.domain.ids import DeploymentId, ReleaseId
+from bot.domain.release import Release
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import archive_abandoned
-from bot.previews import tidy
+from bot.previews import nap, tidy
 from bot.settings import Settings
-from bot.store import deployments, environments
+from bot.store import deployments, environments, releases, share_links
 from bot.store.engine import Engine, reading
 from jobs.addresses import Address, Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.artifacts.store import DamagedError
 from jobs.copying import remove_folder
-from jobs.entry import NO_RELEASE, Entry
-from jobs.release_folder import has_rules, lay_out
+from jobs.gates import Gates
+from jobs.release_folder import brings_rules, has_rules, lay_out
 from jobs.sandbox.box import Sandbox, attempt_prefix
-from jobs.sites import Sites
+from jobs.site_entry import NO_RELEASE, Entry
+from jobs.sites import GRACE, Sites
+from jobs.visits import Visits
 
 KEPT_FOR_RETURN = timedelta(days=7)
 """How long the release of a preview that was taken down is kept, should it come back."""
@@ -38,11 +43,17 @@ class Housekeeping:
         engine: Engine,
         artifacts: DiskStore,
         sites: Sites,
+        gates: Gates,
         addresses: Addresses,
         lifecycle: Lifecycle,
         sandbox: Sandbox,
         redis: Redis,
+        clock: Clock = utc_now,
     ) -> None:
+        self._clock = clock
+        self._gates = gates
+        self._ruled: dict[ReleaseId, bool] = {}
+        self._visits = Visits(settings.edge_home)
         self._redis = redis
         self._settings = settings
         self._engine = engine
@@ -59,18 +70,64 @@ class Housekeeping:
             logger.warning("the edge was repaired", repaired=f"{hostname}: taken down.")
         with reading(self._engine) as tx:
             found = self._addresses.wanted(tx)
+        gates = {hostname: one.gate for hostname, one in found.items() if one.gate is not None}
+        # Before the entries that lead there: where a gate is missing, nobody may pass.
+        self._gates.reconcile(gates)
         wanted = {hostname: self._entry(address) for hostname, address in found.items()}
         for repaired in self._sites.reconcile(wanted):
             logger.warning("the edge was repaired", repaired=repaired)
+        self._free(found.values())
+
+    def wake_visited(self) -> None:
+        """Wake what sleeps and is visited now; looks at files alone while nobody waits."""
+        heard = self._visits.seen()
+        awaited = {name: moment for name, moment in heard.items() if self._sites.is_asleep(name)}
+        if awaited:
+            self._hear(awaited, self._clock())
+            # Whoever is killed here leaves the visit to be heard again.
+            self.agree_with_edge()
+            self._visits.forget(awaited)
+
+    def hear_visits(self) -> None:
+        """Remember which previews were visited."""
+        if heard := self._visits.seen():
+            last = datetime.fromtimestamp(max(heard.values()), UTC)
+            self._hear(heard, min(last, self._clock()))
+            self._visits.forget(heard)
+
+    def _hear(self, heard: Collection[str], at: datetime) -> None:
+        visited = self._addresses.visited(heard)
+        with self._lifecycle.change() as change:
+            environments.visit(change.tx, visited, at)
+
+    def _free(self, shown: Iterable[Address]) -> None:
+        """Take files off the edge that only hostnames show which sleep, and have for a while."""
+        with reading(self._engine) as tx:
+            there = {one.id: one for one in environments.there(tx)}
+            needed = releases.needed_ids(tx)
+        now = self._clock()
+
+        def is_settled(address: Address) -> bool:
+            since = [there[one].asleep_at for one in address.environments if one in there]
+            return all(moment is not None and now - moment > GRACE for moment in since)
+
+        asleep = {one.release.id for one in shown if one.watch.is_asleep and is_settled(one)}
+        for release in asleep - needed - self._sites.releases(awake=True):
+            if (self._released / str(release)).exists():
+                self._sites.free(release)
+                logger.info("the files of a sleeping release were taken off the edge", release=release)
 
     def tidy_previews(self) -> None:
         """Take down previews that nobody wants any more, or that are too many or too old."""
         with self._lifecycle.change() as change:
-            gone = tidy(change)
+            gone, asleep = tidy(change), nap(change)
             environments.forget_release(change.tx, change.now - KEPT_FOR_RETURN)
+            share_links.drop_ended(change.tx, change.now - KEPT_FOR_RETURN)
         for environment in gone:
             self._addresses.take_down(environment)
             logger.info("a preview was taken down", preview=environment.name, why=environment.archive_reason)
+        for environment in asleep:
+            logger.info("a preview sleeps", preview=environment.name, hostname=environment.hostname)
 
     def clear_leftovers(self) -> None:
         """Remove what attempts left that ended without cleaning up: processes, work trees, open logs."""
@@ -85,16 +142,25 @@ class Housekeeping:
         archive_abandoned(self._settings.home, self._is_final, self._redis)
 
     def _entry(self, address: Address) -> Entry:
-        release = address.release
+        release, watch = address.release, address.watch
         if address.moved_to is not None:
             return Entry(address.activation, NO_RELEASE, spa=False, rules=False, moved_to=address.moved_to)
         folder = self._released / str(release.id)
-        if not folder.exists():
+        if not folder.exists() and not watch.is_asleep:
             # Artifacts that are gone leave one site dark, and may not keep the others from being repaired.
             with suppress(FileNotFoundError, DamagedError):
                 lay_out(self._artifacts, release.manifest, folder)
-        rules = has_rules(folder)
-        return Entry(address.activation, release.id, spa=release.spa, rules=rules, unlisted=address.unlisted)
+        rules = has_rules(folder) if folder.exists() else self._will_have_rules(release)
+        unlisted = address.unlisted
+        return Entry(
+            address.activation, release.id, spa=release.spa, rules=rules, unlisted=unlisted, watch=watch
+        )
+
+    def _will_have_rules(self, release: Release) -> bool:
+        with suppress(FileNotFoundError, DamagedError):
+            if release.id not in self._ruled:
+                self._ruled[release.id] = brings_rules(self._artifacts, release.manifest)
+        return self._ruled.get(release.id, False)
 
     def _runs(self, deployment: int, attempt: int) -> bool:
         with reading(self._engine) as tx:

@@ -1,9 +1,9 @@
 """Decides about deliveries: reads the event, gathers the facts that the rules ask for, asks for deploys."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, assert_never
+from typing import assert_never
 
 from bot import troubles
 from bot.change import Change
@@ -21,18 +21,20 @@ from bot.intake.pull_events import PullEvent
 from bot.intake.recipe import policy_from_json, policy_to_json
 from bot.lifecycle import Lifecycle
 from bot.log import logger
-from bot.orders import Order
+from bot.orders import Order, until_checked
+from bot.previews import learn_visibility
 from bot.store import apps, deliveries
-from bot.store.deliveries import NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery
+from bot.store.deliveries import GITHUB, NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery
 from bot.store.engine import reading, writing
+from jobs.asides import Aside, Asides, Who, leave_to_the_sweep
 from jobs.cases import Case, PolicyUnknownError, case_of
 from jobs.comment_intake import AskLevel, CommentIntake, ask_no_level
-from jobs.decided import kind_of, stored
-from jobs.entitled import entitled, may_keep
+from jobs.entitled import Told, entitled, may_keep
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.knowledge import Ask, Knowledge, ask_nobody
 from jobs.pull_intake import OvertakenFactsError, PullDecided, PullIntake
+from jobs.verdicts import facts_kept, log, stored
 
 MAX_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=10)
@@ -46,10 +48,6 @@ _ROUNDS = 3
 class _Decided:
     case: Case
     decision: Decision
-
-
-def _leave_to_the_sweep(_thing: object) -> None:
-    """Where nobody takes hostnames off the edge, or answers, at once, the sweep does."""
 
 
 class Intake:
@@ -67,14 +65,15 @@ class Intake:
         mirrors: Mirrors,
         ask: Ask = ask_nobody,
         ask_level: AskLevel = ask_no_level,
-        answer: Callable[[SpokenId], object] = _leave_to_the_sweep,
-        taken_down: Callable[[Environment], None] = _leave_to_the_sweep,
+        answer: Callable[[SpokenId], object] = leave_to_the_sweep,
+        taken_down: Callable[[Environment], None] = leave_to_the_sweep,
         clock: Clock = utc_now,
     ) -> None:
         self._engine = lifecycle.engine
         self._ask = ask
         self._taken_down = taken_down
         self._pulls = PullIntake(lifecycle.engine, lifecycle)
+        self._asides = Asides(lifecycle, mirrors.github_url, taken_down)
         self._lifecycle = lifecycle
         self._comments = CommentIntake(lifecycle, ask_level, answer)
         self._mirrors = mirrors
@@ -105,6 +104,9 @@ class Intake:
         event = parse(delivery.event, delivery.body)
         found = self._apps(event, delivery)
         last_attempt = delivery.attempts + 1 >= MAX_ATTEMPTS
+        if isinstance(event, Aside):
+            self._asides.decide(delivery, event, found)
+            return
         if isinstance(event, PullEvent) and found:
             self._decide_pull(delivery, event, found, known, last_attempt=last_attempt)
             return
@@ -117,7 +119,10 @@ class Intake:
         cases = [case_of(self._engine, app) for app in found]
         for case in cases:
             self._gather(case, event, known, last_attempt=last_attempt)
-        decided = [_Decided(case, decide(event, case.app, _facts(case))) for case in cases]
+        decided = [
+            _Decided(case, decide(event, case.app, Facts(case.policy, case.changed, case.scope)))
+            for case in cases
+        ]
         with self._lifecycle.change() as change:
             if not deliveries.mark_decided(change.tx, delivery.id, change.now):
                 return
@@ -127,7 +132,7 @@ class Intake:
                 deliveries.add_decision(
                     change.tx, stored(delivery, None, decide_alone(event), now=change.now)
                 )
-        _log(delivery, decided)
+        log(delivery, [(one.case.app, one.decision) for one in decided])
 
     def _decide_pull(
         self, delivery: Delivery, event: PullEvent, found: list[App], known: Knowledge, *, last_attempt: bool
@@ -158,15 +163,15 @@ class Intake:
                 case = replace(one.case, app=app)
                 made, down = self._pulls.apply(change, delivery.id, event, replace(one, case=case))
                 gone += down
-                facts = _facts_kept(case, [deployment.id for deployment in made])
+                facts = facts_kept(case, [deployment.id for deployment in made])
                 facts["pull"] = one.pull.number
                 kept = stored(delivery, app, one.decision, now=change.now, facts=facts)
                 deliveries.add_decision(change.tx, kept)
-        _log(delivery, decided)
+        log(delivery, [(one.case.app, one.decision) for one in decided])
         return gone
 
     def _apps(self, event: Event, delivery: Delivery) -> list[App]:
-        if not isinstance(event, PushEvent | PullEvent):
+        if not isinstance(event, Told):
             return []
         repository = event.repository
         only = delivery.verified_app_id
@@ -204,11 +209,16 @@ class Intake:
 
     def _learn(self, change: Change, delivery: Delivery, event: PushEvent | PullEvent, case: Case) -> None:
         """Remember what an event told of an app's repository."""
-        is_told = delivery.source != RECONCILE
+        # What the sweep makes up of a branch knows no id; a pull request is GitHub's own answer.
+        is_told = delivery.source != RECONCILE or isinstance(event, PullEvent)
         if is_told and not _is_pinned(case.app, event):
             is_ours = may_keep(change.tx, case.app, event.installation_id)
             by = event.installation_id if is_ours else None
             apps.pin_repository(change.tx, case.app.id, event.repository.id, by)
+        if delivery.source == GITHUB and case.app.repository_id == event.repository.id:
+            self._asides.follow(change, case.app, event.repository.full_name, Who.of(delivery))
+        if is_told:
+            learn_visibility(change, case.app, event.repository.private)
         if case.policy_read is not None:
             apps.keep_policy(change.tx, case.app.id, policy_to_json(case.policy_read))
 
@@ -216,7 +226,7 @@ class Intake:
         case, decision = decided.case, decided.decision
         if isinstance(event, PushEvent):
             self._learn(change, delivery, event, case)
-        facts = _facts_kept(case, [])
+        facts = facts_kept(case, [])
         if isinstance(decision, Deploy | Skip):
             facts["environments"] = {target.name: target.branch for target in decision.environments}
             facts["deployments"] = self._apply(change, delivery, event, decided)
@@ -238,8 +248,10 @@ class Intake:
                 requested_by=by,
                 delivery_id=delivery.id,
             )
+            wanted = decided.case.policy.checks_for(target.name)
             match decision:
                 case Deploy():
+                    order = until_checked(order, wanted)
                     made.append(self._request(change, order, decided.case.newer))
                 case Skip():
                     made.append(self._lifecycle.skip(change, order, decision.sentence).id)
@@ -251,7 +263,7 @@ class Intake:
         """Ask for a deployment; of the branch's head, when that took the place of the event's commit."""
         if newer is None:
             return self._lifecycle.request(change, order).deployment.id
-        reason = f"{order.branch} moved on to {newer.sha[:7]}"
+        reason = f"{order.branch} moved on to {newer.sha[:7]}" if order.hold is None else order.reason
         head = self._lifecycle.request(change, replace(order, commit=newer, reason=reason)).deployment
         return self._lifecycle.overtaken(change, order, head).id
 
@@ -275,17 +287,3 @@ def _is_pinned(app: App, event: PushEvent | PullEvent) -> bool:
         return True
     known_installation = event.installation_id in (None, app.installation_id)
     return app.repository_id == event.repository.id and known_installation
-
-
-def _facts(case: Case) -> Facts:
-    return Facts(case.policy, case.changed, case.scope)
-
-
-def _facts_kept(case: Case, made: list[int]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"notes": case.notes, "deployments": made}
-    return facts if case.changed is None else {**facts, "changed": len(case.changed)}
-
-
-def _log(delivery: Delivery, decided: Sequence[_Decided | PullDecided]) -> None:
-    kinds = [f"{one.case.app.slug}: {kind_of(one.decision)}" for one in decided]
-    logger.info("decided", delivery=delivery.id, kind=delivery.event, decisions=kinds)

@@ -16,7 +16,8 @@ from bot.domain.environment import EnvironmentKind
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
 from bot.domain.trust import Trust
-from bot.errors import ErrorCode, PlatformError, SlipwayError, UserError
+from bot.errors import ErrorCode, PlatformError, UserError
+from bot.gates import checks_for
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.leases import Claim, Leases
@@ -34,7 +35,7 @@ from jobs.copying import remove_folder
 from jobs.git import Mirrors
 from jobs.heads import overtaking
 from jobs.sandbox.box import Sandbox
-from jobs.secrecy import keep_out
+from jobs.secrecy import silent_about
 from jobs.showing import Showing
 from jobs.sites import Sites
 from jobs.steps import build, checkout, package, plan, verify
@@ -91,7 +92,7 @@ class Pipeline:
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
         is_last = True
         try:
-            with _silent_about(given), troubles_said(log, self._settings.home):
+            with silent_about(given), troubles_said(log, self._settings.home):
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 context = replace(context, variables=given)
@@ -215,7 +216,7 @@ class Pipeline:
     def _yield_to_newer(self, context: Context, claim: Claim) -> None:
         """Let the branch's newest commit win; the event may be old by the time its work starts."""
         deployment = claim.deployment
-        if not deployment.trigger.is_automatic:
+        if not deployment.trigger.is_automatic or self._waited(claim):
             return
         head = self._head(context)
         if head is None or head == deployment.sha:
@@ -248,6 +249,11 @@ class Pipeline:
         context.log.say("checkout", said)
         raise OvertakenError(newer.id)
 
+    def _waited(self, claim: Claim) -> bool:
+        """Whether commits wait for checks here: a newer one may not go before its own have passed."""
+        with reading(self._engine) as tx:
+            return checks_for(tx, claim.environment.app_id, claim.environment.name) is not None
+
     def _head(self, context: Context) -> Sha | None:
         """Where the deployment's branch, or its pull request, is now."""
         deployment, app = context.deployment, context.app
@@ -279,16 +285,6 @@ class Pipeline:
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
         with writing(self._engine) as tx:
             steps.change(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
-
-
-@contextmanager
-def _silent_about(given: Given) -> Generator[None]:
-    """Let no error tell a secret: what it says is shown at GitHub, too."""
-    try:
-        yield
-    except SlipwayError as error:
-        keep_out(error, given.secret_values.values())
-        raise
 
 
 def _place(deployment: Deployment) -> str:

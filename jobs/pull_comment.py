@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.change import Change
 from bot.clock import Clock
 from bot.comment import MARKER, Answer, AnswerLine, HeldRow, PullComment, Row, SkippedRow, body, next_shown
 from bot.domain.app import App
 from bot.domain.deployment import Deployment, Hold, State
-from bot.domain.environment import Environment, moment
+from bot.domain.duration import spoken as in_words
+from bot.domain.environment import Environment
 from bot.domain.ids import reference
+from bot.domain.protection import Protection
 from bot.domain.pull import PullNumber, preview_name
 from bot.github.client import GitHub
 from bot.github.comments import PullComments
@@ -16,7 +19,10 @@ from bot.github.errors import RetryLaterError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy
 from bot.markdown import plain
+from bot.preview_sharing import address, comment_link, furnish_comment, is_in_comments, lacks_link
+from bot.previews import protection_of
 from bot.settings import Settings
+from bot.share import open_signer
 from bot.store import apps, comments, deployments, environments, installations, spoken
 from bot.store.engine import Engine, Tx, reading, writing
 from jobs.saying import says
@@ -70,6 +76,7 @@ def show(tools: Commenting, app: App, number: PullNumber) -> None:
 
 
 def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -> None:
+    _furnish_links(tools, app, number)
     with reading(tools.engine) as tx:
         known, before = comments.get(tx, repository_id, number)
         comment = comment_of(tx, app, number, tools.settings)
@@ -81,15 +88,28 @@ def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -
         comments.keep(tx, repository_id, number, comment=made, shown=shown)
 
 
+def _furnish_links(tools: Commenting, app: App, number: PullNumber) -> None:
+    """Make the share links that the comment is to carry and lacks."""
+    now = tools.clock()
+    with reading(tools.engine) as tx:
+        lacking = [
+            (one, environment)
+            for one in _neighbours(tx, app)
+            if (environment := environments.by_name(tx, one.id, preview_name(number)))
+            and lacks_link(tx, one, environment, now)
+        ]
+    if lacking:
+        with writing(tools.engine) as tx:
+            for one, environment in lacking:
+                furnish_comment(Change(tx, now), one, environment)
+
+
 def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> PullComment:
     """What there is to say about a pull request, for every app of its repository that may comment."""
-    assert app.repository_id is not None
     places = [
         place
-        for one in apps.of_repository(tx, app.repository_id, app.repository)
-        if (one.tenant_id == app.tenant_id or installations.may_use(tx, one.tenant_id, app.installation_id))
-        and (place := _place(tx, one, number))
-        and place.policy.previews.comment == "comment"
+        for one in _neighbours(tx, app)
+        if (place := _place(tx, one, number)) and place.policy.previews.comment == "comment"
     ]
     rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
     held = [_held(one, settings) for one in places if _is_held(one)]
@@ -99,7 +119,7 @@ def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> Pull
         rows,
         held,
         skipped,
-        notes=_notes(places),
+        notes=_notes(tx, places),
         commands=_COMMANDS if is_heard else (),
         answer=_answer(tx, app, number),
     )
@@ -108,7 +128,7 @@ def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> Pull
 def _answer(tx: Tx, app: App, number: PullNumber) -> Answer | None:
     """What there is to say to whoever wrote commands last."""
     assert app.repository_id is not None
-    siblings = apps.of_repository(tx, app.repository_id, app.repository)
+    siblings = _neighbours(tx, app)
     talking = {one.id: one.slug for one in siblings if _policy(tx, one).previews.comment == "comment"}
     last = [one for one in spoken.newest_allowed(tx, app.repository_id, number) if one.app_id in talking]
     said = [(one, answer) for one in last for answer in one.answers if answer.is_answer]
@@ -122,6 +142,16 @@ def _answer(tx: Tx, app: App, number: PullNumber) -> Answer | None:
     ]
     helps = any(answer.helps for _, answer in said)
     return Answer(last[0].author, last[0].comment_id, list(dict.fromkeys(lines)), helps=helps)
+
+
+def _neighbours(tx: Tx, app: App) -> list[App]:
+    """The apps of a repository that share the comments which one of them writes, itself among them."""
+    assert app.repository_id is not None
+    return [
+        one
+        for one in apps.of_repository(tx, app.repository_id, app.repository)
+        if one.tenant_id == app.tenant_id or installations.may_use(tx, one.tenant_id, app.installation_id)
+    ]
 
 
 def _place(tx: Tx, app: App, number: PullNumber) -> _Place | None:
@@ -162,9 +192,18 @@ def _row(tx: Tx, place: _Place, settings: Settings) -> Row:
         commit_url=f"{settings.github_url.rstrip('/')}/{place.app.repository}/commit/{newest.sha}",
         page=f"{settings.url}/deployments/{reference(newest.id)}",
         url=settings.site_url(environment.hostname) if _is_served(place) else None,
+        link=_link(tx, place, settings) if _is_served(place) else None,
         took=_took(newest),
         gone=gone,
     )
+
+
+def _link(tx: Tx, place: _Place, settings: Settings) -> str | None:
+    """Where a click leads that also opens a protected preview."""
+    if not is_in_comments(tx, place.app):
+        return None
+    link = comment_link(tx, place.environment)
+    return address(settings, open_signer(settings), place.environment, link) if link is not None else None
 
 
 def _took(deployment: Deployment) -> timedelta | None:
@@ -179,18 +218,34 @@ def _held(place: _Place, settings: Settings) -> HeldRow:
     return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id, command)
 
 
-def _notes(places: list[_Place]) -> list[str]:
-    notes = [_lock_note(one) for one in places if one.environment.lock is not None]
+def _notes(tx: Tx, places: list[_Place]) -> list[str]:
     served = [one for one in places if _is_served(one)]
-    ends = sorted({one.environment.kept_until for one in served if one.environment.kept_until})
-    if ends:
-        notes.append(f"Kept until {moment(ends[0])}, unless the pull request closes before.")
-    elif served:
-        days = min(one.policy.previews.gone_after for one in places).days
-        notes.append(
-            f"Previews are taken down when the pull request closes, and after {days} days at the latest."
-        )
-    return notes
+    locks = [_lock_note(one) for one in places if one.environment.lock is not None]
+    if not served:
+        return locks
+    rules = [one.policy.previews for one in served]
+    age = in_words(min(one.gone_after for one in rules))
+    idle, limit = in_words(min(one.idle_after for one in rules)), min(one.limit for one in rules)
+    chosen = sorted({one.environment.expires_at for one in served if one.environment.expires_at is not None})
+    ends = (
+        f"on {chosen[0]:%Y-%m-%d %H:%M} UTC, as somebody set it" if chosen else f"after {age} at the latest"
+    )
+    return [
+        *locks,
+        f"Previews are taken down when the pull request closes, and {ends}.",
+        f"Without a visit or a push for {idle} they sleep, and wake at the next.",
+        f"An app has at most {limit}; the longest unused makes room.",
+        *_said_of_protection(tx, served),
+    ]
+
+
+def _said_of_protection(tx: Tx, served: list[_Place]) -> list[str]:
+    kinds = {protection_of(tx, one.app) for one in served}
+    if kinds == {Protection.OFF}:
+        return []
+    if all(is_in_comments(tx, one.app) for one in served):
+        return ["They are protected: the links here let in whoever has them."]
+    return ["They are protected: sign in, or ask for a share link."]
 
 
 def _lock_note(place: _Place) -> str:

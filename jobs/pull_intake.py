@@ -15,7 +15,7 @@ from bot.intake.decision import Command, Decision, Deploy, Hold, Ignore, Skip, T
 from bot.intake.pull_events import PullEvent
 from bot.intake.recipe import policy_from_json
 from bot.lifecycle import Lifecycle
-from bot.orders import Order
+from bot.orders import Order, until_checked
 from bot.previews import closing, make_room, take_down
 from bot.store import apps, deployments, environments, pulls
 from bot.store.engine import Engine, Tx, reading
@@ -137,7 +137,8 @@ class PullIntake:
         order = _order(decision, app, decision.environments[0], event, delivery=delivery)
         if isinstance(decision, Skip):
             return [self._lifecycle.skip(change, order, decision.sentence)], []
-        made = self._lifecycle.request(change, order).deployment
+        wanted = decided.case.policy.checks_for(order.environment)
+        made = self._lifecycle.request(change, until_checked(order, wanted)).deployment
         found = [made, *self._left_behind(change, order, event, made)]
         if isinstance(decision, Hold):
             return found, []

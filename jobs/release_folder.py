@@ -31,5 +31,11 @@ def has_rules(folder: Path) -> bool:
     return (folder / "rules.json").exists()
 
 
+def brings_rules(artifacts: ArtifactStore, manifest: Digest) -> bool:
+    """Whether a release will have rules once it is laid out. Raises what `lay_out` does."""
+    found = read_manifest(artifacts, manifest)
+    return found.redirects is not None or found.headers is not None
+
+
 def _text(artifacts: ArtifactStore, digest: Digest | None) -> str:
     return "" if digest is None else artifacts.read(digest).decode(errors="replace")

@@ -1,7 +1,8 @@
-"""Answers the edge's questions about sites that have rules, on a socket of its own.
+"""Answers the edge's questions about sites that have rules or are watched, on a socket of its own.
 
 `/rules`: a redirect is answered as the visitor is to get it; 204 means "serve a file", with the headers
 that the site asks for, `X-Slipway-Path` when another file is meant and `X-Slipway-Status` with its status.
+`/gate`: 204 means "go on"; all else is for the visitor.
 `/spelling`: 308 to a hostname's plain spelling, or 404. `/tls-allowed?domain=`: whether a certificate may be
 had for a name, 200 or 404.
 """
@@ -18,13 +19,15 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 import uvicorn
 
+from bot.domain.hostname import is_hostname
 from bot.domain.ids import ReleaseId
 from bot.log import logger
+from jobs.gatekeeper import Gatekeeper
 from jobs.rulebook import Moved, Rulebook, Served
 from jobs.site_patterns import Path as SitePath
 from jobs.site_patterns import tidy
 from jobs.site_rules import Rules, from_json
-from jobs.sites import Sites, is_hostname
+from jobs.sites import Sites
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Answer = tuple[int, list[tuple[str, str]]]
@@ -36,7 +39,8 @@ _EMPTY = (("Content-Length", "0"),)
 class RulesApp:
     """The questions, as an ASGI application. Releases never change, so their rules are kept once read."""
 
-    def __init__(self, edge_home: Path) -> None:
+    def __init__(self, edge_home: Path, gatekeeper: Gatekeeper) -> None:
+        self._gatekeeper = gatekeeper
         self._sites = Sites(edge_home)
         self._releases = edge_home / "releases"
         self._book = lru_cache(_CACHED_RELEASES)(self._read)
@@ -44,7 +48,13 @@ class RulesApp:
     async def __call__(self, scope: MutableMapping[str, Any], _receive: object, send: Send) -> None:
         """Answer one request; there is nothing else (no lifespan, no web sockets)."""
         asked = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = b""
         match scope["path"]:
+            case "/gate":
+                reply = await self._gatekeeper.answer(asked)
+                status, body = reply.status, reply.body
+                length = [] if status == 204 else [("Content-Length", str(len(body)))]
+                headers = [*reply.headers, *length]
             case "/rules":
                 status, headers = self._rules(asked)
             case "/spelling":
@@ -55,7 +65,7 @@ class RulesApp:
                 status, headers = 404, []
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": body})
 
     def _rules(self, asked: dict[str, str]) -> Answer:
         release = ReleaseId(int(asked["x-slipway-release"]))
@@ -110,12 +120,14 @@ def _has_file(files: Path, path: SitePath) -> bool:
 class RulesServer:
     """Serves the questions from a thread. A successor may take the socket over before this one stops."""
 
-    def __init__(self, edge_home: Path, path: Path, *, ask_port: bool = False) -> None:
+    def __init__(
+        self, edge_home: Path, path: Path, gatekeeper: Gatekeeper, *, ask_port: bool = False
+    ) -> None:
         self._sockets = [_listen(path)]
         if ask_port:
             self._sockets.append(socket.create_server(("127.0.0.1", 0)))
         config = uvicorn.Config(
-            RulesApp(edge_home),
+            RulesApp(edge_home, gatekeeper),
             http="httptools",
             loop="uvloop",
             lifespan="off",

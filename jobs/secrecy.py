@@ -1,6 +1,7 @@
 """What must never show in a deployment's log, and the logs that are told of it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakSet
 
@@ -20,6 +21,7 @@ from bot.redact import Redactor
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, reading
+from bot.variables import Given
 from bot.vault import open_vault
 from jobs.git.remotes import passwords_of
 
@@ -107,3 +109,13 @@ class LogOpener:
                 "an app's webhook secret can't be read, so it is not hidden", app=app, error=str(error)
             )
             return []
+
+
+@contextmanager
+def silent_about(given: Given) -> Generator[None]:
+    """Let no error tell a secret: what it says is shown at GitHub, too."""
+    try:
+        yield
+    except SlipwayError as error:
+        keep_out(error, given.secret_values.values())
+        raise

@@ -85,7 +85,10 @@ class Showing:
     ) -> None:
         lasting = self.addresses.of_release(environment, ready.release.id)
         unlisted = is_unlisted(environment)
-        release_step.activate(context, ready, activation, self.sites, lasting=lasting, unlisted=unlisted)
+        watches = self.addresses.guard(environment, ready.release.id, lasting)
+        release_step.activate(
+            context, ready, activation, self.sites, lasting=lasting, unlisted=unlisted, watches=watches
+        )
         self.addresses.follow(environment)
         # Taken down between the switch in the store and that at the edge: nobody else takes it off now.
         self.addresses.take_down(environment)

@@ -4,28 +4,31 @@
 which release is shown and how. The edge lists that folder once per request and takes all further paths
 from the first name, so an answer never mixes two releases. Creating a file is the whole switch.
 
-`older/<hostname>/1` to `4` link to the files of the releases shown before, for pages that were loaded
-just before a switch and ask for their scripts just after it; the empty file `1.r<release>` beside a link
-lets the edge tell whose file it was.
+`older/<hostname>/1` to `4` link to the files of releases shown before, for pages loaded just before a switch
+that ask for their scripts after it; the empty file `1.r<release>` beside a link tells whose file it was.
 """
 
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.clock import Clock, utc_now
 from bot.domain.hostname import is_hostname
 from bot.domain.ids import ReleaseId
-from jobs.entry import LAST, Entry
+from jobs.site_entry import LAST, Entry, Watch
 
 GRACE = timedelta(seconds=60)
-"""How long a replaced entry is kept for requests that read it just before; also how far ahead of the store
-an entry may be before `reconcile` takes it for a leftover."""
+"""How long a replaced entry is kept for requests that read it just before, or one ahead of the store."""
 KEPT = 5
 OLDER = KEPT - 1
+_SETTLE_SECONDS = 0.1
+"""How long a request may take from listing a hostname's entries to opening the first of them."""
 
 
 class Sites:
@@ -49,6 +52,7 @@ class Sites:
         spa: bool,
         rules: bool,
         unlisted: bool = False,
+        watch: Watch = Watch.NOTHING,
     ) -> None:
         """Show a release under a hostname from the next request on; durable when this returns.
 
@@ -56,22 +60,54 @@ class Sites:
         visitors see. Raises `ValueError` for a bad hostname or number, `FileNotFoundError` for a release
         whose files are not below `releases/`.
         """
-        entry = Entry(activation, release, spa=spa, rules=rules, unlisted=unlisted)
-        self.put(hostname, entry)
+        self.put(hostname, Entry(activation, release, spa=spa, rules=rules, unlisted=unlisted, watch=watch))
 
     def put(self, hostname: str, entry: Entry) -> None:
         """Show what an entry says under a hostname; as `activate`."""
+        self._place(hostname, entry)
+        self._drop_rivals({hostname: entry})
+
+    def tell(self, hostname: str) -> None:
+        """Ask no more before a hostname is served, whose visit was to be told; without it nothing is made."""
+        entry = self.active(hostname)
+        if entry is not None and entry.watch is Watch.TOLD:
+            path = self._hosts / hostname / replace(entry, watch=Watch.NOTHING).name
+            # The other one is left to `prune`: a request that has just listed it finds it yet.
+            with suppress(FileNotFoundError):
+                _touch(path)
+
+    def free(self, release: ReleaseId) -> None:
+        """Take a release's files off the edge, that no hostname which is awake shows."""
+        self._discard(self._releases / str(release))
+
+    def is_asleep(self, hostname: str) -> bool:
+        """Whether a hostname is shown, but its files must be laid out first."""
+        return is_hostname(hostname) and _sleeps(self._entries(hostname))
+
+    def _place(self, hostname: str, entry: Entry) -> None:
         if not is_hostname(hostname):
             raise ValueError(f"'{hostname}' is not a hostname")
         if not 0 <= entry.activation <= LAST:
             raise ValueError(f"activation {entry.activation} is out of range")
-        if entry.moved_to is None and not (self._releases / str(entry.release) / "files").is_dir():
+        if entry.needs_files and not (self._releases / str(entry.release) / "files").is_dir():
             raise FileNotFoundError(f"release {entry.release} has no files at the edge")
         self._link_older(hostname, [entry, *self._entries(hostname)])
         self._create(hostname, entry)
-        for rival in self._entries(hostname):
-            if rival.activation == entry.activation and rival != entry:
-                (self._hosts / hostname / rival.name).unlink(missing_ok=True)
+
+    def _drop_rivals(self, placed: Mapping[str, Entry]) -> None:
+        """Remove other entries of the same activations, which may be listed before those just placed."""
+        rivals = [
+            (hostname, entry, rival)
+            for hostname, entry in placed.items()
+            for rival in self._entries(hostname)
+            if rival.activation == entry.activation and rival != entry
+        ]
+        if rivals:
+            time.sleep(_SETTLE_SECONDS)
+        for hostname, entry, rival in rivals:
+            folder = self._hosts / hostname
+            if (folder / entry.name).exists():
+                (folder / rival.name).unlink(missing_ok=True)
 
     def active(self, hostname: str) -> Entry | None:
         """What is shown under a hostname."""
@@ -93,7 +129,10 @@ class Sites:
             for index, entry in enumerate(entries):
                 path = self._hosts / hostname / entry.name
                 created = _changed(path) or now
-                if index >= KEPT and now - max(created, replaced) > GRACE:
+                # Of one switch, an older one is outdone; a younger one is about to take the place.
+                is_rival = index > 0 and entries[index - 1].activation == entry.activation
+                is_outdone = is_rival and created < replaced
+                if (index >= KEPT or is_outdone) and now - max(created, replaced) > GRACE:
                     path.unlink(missing_ok=True)
                 replaced = created
             self._link_older(hostname, entries)
@@ -115,15 +154,15 @@ class Sites:
         """All hostnames that have a folder, sorted."""
         return sorted(path.name for path in self._hosts.iterdir() if is_hostname(path.name))
 
-    def releases(self) -> set[ReleaseId]:
-        """Every release that is shown, or was shown shortly before: its files must stay."""
-        return {entry.release for hostname in self.hostnames() for entry in self._entries(hostname)}
+    def releases(self, *, awake: bool = False) -> set[ReleaseId]:
+        """Every release that is shown, or was shown shortly before; where no hostname sleeps, if `awake`."""
+        there = (self._entries(hostname) for hostname in self.hostnames())
+        return {entry.release for found in there if not (awake and _sleeps(found)) for entry in found}
 
     def reconcile(self, wanted: Mapping[str, Entry]) -> list[str]:
         """Make the table agree with the store; what was repaired, one sentence each.
 
-        What is newer than the store's word is left alone for a minute, since the store may have been
-        read just before somebody switched.
+        What is newer than the store's word is left alone for a minute: the store may have been read before.
         """
         return [*self._remove_strangers(), *self._remove_unwanted(wanted), *self._add_missing(wanted)]
 
@@ -156,16 +195,21 @@ class Sites:
                     yield f"{hostname}: removed activation {entry.activation}, which the store does not know."
 
     def _add_missing(self, wanted: Mapping[str, Entry]) -> Iterator[str]:
+        placed: dict[str, Entry] = {}
         for hostname, entry in sorted(wanted.items()):
             active = self.active(hostname)
             if active == entry or (active is not None and active.activation > entry.activation):
                 continue
             try:
-                self.put(hostname, entry)
+                self._place(hostname, entry)
             except FileNotFoundError:
                 yield f"{hostname}: release {entry.release} is to be shown, but its files are missing."
-            else:
+                continue
+            placed[hostname] = entry
+            # To sleep, to wake and to be watched is life, and no repair.
+            if active is None or replace(active, watch=entry.watch) != entry:
                 yield f"{hostname}: shows {entry.moved_to or f'release {entry.release}'} again."
+        self._drop_rivals(placed)
 
     def _entries(self, hostname: str) -> list[Entry]:
         try:
@@ -181,7 +225,7 @@ class Sites:
                 folder.mkdir(exist_ok=True)
                 _sync(self._hosts)
             try:
-                os.close(os.open(folder / entry.name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+                _touch(folder / entry.name)
                 _sync(folder)
             except FileNotFoundError:
                 continue  # the hostname was retired in between
@@ -222,6 +266,15 @@ class Sites:
             shutil.rmtree(trash, ignore_errors=True)
         else:
             trash.unlink(missing_ok=True)
+
+
+def _sleeps(found: Iterable[Entry]) -> bool:
+    first = next(iter(found), None)
+    return first is not None and first.watch.is_asleep
+
+
+def _touch(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
 
 
 def _mark(folder: Path, wanted: set[str]) -> None:

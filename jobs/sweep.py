@@ -19,13 +19,14 @@ from bot import holder as holders
 from bot.log import logger, set_up_logging
 from bot.queue import DEPLOY_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE, OUTGOING_QUEUE
 from bot.settings import Settings
-from bot.store import deliveries, environments, errands, singletons
+from bot.store import deliveries, environments, errands, lease_rows, singletons
 from bot.store.engine import StoreError, reading, writing
 from jobs.workshop import Workshop, furnish
 
 _LEAD = timedelta(seconds=20)
 _SLOW_LEAD = timedelta(minutes=15)
 _END_SECONDS = 2.0
+_LISTEN_SECONDS = 0.2
 # A delivery this old that nobody decided about: its job was lost.
 _FORGOTTEN = timedelta(seconds=5)
 _KEPT_ERRANDS = timedelta(days=1)
@@ -38,7 +39,7 @@ class Chore:
 
     name: str
     seconds: float
-    do: Callable[[], None]
+    do: Callable[[], object]
     due: float = 0.0
 
 
@@ -74,6 +75,7 @@ class Sweep:
             Chore("outgoing", every, self._send),
             Chore("locks", every, workshop.end_locks),
             Chore("previews", every, workshop.housekeeping.tidy_previews),
+            Chore("visits", every, workshop.housekeeping.hear_visits),
             Chore("edge", every, workshop.housekeeping.agree_with_edge),
             Chore("leftovers", every, workshop.housekeeping.clear_leftovers),
         ]
@@ -84,7 +86,16 @@ class Sweep:
             Chore("old errands", 3600, self._drop_errands),
             Chore("audit anchor", 900, self._anchor),
         ]
-        rounds = [Round("sweep", _LEAD, quick), Round("sweep-slowly", _SLOW_LEAD, slow)]
+        # What asks GitHub, which may hang, has a round of its own beside what heals lost work.
+        asking = [
+            Chore("checks", every, workshop.asking.checking.sweep),
+            Chore("drift", 6 * every, workshop.asking.drift.run),
+        ]
+        rounds = [
+            Round("sweep", _LEAD, quick),
+            Round("sweep-slowly", _SLOW_LEAD, slow),
+            Round("ask", _SLOW_LEAD, asking),
+        ]
         if settings.intake == "poll":
             # Beside what may take long: a push should not wait for a repository that does not answer.
             rounds.append(Round("poll", _SLOW_LEAD, [Chore("poll", 0.0, workshop.poll)]))
@@ -96,6 +107,7 @@ class Sweep:
             threading.Thread(target=self._go_round, args=(one,), name=one.name, daemon=True)
             for one in self._rounds
         ]
+        threads.append(threading.Thread(target=self._listen, name="visits", daemon=True))
         for thread in threads:
             thread.start()
         self._ended.wait()
@@ -116,17 +128,25 @@ class Sweep:
                 logger.warning("the store does not answer; the sweep tries again", error=str(error))
             self._ended.wait(self._settings.sweep_seconds)
 
+    def _listen(self) -> None:
+        # Each machine for itself: it looks at the edge's files, and does no harm when it is done twice.
+        while not self._ended.wait(_LISTEN_SECONDS):
+            self._do(Chore("waking", 0.0, self._workshop.housekeeping.wake_visited))
+
     def _sweep(self, one: Round) -> None:
         for chore in one.chores:
             if self._ended.is_set() or time.monotonic() < chore.due:
                 continue
             chore.due = time.monotonic() + chore.seconds
-            try:
-                chore.do()
-            except (OSError, RedisError, StoreError) as error:
-                logger.warning("a chore failed; it is tried again", chore=chore.name, error=str(error))
-            except Exception:  # noqa: BLE001  the other chores heal: they go on, the trace is the operator's
-                logger.exception("a chore failed unexpectedly", chore=chore.name)
+            self._do(chore)
+
+    def _do(self, chore: Chore) -> None:
+        try:
+            chore.do()
+        except (OSError, RedisError, StoreError) as error:
+            logger.warning("a chore failed; it is tried again", chore=chore.name, error=str(error))
+        except Exception:  # noqa: BLE001  the other chores heal: they go on, the trace is the operator's
+            logger.exception("a chore failed unexpectedly", chore=chore.name)
 
     def _leads(self, one: Round) -> bool:
         now = self._workshop.clock()
@@ -150,7 +170,7 @@ class Sweep:
 
     def _permit(self) -> None:
         with reading(self._workshop.engine) as tx:
-            ready = environments.ready_ids(tx, self._workshop.clock())
+            ready = lease_rows.ready_ids(tx, self._workshop.clock())
             found = [
                 environments.get(tx, environment) for environment in ready[: self._settings.build_concurrency]
             ]

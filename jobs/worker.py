@@ -29,9 +29,11 @@ from bot import program
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
 from bot.queue import (
+    AGREE,
     ANNOUNCE,
     ANNOUNCE_QUEUE,
     ANSWER,
+    CHECKS,
     DEPLOY_QUEUE,
     ERRAND,
     ERRAND_QUEUE,
@@ -63,6 +65,8 @@ def jobs_of(workshop: Workshop) -> Jobs:
         PERMIT: workshop.deploy,
         ERRAND: workshop.errand,
         SEND: workshop.send,
+        AGREE: workshop.agree,
+        CHECKS: workshop.look_at_checks,
     }
 
 

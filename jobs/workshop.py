@@ -27,13 +27,15 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
-from jobs import announce, answering, recovery
+from jobs import announce, answering, asking, recovery
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
+from jobs.asking import Asking
 from jobs.deploy import Deploy
 from jobs.domains import Domains
 from jobs.entitled import entitlement
 from jobs.errands import Errands
+from jobs.gates import Gates
 from jobs.git.mirrors import Mirrors
 from jobs.given import Giver
 from jobs.housekeeping import Housekeeping
@@ -73,6 +75,7 @@ class Workshop:
     polling: Polling
     postman: Postman
     domains: Domains
+    asking: Asking
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -86,6 +89,10 @@ class Workshop:
         """Job: show that the commands of a comment were heard."""
         answering.answer(self.announcing, SpokenId(number))
 
+    def look_at_checks(self, deployment: int) -> None:
+        """Job: see whether the checks that a deployment waits for have passed."""
+        self.asking.checking.look(DeploymentId(deployment))
+
     def errand(self, number: int) -> None:
         """Job: do what a person asked for."""
         self.errands.run(number)
@@ -93,6 +100,10 @@ class Workshop:
     def send(self) -> None:
         """Job: tell webhooks and channels what waits for them."""
         self.postman.run()
+
+    def agree(self) -> None:
+        """Job: bring the edge in step with what somebody just changed."""
+        self.housekeeping.agree_with_edge()
 
     def poll(self) -> None:
         """Chore: ask repositories what is new, where GitHub can't tell."""
@@ -116,6 +127,7 @@ class Workshop:
         with reading(self.engine) as tx:
             found = apps.all_apps(tx)
         recovery.reconcile_heads(self.recovery, self.queue, found, self._head)
+        self.asking.reconciling.run()
 
     def _head(self, app: App, branch: str) -> Commit | None:
         try:
@@ -170,6 +182,7 @@ class _Keeping:
             engine=self.lifecycle.engine,
             artifacts=self.artifacts,
             sites=self.tools.sites,
+            gates=Gates(self.settings.edge_home),
             addresses=self.tools.addresses,
             lifecycle=self.lifecycle,
             sandbox=self.tools.sandbox,
@@ -195,6 +208,11 @@ def _intake(
     )
 
 
+def _deploying(settings: Settings, lifecycle: Lifecycle, leases: Leases, tools: Tools) -> Deploy:
+    pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
+    return Deploy(leases=leases, pipeline=pipeline)
+
+
 def furnish(settings: Settings) -> Workshop:
     """Make everything; nothing is started and nobody outside is asked."""
     engine = open_engine(settings.database, busy_seconds=BUSY_SECONDS)
@@ -214,17 +232,16 @@ def furnish(settings: Settings) -> Workshop:
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
     sandbox = choose.choose(settings)
-    addresses = Addresses(engine, sites, domain, fork_domain)
+    addresses = Addresses(engine, sites, Gates(settings.edge_home), domain=domain, fork_domain=fork_domain)
     tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open, Giver(engine, vault))
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
-    pipeline = Pipeline(settings=settings, lifecycle=lifecycle, leases=leases, tools=tools)
     domains = Domains(settings, engine, addresses, Records(settings.dns_servers).texts)
     return Workshop(
         settings=settings,
         engine=engine,
         queue=queue,
         leases=leases,
-        deploy=Deploy(leases=leases, pipeline=pipeline),
+        deploy=_deploying(settings, lifecycle, leases, tools),
         housekeeping=keeping.furnish(),
         retention=rules.make(settings, engine, git=mirrors.git, sites=sites),
         clock=utc_now,
@@ -236,4 +253,5 @@ def furnish(settings: Settings) -> Workshop:
         postman=Postman(settings, engine, queue, vault),
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
         domains=domains,
+        asking=asking.make(settings, lifecycle, queue=queue, github=hub),
     )

@@ -78,6 +78,10 @@ class AppView(Model):
     output_directory: str | None = Field(examples=["dist"])
     enabled: bool = Field(examples=[True])
     """Whether pushes deploy."""
+    private: bool | None = Field(examples=[True])
+    """Whether its repository is, as GitHub told last; null until then, which counts as private."""
+    protection: Literal["auto", "off", "link", "login"] | None = Field(examples=[None])
+    """Who sees its previews. Null: slipway.toml says it (`policy.previews.protection`)."""
     status: Literal["active", "disabled", "archived"] = Field(examples=["active"])
     url: str = Field(examples=["https://shop.example.org"])
     """Where production is, once something is live."""
@@ -123,6 +127,9 @@ class UpdateApp(Model):
     output_directory: Directory | None = None
     enabled: bool = Field(default=True, examples=[True])
     """False: pushes pass without a deployment; what is live stays live."""
+    protection: Literal["auto", "off", "link", "login"] | None = Field(default=None, examples=["link"])
+    """Who sees previews: whoever knows the address (`off`), who has a share link or signs in (`link`), who
+    signs in (`login`); `auto` is `link` for private repositories. Null: slipway.toml says it."""
 
 
 class AppQuery(Searching):
@@ -145,13 +152,13 @@ def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
         "status": status,
         "url": settings.site_url(hostname),
         "live": _live(live),
-        "notice": None if live and live.release else _NOTHING,
+        "notice": app.absence.sentence if app.absence else None if live and live.release else _NOTHING,
     }
 
 
 _COPIED = (
     "id slug repository clone_url production_branch root_directory install_command build_command "
-    "output_directory enabled created_at archived_at"
+    "output_directory enabled private protection created_at archived_at"
 ).split()
 
 

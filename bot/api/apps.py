@@ -9,6 +9,7 @@ from bot.domain.app import App
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import ProjectId, TenantId
 from bot.domain.roles import Verb
+from bot.previews import protection_changed
 from bot.registration import Registry, Wish
 from bot.store import apps, deployments, environments, pages, people, places
 from bot.store.pages import AppFilter
@@ -76,7 +77,10 @@ def _update(call: Call) -> AppView:
     if app.archived_at is not None and changes.get("enabled"):
         raise conflict(Code.APP_ARCHIVED, f"{app.slug} is archived. Bring it back first: POST .../unarchive.")
     call.note(f"app {app.slug}", {name: getattr(app, name) for name in changes}, changes)
-    return _shown(call, apps.change(call.tx, app.id, changes))
+    changed = apps.change(call.tx, app.id, changes)
+    if changed.protection != app.protection:
+        protection_changed(call.writing, app)
+    return _shown(call, changed)
 
 
 def _new_project(call: Call, word: str) -> Project:
@@ -188,7 +192,8 @@ OPERATIONS = (
         handle=_update,
         answer=AppView,
         body=UpdateApp,
-        description="Takes effect with the next deployment. `enabled` switches automatic deploys, `project` "
+        description="Takes effect with the next deployment, `protection` at once. `enabled` switches "
+        "automatic deploys, `project` "
         "moves the app to another project of its organisation.",
         refusals={409: "It, or the project, is archived.", 422: "There is no such project."},
     ),

@@ -53,7 +53,7 @@ class EnvironmentView(Model):
     pin_reason: str | None = Field(examples=[None])
     lock: LockView | None
     """While there is one, every deployment waits."""
-    kept_until: datetime | None = Field(examples=[None])
+    expires_at: datetime | None = Field(examples=[None])
     """When a preview is taken down, if somebody said so."""
     held: int = Field(examples=[0])
     """How many deployments wait: for `resume`, an unlocking or an approval."""
@@ -128,7 +128,7 @@ def _view(call: Call, live: Live, changed: list[str]) -> EnvironmentView:
         pinned=one.pinned,
         pin_reason=one.pin_reason,
         lock=_lock_view(one),
-        kept_until=one.kept_until,
+        expires_at=one.expires_at,
         held=live.held,
         is_busy=one.lease_until is not None and one.lease_until > now,
         archived_at=one.archived_at,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from bot.api import openapi
+from bot.api import openapi, preview_door
 from bot.api.archive import Archive
 from bot.api.audit_export import AuditExport
 from bot.api.auth import Gate
@@ -17,6 +17,7 @@ from bot.api.dispatch import Dispatcher
 from bot.api.feed import Feeds
 from bot.api.hook_door import HookDoor
 from bot.api.operation import Services
+from bot.api.preview_door import PreviewDoor
 from bot.api.rates import Limiter
 from bot.api.releases import DOWNLOAD
 from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
@@ -35,7 +36,7 @@ def api_routes(
     is_operator: Callable[[Request], bool],
     visitors: Visitors,
 ) -> list[BaseRoute]:
-    """Every route below `/api/v1`, and the addresses of deploy hooks.
+    """Every route below `/api/v1`, the door to protected previews, and the addresses of deploy hooks.
 
     `is_operator` says whether a request carries the instance's own key.
     """
@@ -50,6 +51,7 @@ def api_routes(
         DOWNLOAD: Archive(shelf, admit[DOWNLOAD]),
     }
     return [
+        Route(preview_door.PATH, PreviewDoor(services, gate.identify, visitors).enter, methods=["GET"]),
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
         *routes(dispatcher, streams),
         Route("/api/v1/{rest:path}", unknown, methods=None),

@@ -67,6 +67,21 @@ class Visitors:
         only = found.tenant_id if found.is_bound else None
         return self._in_tenant(request, user, f"session:{found.id}", chosen=chosen, only=only)
 
+    def led_here(self, request: Request, tenant: TenantId) -> Principal | None:
+        """Whose session a request's cookie is of, as a member of a tenant; None for others.
+
+        Any site may have led the browser here: for answers alone that do no harm to who did not ask.
+        """
+        found = self.sessions.find(request)
+        if found is None:
+            return None
+        only = found.tenant_id if found.is_bound else None
+        with reading(self.engine) as tx:
+            user = people.user(tx, found.user_id)
+            assert user is not None
+            member = principal_of(tx, user, f"session:{found.id}", wanted=str(tenant), only=only)
+        return member if member is not None and member.tenant_id == tenant else None
+
     def _in_tenant(
         self,
         request: Request,

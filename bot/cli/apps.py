@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bot.cli.app_options import Branch, Build, CloneUrl, Output, OwnSecret, Repository, Root, Slug
 from bot.cli.instance import by_hand, find_app, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App
@@ -23,16 +24,6 @@ from bot.vault import open_vault
 
 application = typer.Typer(no_args_is_help=True, help="Apps: what is deployed.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-Repository = Annotated[str, typer.Option(help="OWNER/NAME, as GitHub's events name it.")]
-CloneUrl = Annotated[str | None, typer.Option(help="Any git URL; default: the repository on GitHub.")]
-Root = Annotated[str, typer.Option(help="Where the app lives in the repository.")]
-Build = Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")]
-Output = Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")]
-Branch = Annotated[str | None, typer.Option(help="The branch that goes live; default: GitHub's, or main.")]
-Slug = Annotated[str | None, typer.Option(help="The app's name in hostnames; default: the repository's.")]
-OwnSecret = Annotated[bool, typer.Option("--own-secret", help="Make a webhook secret for this app alone.")]
 
 
 @application.command()
@@ -157,8 +148,9 @@ def _listed(engine: Engine, repository: str) -> Listed | None:
 
 
 def _facts(app: App) -> dict[str, Any]:
-    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at", "archived_at")
-    return {name: value for name, value in dataclasses.asdict(app).items() if name not in hidden}
+    hidden = ("id", "tenant_id", "project_id", "installation_id", "created_at", "archived_at", "absence")
+    facts = {name: value for name, value in dataclasses.asdict(app).items() if name not in hidden}
+    return {**facts, "disabled_because": app.off_reason}
 
 
 def _environments(tx: Tx, app: App, settings: Settings) -> list[dict[str, Any]]:

@@ -19,8 +19,9 @@ from bot.cli.disk import show_disk
 from bot.clock import utc_now
 from bot.github.wire import API_VERSION
 from bot.settings import Settings
-from bot.store import deliveries, deployments
+from bot.store import deliveries, deployments, drift
 from bot.store.engine import StoreError, open_engine, reading, writing
+from bot.wording import ago
 
 _OLDEST_GIT = (2, 30)
 _NEEDED_MIB, _FULL_MIB = 1024, 16
@@ -172,10 +173,12 @@ def _edge(settings: Settings) -> Finding:
 def _github(settings: Settings) -> Finding:
     if settings.github_app_id is not None or settings.github_token is not None:
         app = settings.github_app_id
-        return _github_answers(settings, f"GitHub App {app}" if app is not None else "a token")
+        way = f"GitHub App {app}" if app is not None else "a token"
+        return _github_answers(settings, way + _compared(settings))
     made = _made_app(settings)
     if made is not None:
-        return _github_answers(settings, f"GitHub App {made.slug}, made here ({made.page})")
+        way = f"GitHub App {made.slug}, made here ({made.page})"
+        return _github_answers(settings, way + _compared(settings))
     advice = "Make a GitHub App with 'slipway github setup', so that commits get their statuses."
     return Finding("github", "warning", "No GitHub App and no token: nothing is told to GitHub.", advice)
 
@@ -186,6 +189,20 @@ def _made_app(settings: Settings) -> github_app.Shown | None:
             return github_app.shown(tx, settings)
     except StoreError:
         return None
+
+
+def _compared(settings: Settings) -> str:
+    """When what GitHub shows was last compared with what is true, and what came of it."""
+    try:
+        with reading(open_engine(settings.database)) as tx:
+            last = drift.last(tx)
+    except StoreError:
+        return ""
+    if last.compared_at is None:
+        return "; what it shows was not compared yet"
+    text = f"; what it shows was compared {ago(last.compared_at, utc_now())}: "
+    text += f"{last.looked} deployments, {last.repaired} put right"
+    return f"{text}, and not to the end: {last.note.rstrip('.')}" if last.note else text
 
 
 def _github_answers(settings: Settings, way: str) -> Finding:

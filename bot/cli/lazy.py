@@ -16,16 +16,19 @@ class LazyGroup(TyperGroup):
     """Commands by name: in which module, as which function or group, each is found."""
 
     members: ClassVar[Mapping[str, str]] = {}
+    remote: ClassVar[Mapping[str, str]] = {}
+    """Those that are others where an instance on another machine is named."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """The names, as help lists them."""
         return list(self.members)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> TyperGroup | TyperCommand | None:  # noqa: ARG002
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperGroup | TyperCommand | None:
         """The command of that name, loaded now."""
         if cmd_name not in self.members:
             return None
-        module, _, attribute = self.members[cmd_name].partition(":")
+        members = {**self.members, **(self.remote if ctx.params.get("url") else {})}
+        module, _, attribute = members[cmd_name].partition(":")
         found = getattr(import_module(module), attribute)
         made = get_command(found if isinstance(found, typer.Typer) else _alone(found))
         assert isinstance(made, TyperGroup | TyperCommand)

@@ -1,12 +1,14 @@
 """The `slipway` command: its groups of commands, and how errors end."""
 
+import os
+from typing import Annotated
+
 import typer
-from redis.exceptions import RedisError
 
 from bot import program
+from bot.cli.client.place import URL
 from bot.cli.lazy import LazyGroup
-from bot.errors import ErrorCode, PlatformError
-from bot.store.engine import StoreError
+from bot.errors import ErrorCode, PlatformError, UserError
 
 
 class Commands(LazyGroup):
@@ -18,18 +20,25 @@ class Commands(LazyGroup):
         "doctor": "bot.cli.doctor:doctor",
         "app": "bot.cli.apps:application",
         "audit": "bot.cli.audit:application",
+        "deploy": "bot.cli.client.deploying:deploy",
+        "promote": "bot.cli.client.deploying:promote",
+        "status": "bot.cli.client.looking:status",
+        "releases": "bot.cli.client.looking:releases",
+        "previews": "bot.cli.client.looking:previews",
+        "open": "bot.cli.client.looking:open_site",
         "config": "bot.cli.config:application",
         "github": "bot.cli.github:application",
+        "preview": "bot.cli.previews:application",
         "token": "bot.cli.tokens:application",
         "variables": "bot.cli.variables:application",
         "secrets": "bot.cli.secrets:application",
-        "logs": "bot.cli.deployments:logs",
-        "cancel": "bot.cli.deployments:cancel",
-        "rollback": "bot.cli.deployments:rollback",
-        "resume": "bot.cli.deployments:resume",
+        "logs": "bot.cli.client.logs:logs",
+        "cancel": "bot.cli.client.deploying:cancel",
+        "rollback": "bot.cli.client.deploying:rollback",
+        "resume": "bot.cli.client.deploying:resume",
         "lock": "bot.cli.locks:lock",
         "unlock": "bot.cli.locks:unlock",
-        "explain": "bot.cli.deployments:explain",
+        "explain": "bot.cli.client.explaining:explain",
         "openapi": "bot.cli.openapi:openapi",
         "web": "bot.cli.programs:web",
         "worker": "bot.cli.programs:worker",
@@ -37,16 +46,36 @@ class Commands(LazyGroup):
         "edge": "bot.cli.programs:edge",
         "migrate": "bot.cli.run:migrate",
     }
+    remote = {  # noqa: RUF012 never changed
+        "app": "bot.cli.client.apps:application",
+        "lock": "bot.cli.client.locks:lock",
+        "unlock": "bot.cli.client.locks:unlock",
+        "token": "bot.cli.client.tokens:application",
+        "variables": "bot.cli.client.variables:application",
+    }
 
 
+_OF_THE_MACHINE = ("audit", "github", "preview", "secrets")
 application = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
 
 @application.callback()
-def slipway() -> None:
+def slipway(
+    context: typer.Context,
+    *,
+    url: Annotated[
+        str | None, typer.Option(envvar=URL, help="A Slipway on another machine; SLIPWAY_TOKEN is for it.")
+    ] = None,
+) -> None:
     """Slipway deploys your repositories: push to a branch and it is live."""
+    if not url:
+        return
+    if context.invoked_subcommand in _OF_THE_MACHINE:
+        expected = f"unset: `slipway {context.invoked_subcommand}` works on Slipway's own machine alone"
+        raise UserError(ErrorCode.INVALID_VALUE, field=URL, value=url, expected=expected)
+    os.environ[URL] = url
 
 
 def main() -> None:
@@ -57,9 +86,9 @@ def main() -> None:
 def _command() -> None:
     try:
         application()
-    except StoreError as error:
+    except program.loaded("bot.store.engine", "StoreError") as error:
         raise PlatformError(ErrorCode.STORE_REFUSED, reason=str(error).splitlines()[0]) from error
-    except RedisError as error:
+    except program.loaded("redis.exceptions", "RedisError") as error:
         raise PlatformError(ErrorCode.QUEUE_SILENT, reason=str(error)) from error
 
 

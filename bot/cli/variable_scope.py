@@ -1,40 +1,13 @@
 """Whose variables a command is about, as its options name it."""
 
-from dataclasses import dataclass
-
 from bot.cli.instance import Instance, find_app
+from bot.cli.variable_options import Whose
 from bot.domain.environment import PRODUCTION
 from bot.domain.variable import Place, Scope
 from bot.errors import ErrorCode, UserError
 from bot.lifecycle import Change
 from bot.store import apps, environments, people
 from bot.store.engine import Tx
-
-
-@dataclass(frozen=True)
-class Whose:
-    """Whose variables a command is about, as its options name it."""
-
-    app: str | None
-    environment: str | None
-    project: str | None
-    org: str | None
-
-    @property
-    def scope(self) -> Scope:
-        """The narrowest that is named. Raises `UserError` when none is."""
-        if self.app is not None:
-            return Scope.APP if self.environment is None else Scope.ENVIRONMENT
-        if self.environment is not None or (self.project is None and self.org is None):
-            expected = "--app, --app with --environment, --project or --org"
-            raise UserError(ErrorCode.INVALID_VALUE, field="scope", value="", expected=expected)
-        return Scope.PROJECT if self.project is not None else Scope.TENANT
-
-    @property
-    def name(self) -> str:
-        """As people and the audit log are told."""
-        words = (self.org, self.project, self.app, self.environment)
-        return "/".join(word for word in words if word is not None)
 
 
 def own_place(instance: Instance, change: Change, whose: Whose) -> Place:

@@ -13,11 +13,22 @@ from rich.table import Table
 
 from bot import pending
 from bot.cli.instance import Instance, caller, open_instance
-from bot.cli.variable_scope import Whose, own_place, place_of
+from bot.cli.variable_options import (
+    AppSlug,
+    EnvironmentName,
+    For,
+    OrgSlug,
+    ProjectSlug,
+    Whose,
+    given,
+    refuse_several,
+    text_of,
+)
+from bot.cli.variable_scope import own_place, place_of
 from bot.clock import utc_now
 from bot.domain.audit import Act
 from bot.domain.ids import AppId, EnvironmentId
-from bot.domain.variable import Place, Reach, Scope, is_secret
+from bot.domain.variable import Place, Reach, Scope
 from bot.domain.variable_wish import Wanted
 from bot.errors import ErrorCode, UserError
 from bot.intake.dotenv_text import read_dotenv
@@ -27,20 +38,7 @@ from bot.variables import Book
 from bot.vault import open_vault
 
 application = typer.Typer(no_args_is_help=True)
-AppSlug = Annotated[str | None, typer.Option("--app", help="Of one app.")]
-EnvironmentName = Annotated[
-    str | None, typer.Option("--environment", help="With --app: of one environment of it.")
-]
-ProjectSlug = Annotated[str | None, typer.Option("--project", help="Of a project of the organisation.")]
-OrgSlug = Annotated[str | None, typer.Option("--org", help="Of an organisation.")]
-For = Annotated[
-    Reach | None, typer.Option("--for", help="Where it counts: production (the default) and no preview.")
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_ARGV = (
-    "a secret on the command line stands in the shell's history. Give the name alone and type the value, "
-    "or pipe it in."
-)
 
 
 @application.callback()
@@ -108,9 +106,8 @@ def set_variables(
     """Set variables: plain ones as NAME=VALUE, secrets by NAME alone, typed in, piped in or by --file."""
     whose = Whose(app, environment, project, org)
     reach = _reach(whose, applies_to)
-    wanted = [Wanted(*_given(word, reach, file, secret=secret), secret, build, runtime) for word in words]
-    if sum("=" not in word for word in words) > 1:
-        raise UserError(ErrorCode.VARIABLE_REFUSED, name=words[0], reason="one value is read at a time.")
+    wanted = [Wanted(*given(word, reach, file, secret=secret), secret, build, runtime) for word in words]
+    refuse_several(words)
     _change(open_instance(), whose, wanted)
 
 
@@ -145,7 +142,7 @@ def import_variables(
     """Set what a .env file says."""
     whose = Whose(app, environment, project, org)
     reach = _reach(whose, applies_to)
-    read = read_dotenv(sys.stdin.read() if str(file) == "-" else _text_of(file))
+    read = read_dotenv(sys.stdin.read() if str(file) == "-" else text_of(file))
     if read.unread:
         lines = ", ".join(str(line) for line in read.unread[:20])
         expected = f"NAME=value on each line, which line {lines} is not"
@@ -173,31 +170,6 @@ def reveal(
         subject = f"variable {name} of {whose.name}"
         _record(change.tx, place, _action("reveal", whose), subject, now=now)
     sys.stdout.write(value + ("\n" if sys.stdout.isatty() else ""))
-
-
-def _given(word: str, reach: Reach, file: Path | None, *, secret: bool | None) -> tuple[str, Reach, str]:
-    name, has_value, value = word.partition("=")
-    if not has_value:
-        return name, reach, _read_value(name, file)
-    if secret or (secret is None and is_secret(name, value)):
-        raise UserError(ErrorCode.VARIABLE_REFUSED, name=name, reason=_ARGV)
-    return name, reach, value
-
-
-def _read_value(name: str, file: Path | None) -> str:
-    if file is not None:
-        return _text_of(file)
-    if sys.stdin.isatty():
-        return str(typer.prompt(name, hide_input=True))
-    return sys.stdin.read().removesuffix("\n")
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        expected = f"a file of text that can be read ({type(error).__name__})"
-        raise UserError(ErrorCode.INVALID_VALUE, field="file", value=str(file), expected=expected) from error
 
 
 def _reach(whose: Whose, given: Reach | None) -> Reach:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from urllib.parse import urlsplit
 
 from bot.domain.ids import AppId, ProjectId, TenantId
 
@@ -15,9 +17,37 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*)/[A-Za-z0-9._-]+")
 
 
+class Absence(StrEnum):
+    """Why GitHub does not let us deploy an app: its automatic deploys are off until that has passed."""
+
+    SUSPENDED = "suspended"
+    UNINSTALLED = "uninstalled"
+    REMOVED = "removed"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+
+    @property
+    def sentence(self) -> str:
+        """What happened on GitHub, for people."""
+        return _ABSENCES[self]
+
+
+_ABSENCES = {
+    Absence.SUSPENDED: "The GitHub App's installation is suspended.",
+    Absence.UNINSTALLED: "The GitHub App was uninstalled.",
+    Absence.REMOVED: "The repository was taken out of the GitHub App's installation.",
+    Absence.ARCHIVED: "The repository is archived on GitHub.",
+    Absence.DELETED: "The repository was deleted on GitHub.",
+}
+
+
 @dataclass(frozen=True)
 class App:
-    """What is deployed and how. Directories are relative to the repository's and the app's root."""
+    """What is deployed and how. Directories are relative to the repository's and the app's root.
+
+    `enabled`: whether automatic deploys are on. `absence` says why GitHub switched them off; None when a
+    person did, or when they are on. `private` is None until GitHub told; `protection` unless it was set here.
+    """
 
     id: AppId
     tenant_id: TenantId
@@ -35,6 +65,16 @@ class App:
     created_at: datetime
     archived_at: datetime | None = None
     install_command: str | None = None
+    private: bool | None = None
+    protection: str | None = None
+    absence: Absence | None = None
+
+    @property
+    def off_reason(self) -> str:
+        """Why automatic deploys are off, as a sentence; empty while they are on."""
+        if self.enabled:
+            return ""
+        return self.absence.sentence if self.absence else f"Deploys of {self.slug} are switched off."
 
 
 def is_slug(text: str) -> bool:
@@ -45,6 +85,20 @@ def is_slug(text: str) -> bool:
 def is_repository(text: str) -> bool:
     """Whether the text is GitHub's `owner/name`."""
     return _REPOSITORY.fullmatch(text) is not None
+
+
+def moved_url(clone_url: str, old: str, new: str, github_url: str) -> str:
+    """Where a repository on GitHub is cloned from, once its full name is a new one; other addresses stay."""
+    base = github_url.rstrip("/").lower()
+    low, host = clone_url.lower(), urlsplit(base).hostname
+    by_ssh = host is not None and low.startswith((f"git@{host}:", f"ssh://git@{host}/"))
+    bare = clone_url.rstrip("/")
+    suffix = ".git" if bare.lower().endswith(".git") else ""
+    stem = bare[: len(bare) - len(suffix)]
+    is_it = stem.lower().endswith((f"/{old.lower()}", f":{old.lower()}"))
+    if not is_it or not (by_ssh or low.startswith(f"{base}/")):
+        return clone_url
+    return f"{stem[: -len(old)]}{new}{suffix}"
 
 
 def slug_of(text: str) -> str:

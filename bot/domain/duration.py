@@ -8,6 +8,15 @@ PATTERN = "^[1-9][0-9]{0,3}[mhdw](?!\\n)$"
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
+def spoken(length: timedelta) -> str:
+    """A length of time in whole days or hours, or else minutes, as people say it: `30 days`, `1 hour`."""
+    for unit, name in (("d", "day"), ("h", "hour")):
+        count, rest = divmod(length, _UNITS[unit])
+        if count and not rest and (name == "day" or count < 100):
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return f"{length // _UNITS['m']} minutes"
+
+
 def duration(text: str) -> timedelta | None:
     """The length of time that a text names; None when it names none."""
     if re.search(PATTERN, text) is None:

@@ -30,8 +30,9 @@ class Environment:
     `locked_by` and what follows are of a lock: who has it, by name and unmistakably, why, and until when.
 
     The rest is about previews: `pull` is the pull request, `born_at` when the present life began,
-    `used_at` when it last changed, `kept_until` the end that somebody gave it. An archived one is taken
-    down; its release is kept for a return.
+    `used_at` when it last changed or was visited. One that is asleep has its address, but its files are laid
+    out at the next visit. `expires_at` is set where somebody chose its end. An archived one is taken down;
+    its release is kept for a return.
     """
 
     id: EnvironmentId
@@ -51,11 +52,12 @@ class Environment:
     pull: PullNumber | None = None
     born_at: datetime | None = None
     used_at: datetime | None = None
+    asleep_at: datetime | None = None
+    expires_at: datetime | None = None
     archived_at: datetime | None = None
     archive_reason: str | None = None
     follows: str | None = None
     manual: bool = False
-    kept_until: datetime | None = None
     locked_by: str | None = None
     lock_key: str | None = None
     lock_reason: str | None = None

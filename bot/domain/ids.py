@@ -13,6 +13,7 @@ ReleaseId = NewType("ReleaseId", int)
 ErrandId = NewType("ErrandId", int)
 DomainId = NewType("DomainId", int)
 VariableId = NewType("VariableId", int)
+ShareLinkId = NewType("ShareLinkId", int)
 Sha = NewType("Sha", str)
 """A full commit id: 40 or 64 lowercase hexadecimal digits."""
 Digest = NewType("Digest", str)

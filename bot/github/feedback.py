@@ -87,7 +87,7 @@ class _Showing:
 
     def status(self, known: Announcement) -> Announcement:
         deployment = self.view.deployment
-        wanted = _status(self.view)
+        wanted = true_status(self.view)
         told = {"sha": wanted.sha, "state": wanted.state.value, "description": wanted.description}
         # That it waits for something, people must hear; once what else comes early is written, the last
         # word needs two writes, and one is left.
@@ -95,7 +95,7 @@ class _Showing:
         spare = waits and known.github_deployment_id is not None
         most = _EARLY_WRITES + 1 if spare else _EARLY_STATUSES
         early = not deployment.state.is_final and _writes(known) >= most
-        if known.shown.get("status") == told or early or not _speaks_on_commit(self.view):
+        if known.shown.get("status") == told or early or not speaks_on_commit(self.view):
             return known
         self.repository.set_status(wanted, share=self._share)
         return self._kept(known, status=told)
@@ -114,7 +114,7 @@ class _Showing:
 
     def deployment(self, known: Announcement) -> Announcement:
         deployment = self.view.deployment
-        number, wanted = known.github_deployment_id, _deployment_status(self.view)
+        number, wanted = known.github_deployment_id, true_deployment_status(self.view)
         told = {"state": wanted.state.value, "description": wanted.description}
         early = not deployment.state.is_final and _writes(known) >= _EARLY_WRITES
         if number is None or known.shown.get("deployment") == told or early:
@@ -141,7 +141,8 @@ class _Showing:
         return kept
 
 
-def _speaks_on_commit(view: View) -> bool:
+def speaks_on_commit(view: View) -> bool:
+    """Whether the deployment has the say about its commit's status."""
     # A commit is not at fault when a rollback to it waits, fails or is cancelled: its verdict stands.
     undone = view.deployment.kind is Kind.ROLLBACK and view.deployment.state is not State.SUCCEEDED
     return view.has_status and not undone
@@ -156,7 +157,8 @@ def _belongs_on_github(view: View) -> bool:
     return worth_it or not deployment.state.is_final
 
 
-def _status(view: View) -> CommitStatus:
+def true_status(view: View) -> CommitStatus:
+    """The commit status that is to be shown."""
     failure = view.deployment.failure
     state = status_state(view.deployment.state, failure.blame if failure else None)
     return CommitStatus(
@@ -175,7 +177,8 @@ def _request(view: View) -> DeploymentRequest:
     )
 
 
-def _deployment_status(view: View) -> DeploymentStatus:
+def true_deployment_status(view: View) -> DeploymentStatus:
+    """The status of the GitHub Deployment that is to be shown."""
     failure, final = view.deployment.failure, view.deployment.state.is_final
     state = deployment_state(view.deployment.state, failure.blame if failure else None, live=view.is_latest)
     if view.gone and final:

@@ -10,6 +10,7 @@ import msgspec
 from bot.domain.app import App
 from bot.domain.ids import Sha
 from bot.domain.listing import Installed, Listed
+from bot.domain.pull import PullNumber
 from bot.github.client import GitHub
 from bot.github.errors import RejectedError, SuspendedError
 from bot.github.session import Answer, Call, Grant
@@ -152,6 +153,12 @@ def pulls(github: GitHub, app: App, *, state: str, number: int = 1, etag: str = 
     if answer.is_unchanged:
         return Pulls(None, etag, has_more=False)
     return Pulls(answer.read(list[dict[str, Any]]), answer.etag, has_more='rel="next"' in answer.link)
+
+
+def pull(github: GitHub, app: App, number: PullNumber) -> dict[str, Any]:
+    """A pull request as GitHub writes it."""
+    path = f"repos/{quote(app.repository)}/pulls/{number}"
+    return github.send(app, Call("GET", path), _PULLS).read(dict[str, Any])
 
 
 def _installed(github: GitHub, found: _Installation) -> Installed:

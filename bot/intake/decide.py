@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bot.domain.app import App
+from bot.domain.checks import listed
 from bot.domain.deployment import Commit
 from bot.domain.environment import PRODUCTION
+from bot.intake.check_events import CheckEvent
 from bot.intake.comment_events import CommentEvent
 from bot.intake.decision import Decision, Deploy, Facts, Ignore, Reason, Skip, Target
 from bot.intake.events import Event, PushEvent, Unusable, Unused
 from bot.intake.paths import Scope, touches
+from bot.intake.place_events import InstallationEvent, RepositoryEvent
 from bot.intake.pull_events import PullEvent
 from bot.intake.recipe_file import SKIP_MARKERS, Policy
 
@@ -22,18 +25,18 @@ def decide(event: Event, app: App, facts: Facts) -> Decision:
     match event:
         case PushEvent():
             return _push(event, app, facts)
-        case PullEvent() | CommentEvent() | Unused() | Unusable():
-            return decide_alone(event)
         case _:
-            assert_never(event)
+            return decide_alone(event)
 
 
 def decide_alone(event: Event) -> Ignore:
     """What an event means that concerns no app."""
     match event:
-        case PushEvent() | PullEvent() | CommentEvent():
+        case PushEvent() | PullEvent() | CommentEvent() | CheckEvent() | RepositoryEvent():
             name = event.repository.full_name
             return Ignore(Reason.UNKNOWN_REPOSITORY, f"No app is made from {name}.")
+        case InstallationEvent():
+            return Ignore(Reason.UNKNOWN_INSTALLATION, "No app is made from a repository that it covers.")
         case Unused():
             return Ignore(Reason.EVENT_UNUSED, f"Slipway does not act on '{event.event}' events.")
         case Unusable():
@@ -63,7 +66,7 @@ def is_deployed(branch: str, app: App, policy: Policy) -> bool:
 
 def _push(event: PushEvent, app: App, facts: Facts) -> Decision:
     if not app.enabled:
-        return Ignore(Reason.APP_DISABLED, f"Deploys of {app.slug} are switched off.")
+        return Ignore(Reason.APP_DISABLED, app.off_reason)
     if event.tag is not None:
         return Ignore(Reason.TAG, f"Tags are not deployed ({event.tag}).")
     if event.branch is None:
@@ -96,13 +99,20 @@ def _commit(
         because = f"; {verdict.file} changed: {verdict.rule}" if verdict.file else ""
     by_production = targets[0].name == PRODUCTION
     code = Reason.PRODUCTION_BRANCH if by_production else Reason.MAPPED_BRANCH
-    return Deploy(targets, commit, code, f"{_pushed(event, targets)}{because}.")
+    return Deploy(targets, commit, code, f"{_pushed(event, targets)}{because}{waits(targets, facts.policy)}.")
 
 
 def _targets(branch: str, app: App, policy: Policy) -> tuple[Target, ...]:
     production = (Target(PRODUCTION, branch),) if branch == app.production_branch else ()
     mapped = (Target(name, branch) for name, named in policy.environments.items() if named == branch)
     return (*production, *mapped)
+
+
+def waits(targets: Sequence[Target], policy: Policy) -> str:
+    """What deployments wait for, as the end of a sentence; nothing where no checks are required."""
+    wanted = {one.name: checks for one in targets if (checks := policy.checks_for(one.name))}
+    said = [f"{name} waits for {listed(checks.require)}" for name, checks in wanted.items()]
+    return f"; {' and '.join(said)}" if said else ""
 
 
 def _pushed(event: PushEvent, targets: Sequence[Target]) -> str:

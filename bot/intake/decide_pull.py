@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from bot.domain.app import App
 from bot.domain.deployment import Commit
 from bot.domain.pull import PullRequest, preview_name
-from bot.intake.decide import MAX_MESSAGE, skip_marker
+from bot.intake.decide import MAX_MESSAGE, skip_marker, waits
 from bot.intake.decision import Decision, Deploy, Hold, Ignore, Reason, Skip, Target, TearDown
 from bot.intake.paths import Scope, touches
 from bot.intake.pull_events import PullAction, PullEvent
@@ -54,7 +54,7 @@ def decide_pull(event: PullEvent, app: App, facts: PullFacts) -> Decision:
     if not pull.is_open:
         return _closed(facts)
     if not app.enabled:
-        return Ignore(Reason.APP_DISABLED, f"Deploys of {app.slug} are switched off.")
+        return Ignore(Reason.APP_DISABLED, app.off_reason)
     return _unconcerned(event, facts) or _unwanted(facts) or _wanted(event, app, facts)
 
 
@@ -157,7 +157,7 @@ def _allowed(event: PullEvent, facts: PullFacts) -> Decision:
         return Hold(_targets(pull), _commit(pull, facts.message), Reason.FORK, origin)
     if pull.by_bot and previews.bots == "wait":
         return Hold(_targets(pull), _commit(pull, facts.message), Reason.BOT, "it is a bot's")
-    sentence = f"{pull.name} {_WORDS[event.action]}."
+    sentence = f"{pull.name} {_WORDS[event.action]}{waits(_targets(pull), facts.policy)}."
     return Deploy(_targets(pull), _commit(pull, facts.message), Reason.PULL_REQUEST, sentence)
 
 

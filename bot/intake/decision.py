@@ -39,6 +39,14 @@ class Reason(StrEnum):
     COMMAND_DENIED = "command-denied"
     PERMISSION_UNKNOWN = "permission-unknown"
     APP_DISABLED = "app-disabled"
+    CHECK_REPORTED = "check-reported"
+    CHECK_UNUSED = "check-unused"
+    CHECKS_NOT_OURS = "checks-not-ours"
+    APP_AWAY = "app-away"
+    APP_BACK = "app-back"
+    REPOSITORY_MOVED = "repository-moved"
+    VISIBILITY_LEARNED = "visibility-learned"
+    UNKNOWN_INSTALLATION = "unknown-installation"
     UNKNOWN_REPOSITORY = "unknown-repository"
     EVENT_UNUSED = "event-unused"
     PAYLOAD_UNUSABLE = "payload-unusable"
@@ -88,6 +96,14 @@ class Skip:
 @dataclass(frozen=True)
 class Ignore:
     """Nothing to do."""
+
+    code: Reason
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Nothing is deployed by it; something is remembered, or looked at anew."""
 
     code: Reason
     sentence: str

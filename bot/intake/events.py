@@ -12,9 +12,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bot.domain.ids import Sha
-from bot.intake import fields
+from bot.intake import check_events, fields, place_events
+from bot.intake.check_events import CheckEvent, UnusableCheckError
 from bot.intake.comment_events import CommentEvent, is_used, read_comment
 from bot.intake.fields import Repository, RepositoryField, is_branch
+from bot.intake.place_events import InstallationEvent, RepositoryEvent
 from bot.intake.pull_events import ACTIONS, PullAction, PullEvent, UnusableError, action_of, read_event
 
 
@@ -63,7 +65,16 @@ class Unusable:
     reason: str
 
 
-Event = PushEvent | PullEvent | CommentEvent | Unused | Unusable
+Event = (
+    PushEvent
+    | PullEvent
+    | CommentEvent
+    | CheckEvent
+    | InstallationEvent
+    | RepositoryEvent
+    | Unused
+    | Unusable
+)
 
 
 class _Push(Struct):
@@ -85,7 +96,7 @@ def parse(event: str, body: bytes) -> Event:
         return Unused(event)
     try:
         return reader(body)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnusableCheckError) as error:
         return Unusable(event, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Unusable(event, f"not JSON: {error}")
@@ -96,9 +107,9 @@ def parse(event: str, body: bytes) -> Event:
 def repository_of(event: Event) -> Repository | None:
     """The repository that an event is about, if it tells."""
     match event:
-        case PushEvent() | PullEvent() | CommentEvent():
+        case PushEvent() | PullEvent() | CommentEvent() | CheckEvent() | RepositoryEvent():
             return event.repository
-        case Unused() | Unusable():
+        case InstallationEvent() | Unused() | Unusable():
             return None
         case _:
             assert_never(event)
@@ -155,8 +166,24 @@ def _issue_comment(body: bytes) -> Event:
     return read_comment(body) if is_used(body) else Unused("issue_comment")
 
 
+def _repository(body: bytes) -> Event:
+    found = place_events.read_repository(body)
+    return Unused(f"repository.{found}") if isinstance(found, str) else found
+
+
+def _installation(body: bytes) -> Event:
+    found = place_events.read_installation(body)
+    return Unused(f"installation.{found}") if isinstance(found, str) else found
+
+
 _READERS: dict[str, Callable[[bytes], Event]] = {
     "push": _push,
     "pull_request": _pull_request,
     "issue_comment": _issue_comment,
+    "check_run": check_events.read_run,
+    "check_suite": check_events.read_suite,
+    "status": check_events.read_status,
+    "repository": _repository,
+    "installation": _installation,
+    "installation_repositories": _installation,
 }

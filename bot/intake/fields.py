@@ -21,12 +21,15 @@ _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/-]|[/.]$|\.
 
 @dataclass(frozen=True)
 class Repository:
-    """The repository of an event. `default_branch` is empty when the payload does not tell it."""
+    """The repository of an event.
+
+    `default_branch` is empty when the payload does not tell it; `private` is None then.
+    """
 
     id: int
     full_name: str
     default_branch: str
-    private: bool
+    private: bool | None
 
 
 class RepositoryField(Struct):
@@ -47,7 +50,9 @@ def repository(found: RepositoryField) -> Repository:
     """The repository that a payload names."""
     default = found.default_branch if isinstance(found.default_branch, str) else ""
     branch = default if is_branch(default) else ""
-    return Repository(found.id, clean(found.full_name), branch, private=found.private is not False)
+    return Repository(
+        found.id, clean(found.full_name), branch, found.private if isinstance(found.private, bool) else None
+    )
 
 
 def number(found: Any, name: str) -> int | None:

@@ -72,7 +72,16 @@ Marker = Annotated[
         extra={"expected": 'words in square brackets, such as "[skip deploy]"'},
     ),
 ]
-CheckName = Annotated[str, Meta(min_length=1, max_length=255, examples=["test"])]
+CheckName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"^(?![sS][lL][iI][pP][wW][aA][yY]/)",
+        examples=["test"],
+        extra={"expected": "the name of a check of others, such as a job of your CI"},
+    ),
+]
 Duration = Annotated[
     str,
     Meta(
@@ -140,7 +149,8 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Only pull requests into these branches are deployed; empty: into any."),
     ] = ()
     idle: Annotated[
-        Duration, Meta(description="Accepted, and without effect yet: a static preview needs no stop.")
+        Duration,
+        Meta(description="A preview without a visit or a push for so long sleeps until the next one."),
     ] = "72h"
     max_age: Annotated[Duration, Meta(description="A preview is taken down after that, visited or not.")] = (
         "30d"
@@ -154,7 +164,10 @@ class Previews(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "comment"
     protection: Annotated[
         Literal["auto", "off", "link", "login"],
-        Meta(description="Accepted, and without effect yet: whoever knows its address can see a preview."),
+        Meta(
+            description="Who sees previews: whoever knows the address (off), who has a share link or signs "
+            "in (link), who signs in (login). 'auto' is 'link' for private repositories, else 'off'."
+        ),
     ] = "auto"
 
     @property
@@ -176,10 +189,13 @@ class Checks(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=50,
-            description="Accepted, and without effect yet: nothing waits for checks.",
+            description="Names of check runs or commit statuses that must have passed before a commit is "
+            "deployed by itself; what a person asks for does not wait.",
         ),
     ]
-    timeout: Annotated[Duration, Meta(description="How long to wait for them.")] = "1h"
+    timeout: Annotated[
+        Duration, Meta(description="How long to wait for them; then the deployment is cancelled.")
+    ] = "1h"
 
     @property
     def patience(self) -> timedelta:

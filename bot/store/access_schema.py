@@ -80,3 +80,18 @@ audit = sa.Table(
     sa.Index("ix_audit_tenant_id_id", "tenant_id", "id"),
     *(sa.Index(f"ix_audit_{name}", name) for name in "app_id actor actor_key action subject at".split()),
 )
+
+share_links = sa.Table(
+    "share_links",
+    metadata,
+    key(),
+    to("apps", index=True),
+    # None: for every preview of the app.
+    to("environments", nullable=True, index=True),
+    text("purpose"),
+    text("note", default=""),
+    text("created_by"),
+    moment("created_at", nullable=False),
+    moment("expires_at", nullable=False),
+    moment("revoked_at"),
+)

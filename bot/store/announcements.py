@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.domain.ids import DeploymentId, EnvironmentId
+from bot.domain.ids import AppId, DeploymentId, EnvironmentId
 from bot.store.engine import Tx
 from bot.store.schema import announcements, deployments
 
@@ -39,6 +39,22 @@ def of_environment(tx: Tx, environment: EnvironmentId, limit: int) -> list[Annou
     query = query.where(deployments.c.environment_id == environment, known)
     rows = tx.execute(query.order_by(deployments.c.id.desc()).limit(limit)).mappings()
     return [Announcement(**{str(name): value for name, value in row.items()}) for row in rows]
+
+
+def hurry(tx: Tx, app: AppId) -> None:
+    """Let what GitHub is owed of an app be tried again at once."""
+    mine = sa.select(deployments.c.id).where(
+        deployments.c.app_id == app, deployments.c.announced < deployments.c.version
+    )
+    where = (announcements.c.retry_at.is_not(None), announcements.c.deployment_id.in_(mine))
+    tx.execute(announcements.update().where(*where).values(retry_at=None))
+
+
+def is_troubled(tx: Tx) -> bool:
+    """Whether GitHub is owed something that it did not take at the first attempt."""
+    owed = deployments.c.announced < deployments.c.version
+    query = sa.select(deployments.c.id).join(announcements, announcements.c.deployment_id == deployments.c.id)
+    return tx.scalar(query.where(owed, announcements.c.attempts > 0).limit(1)) is not None
 
 
 def keep(tx: Tx, announcement: Announcement) -> None:

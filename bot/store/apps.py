@@ -1,5 +1,6 @@
 """Tenants, projects and apps in the store."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from bot.domain.app import App
+from bot.domain.app import Absence, App
 from bot.domain.ids import AppId, ProjectId, TenantId
 from bot.store import variables
 from bot.store.engine import Tx
@@ -61,30 +62,30 @@ def insert(tx: Tx, new: NewApp, now: datetime, scope: tuple[TenantId, ProjectId]
     values = {field.name: getattr(new, field.name) for field in fields(new)}
     place = {"tenant_id": tenant, "project_id": project, "created_at": now}
     row = tx.execute(apps.insert().values(**values, **place).returning(*_FIELDS)).mappings().one()
-    return _app(row)
+    return app_of(row)
 
 
 def get(tx: Tx, app: AppId) -> App:
     """One app by its id, also when it was deleted."""
-    return _app(tx.execute(_BY_ID, {"app": app}).mappings().one())
+    return app_of(tx.execute(_BY_ID, {"app": app}).mappings().one())
 
 
 def by_slug(tx: Tx, slug: str) -> App | None:
     """One app by its slug."""
     row = tx.execute(_BY_SLUG, {"slug": slug}).mappings().one_or_none()
-    return _app(row) if row else None
+    return app_of(row) if row else None
 
 
 def find(tx: Tx, app: AppId) -> App | None:
     """One app by its id, unless it was deleted."""
     row = tx.execute(sa.select(*_FIELDS).where(apps.c.id == app, _THERE)).mappings().one_or_none()
-    return _app(row) if row else None
+    return app_of(row) if row else None
 
 
 def all_apps(tx: Tx) -> list[App]:
     """Every app, by slug."""
     query = sa.select(*_FIELDS).where(_THERE).order_by(apps.c.slug)
-    return [_app(row) for row in tx.execute(query).mappings()]
+    return [app_of(row) for row in tx.execute(query).mappings()]
 
 
 def of_repository(tx: Tx, repository_id: int, full_name: str) -> list[App]:
@@ -95,7 +96,7 @@ def of_repository(tx: Tx, repository_id: int, full_name: str) -> list[App]:
     named = sa.and_(apps.c.repository_id.is_(None), sa.func.lower(apps.c.repository) == full_name.lower())
     matches = sa.or_(apps.c.repository_id == repository_id, named)
     rows = tx.execute(sa.select(*_FIELDS).where(matches, _THERE).order_by(apps.c.id)).mappings()
-    return [_app(row) for row in rows]
+    return [app_of(row) for row in rows]
 
 
 def pin_repository(tx: Tx, app: AppId, repository_id: int, installation_id: int | None) -> None:
@@ -104,6 +105,11 @@ def pin_repository(tx: Tx, app: AppId, repository_id: int, installation_id: int 
     if installation_id is not None:
         changes["installation_id"] = installation_id
     tx.execute(apps.update().where(apps.c.id == app).values(changes))
+
+
+def rename(tx: Tx, app: AppId, full_name: str, clone_url: str) -> None:
+    """Remember the name that an app's repository has by now, and where it is cloned from."""
+    tx.execute(apps.update().where(apps.c.id == app).values(repository=full_name, clone_url=clone_url))
 
 
 def secrets(tx: Tx) -> list[tuple[AppId, int | None, str, bytes]]:
@@ -128,13 +134,35 @@ def keep_policy(tx: Tx, app: AppId, value: dict[str, Any]) -> None:
     tx.execute(apps.update().where(apps.c.id == app).values(policy=value))
 
 
-def set_enabled(tx: Tx, app: AppId, *, enabled: bool) -> None:
-    """Switch an app's automatic deploys on or off."""
-    tx.execute(apps.update().where(apps.c.id == app).values(enabled=enabled))
+def policies(tx: Tx, ids: Collection[AppId]) -> dict[AppId, dict[str, Any] | None]:
+    """The policies that were last read for some apps, as JSON."""
+    rows = tx.execute(sa.select(apps.c.id, apps.c.policy).where(apps.c.id.in_(ids)))
+    return {AppId(row[0]): row[1] for row in rows}
+
+
+def set_private(tx: Tx, app: AppId, *, private: bool) -> None:
+    """Remember whether an app's repository is private."""
+    tx.execute(apps.update().where(apps.c.id == app).values(private=private))
+
+
+def set_enabled(tx: Tx, app: AppId, *, enabled: bool, absence: Absence | None = None) -> None:
+    """Switch an app's automatic deploys on or off; off by GitHub, when it says why."""
+    tx.execute(apps.update().where(apps.c.id == app).values(enabled=enabled, absence=absence))
+
+
+def of_installation(tx: Tx, installation_id: int) -> list[App]:
+    """Apps that an installation of the GitHub App covered last."""
+    where = (apps.c.installation_id == installation_id, _THERE)
+    return [
+        app_of(row) for row in tx.execute(sa.select(*_FIELDS).where(*where).order_by(apps.c.id)).mappings()
+    ]
 
 
 def change(tx: Tx, app: AppId, changes: dict[str, Any]) -> App:
     """Change an app's columns by name."""
+    if "enabled" in changes:
+        # What a person says of it counts from then on.
+        changes = {**changes, "absence": None}
     if changes:
         tx.execute(apps.update().where(apps.c.id == app).values(changes))
     return get(tx, app)
@@ -162,5 +190,8 @@ def delete(tx: Tx, app: AppId, now: datetime) -> None:
     tx.execute(apps.update().where(apps.c.id == app).values(ended))
 
 
-def _app(row: RowMapping) -> App:
-    return App(**{str(name): value for name, value in row.items()})
+def app_of(row: RowMapping) -> App:
+    """An app from the values of its columns."""
+    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    values["absence"] = Absence(values["absence"]) if values["absence"] else None
+    return App(**values)

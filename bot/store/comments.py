@@ -1,6 +1,6 @@
 """The comment on each pull request: which one it is on GitHub, and what it was last made to show."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,13 @@ def get(tx: Tx, repository_id: int, number: PullNumber) -> tuple[int | None, Sho
     if row is None:
         return None, None
     return row.github_comment_id, ShownComment(**row.shown) if row.shown else None
+
+
+def doubt(tx: Tx, repository_id: int, number: PullNumber) -> None:
+    """Let a comment be written again, since GitHub shows something else than it was made to."""
+    known, shown = get(tx, repository_id, number)
+    if shown is not None:
+        keep(tx, repository_id, number, comment=known, shown=replace(shown, digest=""))
 
 
 def keep(

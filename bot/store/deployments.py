@@ -106,6 +106,12 @@ def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
     return [_deployment(row) for row in tx.execute(query).mappings()]
 
 
+def all_where(tx: Tx, *where: sa.ColumnElement[bool]) -> list[Deployment]:
+    """Deployments by conditions of the store's own, oldest first."""
+    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id)
+    return [_deployment(row) for row in tx.execute(query).mappings()]
+
+
 def newest(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The deployment of an environment that was asked for last."""
     query = sa.select(*_FIELDS).where(deployments.c.environment_id == environment)

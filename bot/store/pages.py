@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from bot.domain.app import App
 from bot.domain.deployment import Deployment
 from bot.domain.ids import AppId, DeploymentId, ProjectId, TenantId
+from bot.store.apps import app_of
 from bot.store.choosing import COUNTED, DeploymentFilter, choose, mentions
 from bot.store.deployments import deployment_of
 from bot.store.engine import Tx
@@ -83,7 +84,7 @@ _SORTED = {"createdAt": deployments.c.id, "slug": apps.c.slug, "appCreatedAt": a
 def apps_page(tx: Tx, wanted: AppFilter, part: Slice) -> Found[App]:
     """A page of apps; `sort` is `slug` or `appCreatedAt`."""
     query = sa.select(*_APP).where(*_apps_where(wanted))
-    rows = [App(*row) for row in tx.execute(_cut(query, part))]
+    rows = [app_of(row) for row in tx.execute(_cut(query, part)).mappings()]
     return Found(rows, _count(tx, sa.select(apps.c.id).where(*_apps_where(wanted))))
 
 

@@ -129,6 +129,23 @@ def exposed(tx: Tx) -> list[Release]:
     return [_release(row) for row in tx.execute(query).mappings()]
 
 
+def exposers(tx: Tx, only: ReleaseId | None = None) -> dict[ReleaseId, set[EnvironmentId]]:
+    """Which environments that are not taken down have shown a release, of those that are kept or of one."""
+    query = (
+        sa.select(releases.c.id, environments.c.id)
+        .join(deployments, deployments.c.release_id == releases.c.id)
+        .join(environments, environments.c.id == deployments.c.environment_id)
+        .where(_KEPT, deployments.c.state == State.SUCCEEDED, environments.c.archived_at.is_(None))
+        .distinct()
+    )
+    if only is not None:
+        query = query.where(releases.c.id == only)
+    found: dict[ReleaseId, set[EnvironmentId]] = {}
+    for release, environment in tx.execute(query):
+        found.setdefault(ReleaseId(release), set()).add(EnvironmentId(environment))
+    return found
+
+
 def shown_in(tx: Tx, environment: EnvironmentId) -> list[Release]:
     """Releases that an environment has shown and that are kept yet."""
     shown = _shown().where(deployments.c.environment_id == environment)

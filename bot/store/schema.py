@@ -14,14 +14,15 @@ from bot.store.columns import sealed as _sealed
 from bot.store.columns import text as _text
 from bot.store.columns import to as _to
 from bot.store.domain_schema import domains
+from bot.store.github_schema import announcements, checks, commands, comments
 from bot.store.outgoing_schema import receivers as receivers  # noqa: PLC0414 so that it is known
 from bot.store.release_schema import releases
-from bot.store.talk_schema import announcements, commands, comments
 
 __all__ = [
     "Moment",
     "announcements",
     "audit",
+    "checks",
     "commands",
     "comments",
     "domains",
@@ -79,9 +80,14 @@ apps = sa.Table(
     _text("output_directory", nullable=True),
     _sealed("webhook_secret", nullable=True),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    # Why GitHub switched automatic deploys off; null when a person did, or when they are on.
+    _text("absence", nullable=True),
     _moment("archived_at"),
     # The row stays for what points at it: numbers of apps and deployments are never given again.
     _moment("deleted_at"),
+    # Whether the repository is, as GitHub told last; and who may see previews, where that was set here.
+    sa.Column("private", sa.Boolean, nullable=True),
+    _text("protection", nullable=True),
     # The last policy that was read from the default branch, for when the repository can't be reached.
     sa.Column("policy", sa.JSON, nullable=True),
     _moment("created_at", nullable=False),
@@ -104,15 +110,16 @@ environments = sa.Table(
     # The branch that was named by hand, which wins over slipway.toml; and whether pushes to it deploy.
     _text("follows", nullable=True),
     _flag("manual"),
-    # Of a preview: its pull request, when its present life began, when it was last used, and when and
-    # why it was taken down.
+    # Of a preview: its pull request, when its present life began, when it was last used, since when it
+    # sleeps, until when it may live where somebody said so, and when and why it was taken down.
     sa.Column("pull", sa.BigInteger, nullable=True),
     _moment("born_at"),
     _moment("used_at"),
+    _moment("asleep_at"),
+    _moment("expires_at"),
     _moment("archived_at"),
     _text("archive_reason", nullable=True),
     # The end that somebody gave a preview.
-    _moment("kept_until"),
     # Who locked it, as people are told and unmistakably, why, and until when.
     _text("locked_by", nullable=True),
     _text("lock_key", nullable=True),

@@ -106,6 +106,13 @@ def of_user(tx: Tx, tenant: TenantId, user: int) -> list[Token]:
     return [_token(row) for row in rows]
 
 
+def of_people(tx: Tx) -> list[Token]:
+    """All people's tokens that were not revoked, newest first; at most a thousand."""
+    where = (tokens.c.user_id.is_not(None), tokens.c.revoked_at.is_(None))
+    rows = tx.execute(sa.select(*_FIELDS).where(*where).order_by(tokens.c.id.desc()).limit(1000)).mappings()
+    return [_token(row) for row in rows]
+
+
 def of_app(tx: Tx, app: AppId) -> list[Token]:
     """An app's deploy tokens that were not revoked, newest first."""
     where = (tokens.c.app_id == app, tokens.c.revoked_at.is_(None))

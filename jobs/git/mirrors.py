@@ -40,7 +40,7 @@ class Mirrors:
 
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
         self.home = settings.home / "mirrors"
-        self._github_url = settings.github_url
+        self.github_url = settings.github_url
         self._credentials = credentials
         self.git = Git(self.home)
 
@@ -293,5 +293,5 @@ class Mirrors:
             self.git.must([*self._at(app), "repack", "-d", "--quiet", "--geometric=2"])
 
     def _talk(self, app: App, argv: Sequence[str], seconds: float, stopped: Stopped) -> Answer:
-        remote = remote_of(app, self._github_url, self._credentials)
+        remote = remote_of(app, self.github_url, self._credentials)
         return talk(self.git, remote, app, Asking(argv, seconds, stopped))

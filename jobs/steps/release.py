@@ -7,6 +7,7 @@ from bot.domain.release import Release
 from bot.errors import ErrorCode, PlatformError
 from jobs.artifacts.store import ArtifactStore, DamagedError
 from jobs.release_folder import has_rules, lay_out
+from jobs.site_entry import Watch
 from jobs.sites import Sites
 from jobs.steps.context import Context
 
@@ -50,14 +51,26 @@ def is_whole(context: Context, release: Release, artifacts: ArtifactStore) -> bo
 
 
 def activate(
-    context: Context, ready: Ready, activation: int, sites: Sites, *, lasting: str, unlisted: bool
+    context: Context,
+    ready: Ready,
+    activation: int,
+    sites: Sites,
+    *,
+    lasting: str,
+    unlisted: bool,
+    watches: tuple[Watch, Watch],
 ) -> None:
     """Switch the environment's hostname to the release; `lasting` is the hostname of the release alone.
 
-    With `unlisted`, search engines are asked to leave the environment out.
+    With `unlisted`, search engines are asked to leave the environment out. `watches`: what is asked before
+    the environment's hostname is served, and before the release's.
     """
     hostname, release = context.environment.hostname, ready.release
-    for name, number, hidden in ((lasting, 1, True), (hostname, activation, unlisted)):
+    asked, asked_always = watches
+    for name, number, hidden, watch in (
+        (lasting, 1, True, asked_always),
+        (hostname, activation, unlisted, asked),
+    ):
         sites.activate(
             name,
             activation=number,
@@ -65,6 +78,7 @@ def activate(
             spa=release.spa,
             rules=ready.has_rules,
             unlisted=hidden,
+            watch=watch,
         )
     context.log.say("release", f"{release.name} is live at {context.settings.site_url(hostname)}")
     context.log.say("release", f"and, as long as it is kept, at {context.settings.site_url(lasting)}")

@@ -30,8 +30,35 @@ def test_a_home_that_cannot_be_made_is_said_by_every_command(tmp_path: Path, wor
     assert str(tmp_path / "file" / "home") in refused(slipway(tmp_path / "file" / "home", *words))
 
 
-def test_a_delivery_that_nobody_knows_is_not_explained_by_silence(tmp_path: Path):
-    assert "no-such-guid" in refused(slipway(tmp_path, "explain", "no-such-guid"))
+@pytest.mark.parametrize(
+    "words", [("explain", "no-such-guid"), ("deploy", "shop"), ("rollback", "shop"), ("status",)]
+)
+def test_without_a_web_process_it_is_said_how_to_start_one(tmp_path: Path, words: tuple[str, ...]):
+    said = refused(slipway(tmp_path, *words))
+    assert "Nothing answers at http://127.0.0.1:8000." in said
+    assert "slipway up" in said
+    assert str(tmp_path) in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"SLIPWAY_API_URL": "deploys.example.org", "SLIPWAY_TOKEN": "slp_x"}, "https://deploys.example.org"),
+        (
+            {"SLIPWAY_API_URL": "https://user@deploys.example.org", "SLIPWAY_TOKEN": "slp_x"},
+            "SLIPWAY_API_URL",
+        ),
+        ({"SLIPWAY_API_URL": "https://deploys.example.org"}, "SLIPWAY_TOKEN"),
+    ],
+)
+def test_another_machine_is_named_by_address_and_token(tmp_path: Path, settings: dict[str, str], named: str):
+    assert named in refused(slipway(tmp_path, "status", **settings))
+
+
+def test_commands_for_another_machine_load_no_store():
+    code = "import sys, bot.cli.main, bot.cli.client.deploying, bot.cli.client.variables; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"sqlalchemy", "redis", "jinja2", "pydantic_settings"} & set(done.stdout.split())
 
 
 def test_artifacts_elsewhere_than_on_disk_are_refused_by_name(tmp_path: Path):

@@ -159,3 +159,15 @@ def test_whatever_an_answer_says_it_is_text(author: str, words: list[str]):
     assert page.count("<table>") == 1
     assert page.count("<li>") == len(lines)
     assert page.count("<a ") == 3
+
+
+def test_a_protected_preview_is_linked_by_what_opens_it_and_named_without():
+    link = "https://pr-12-shop.example.org/?_slipway_share=l.5.e3.1770465600.kq3v"
+    shown = PullComment([row(url="https://pr-12-shop.example.org", link=link)])
+    assert f"[pr-12-shop.example.org]({link})" in body(shown)
+    first = next_shown(shown, None)
+    assert first is not None
+    # What is remembered lies in the store for good.
+    assert "l.5.e3" not in str(first)
+    other = next_shown(PullComment([row(url="https://pr-12-shop.example.org", link=f"{link}2")]), first)
+    assert other is not None

@@ -27,7 +27,7 @@ from bot.domain.ids import AppId, DeploymentId, Digest, EnvironmentId, ReleaseId
 from bot.errors import ErrorCode, PlatformError, UserError
 from bot.leases import LEASE, Claim, Leases, Standing
 from bot.lifecycle import Lifecycle, Order
-from bot.store import apps, deployments, environments, releases, schema, steps
+from bot.store import apps, deployments, environments, lease_rows, releases, schema, steps
 from bot.store.apps import NewApp
 from bot.store.engine import Engine, Tx, open_engine, reading, writing
 from bot.store.migrate import migrate
@@ -460,7 +460,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.reap()
         for _ in range(SETTLED_ENOUGH):
             with reading(self.engine) as tx:
-                if not environments.ready_ids(tx, self.now):
+                if not lease_rows.ready_ids(tx, self.now):
                     return
             executor.claim = self.leases.claim(executor.name)
             assert executor.claim is not None

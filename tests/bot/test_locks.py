@@ -19,7 +19,7 @@ from bot.intake.recipe import policy_to_json
 from bot.intake.recipe_file import Policy, Previews
 from bot.locks import Locker
 from bot.orders import Order
-from bot.previews import MAX_TTL, keep, take_down
+from bot.previews import LONGEST_EXTENSION, extend, take_down
 from bot.promotion import promote
 from bot.store import apps, deployments, environments, releases
 from bot.store.engine import reading, writing
@@ -235,12 +235,13 @@ def test_a_commit_that_takes_the_place_of_an_approved_one_waits_anew(
 def test_a_preview_lives_as_long_as_somebody_said(house: House):
     house.live()
     with house.instance.lifecycle.change() as change:
-        until = keep(change, house.environment(), timedelta(days=999))
-    assert until - house.instance.now() == MAX_TTL
+        until = extend(change, house.environment(), timedelta(days=999)).expires_at
+    assert until is not None
+    assert until - house.instance.now() == LONGEST_EXTENSION
     house.instance.pass_by(timedelta(days=31))
     assert house.tidy() == []
     with house.instance.lifecycle.change() as change:
-        keep(change, house.environment(), timedelta(hours=1))
+        extend(change, house.environment(), timedelta(hours=1))
     house.instance.pass_by(timedelta(hours=1))
-    assert house.tidy() == ["its time is over"]
-    assert house.environment().kept_until is None
+    assert house.tidy() == ["its time is over, as somebody set it"]
+    assert house.environment().expires_at is None

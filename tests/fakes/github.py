@@ -41,6 +41,7 @@ PERMISSIONS = {
     "statuses": "write",
     "deployments": "write",
     "pull_requests": "write",
+    "checks": "read",
 }
 HOOK_ID = "77"
 STATIC_TOKEN = "github_pat_" + "x" * 82
@@ -215,6 +216,14 @@ class FakeGitHub:
         """What the bot made GitHub show, in order, in words."""
         with self._lock:
             return list(self.world.said)
+
+    def check(self, full_name: str, sha: str, name: str, conclusion: str | None = None) -> dict[str, Any]:
+        """Let a CI report a check run; without a conclusion it runs yet."""
+        status = "completed" if conclusion else "in_progress"
+        run = {"id": self.world.number(), "name": name, "head_sha": sha, "status": status}
+        run |= {"conclusion": conclusion, "app": {"id": 15368}}
+        self.world.repositories[full_name].check_runs.append(run)
+        return run
 
     def status_of(self, full_name: str, sha: str, context: str) -> tuple[str, str] | None:
         """State and description of a commit's status as people see it: the last one counts."""

@@ -150,8 +150,8 @@ class Apps:
             "full_name": name,
             "clone_url": f"{self.clone_base}/{name}.git",
             "default_branch": "main",
-            "private": True,
-            "archived": False,
+            "private": self.world.repositories[name].private,
+            "archived": self.world.repositories[name].archived,
         }
 
     def pull(self, name: str, number: int, head: str, **changes: Any) -> dict[str, Any]:
@@ -172,6 +172,7 @@ class Apps:
                 "base": {"ref": "main", "sha": "0" * 40, "repo": self.shown(name)},
             }
             known.append(found)
+            self.world.repositories[name].pulls[number] = found
         found |= {"head": {"ref": f"change-{number}", "sha": head, "repo": self.shown(name)}, **changes}
         found["updated_at"] = now
         return json.loads(json.dumps(found))

@@ -44,6 +44,7 @@ class CommentRoutes:
             ("GET", r"/user", self.user),
             ("GET", rf"{repository}/issues/(\d+)/comments", self.read),
             ("POST", rf"{repository}/issues/(\d+)/comments", self.create),
+            ("GET", rf"{repository}/issues/comments/(\d+)", self.one),
             ("PATCH", rf"{repository}/issues/comments/(\d+)", self.edit),
             ("POST", rf"{repository}/issues/comments/(\d+)/reactions", self.react),
         ]
@@ -61,6 +62,13 @@ class CommentRoutes:
         size, page = int(asked.query.get("per_page", "30")), int(asked.query.get("page", "1"))
         found = [one.public() for one in repository.comments if one.number == int(number)]
         return Reply(200, found[size * (page - 1) : size * page])
+
+    def one(self, asked: Asked, name: str, comment: str) -> Reply:
+        repository = self.signed(asked, name, {"pull_requests": "read"})
+        found = next((one for one in repository.comments if one.id == int(comment)), None)
+        if found is None:
+            raise Refusal(404, "Not Found", expected=True)
+        return Reply(200, found.public())
 
     def create(self, asked: Asked, name: str, number: str) -> Reply:
         repository = self.signed(asked, name, {"pull_requests": "write"})

@@ -14,6 +14,12 @@ STATUS_STATES = {"error", "failure", "pending", "success"}
 DEPLOYMENT_STATES = {"error", "failure", "inactive", "in_progress", "queued", "pending", "success"}
 
 
+def paged(asked: Asked, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One page of a list."""
+    size, page = int(asked.query.get("per_page", "30")), int(asked.query.get("page", "1"))
+    return found[size * (page - 1) : size * page]
+
+
 @dataclass
 class Routes:
     world: World
@@ -39,6 +45,9 @@ class Routes:
             ("GET", r"/app/hook/deliveries", self.deliveries),
             ("POST", r"/app/hook/deliveries/(\d+)/attempts", self.attempt),
             ("POST", rf"{repository}/statuses/([0-9a-f]+)", self.status),
+            ("GET", rf"{repository}/commits/([0-9a-f]+)/status", self.combined),
+            ("GET", rf"{repository}/commits/([0-9a-f]+)/check-runs", self.check_runs),
+            ("GET", rf"{repository}/deployments/(\d+)/statuses", self.deployment_statuses),
             ("GET", rf"{repository}/deployments", self.list_deployments),
             ("POST", rf"{repository}/deployments", self.deployment),
             ("POST", rf"{repository}/deployments/(\d+)/statuses", self.deployment_status),
@@ -97,6 +106,25 @@ class Routes:
         repository.statuses.append({**body, "sha": sha, "id": self.world.number()})
         self.world.said.append(f"status {context} on {sha[:7]}: {state}, {description}")
         return Reply(201, repository.statuses[-1])
+
+    def combined(self, asked: Asked, name: str, sha: str) -> Reply:
+        repository = self._signed(asked, name, {"statuses": "read"})
+        mine = [one for one in repository.statuses if one["sha"] == sha]
+        latest = {one["context"].lower(): one for one in mine}
+        return Reply(200, {"state": "pending", "sha": sha, "statuses": paged(asked, list(latest.values()))})
+
+    def check_runs(self, asked: Asked, name: str, sha: str) -> Reply:
+        repository = self._signed(asked, name, {"checks": "read"})
+        mine = [one for one in repository.check_runs if one["head_sha"] == sha]
+        latest = {one["name"]: one for one in mine}
+        return Reply(200, {"total_count": len(latest), "check_runs": paged(asked, list(latest.values()))})
+
+    def deployment_statuses(self, asked: Asked, name: str, number: str) -> Reply:
+        repository = self._signed(asked, name, {"deployments": "read"})
+        found = next((one for one in repository.deployments if one["id"] == int(number)), None)
+        if found is None:
+            raise Refusal(404, "Not Found", expected=True)
+        return Reply(200, paged(asked, found["statuses"][::-1]))
 
     def list_deployments(self, asked: Asked, name: str) -> Reply:
         repository = self._signed(asked, name, {"deployments": "read"})

@@ -28,8 +28,11 @@ class Repository:
     full_name: str
     installation: int | None
     commits: set[str] | None = None
+    archived: bool = False
+    private: bool = False
     statuses: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     deployments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    check_runs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     comments: list[Any] = field(default_factory=list[Any])
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     collaborators: dict[str, str] = field(default_factory=dict[str, str])

@@ -166,6 +166,106 @@ def issue_comment(
     }
 
 
+def check_run(
+    *,
+    sha: str,
+    name: str = "test",
+    conclusion: str | None = "success",
+    action: str = "completed",
+    number: int = 1,
+    repository: str = "acme/shop",
+    repository_id: int = 4711,
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """A check run that a CI made."""
+    run = {"id": number, "name": name, "head_sha": sha, "conclusion": conclusion, "app": {"id": 15368}}
+    return {
+        "action": action,
+        "check_run": {**run, "status": "completed" if conclusion else "in_progress"},
+        "repository": _repository(repository, repository_id, "main", url),
+        "sender": _user("github-actions", url),
+    }
+
+
+def check_suite(
+    *,
+    sha: str,
+    action: str = "completed",
+    repository: str = "acme/shop",
+    repository_id: int = 4711,
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """All checks of one app of GitHub's for a commit."""
+    return {
+        "action": action,
+        "check_suite": {"id": 5, "head_sha": sha, "status": action, "conclusion": "success"},
+        "repository": _repository(repository, repository_id, "main", url),
+        "sender": _user("github-actions", url),
+    }
+
+
+def status(
+    *,
+    sha: str,
+    context: str = "test",
+    state: str = "success",
+    number: int = 1,
+    repository: str = "acme/shop",
+    repository_id: int = 4711,
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """A commit status that somebody set."""
+    return {
+        "id": number,
+        "sha": sha,
+        "name": repository,
+        "context": context,
+        "state": state,
+        "description": None,
+        "target_url": None,
+        "repository": _repository(repository, repository_id, "main", url),
+        "sender": _user("ci", url),
+    }
+
+
+def repository_event(
+    action: str,
+    *,
+    repository: str = "acme/shop",
+    repository_id: int = 4711,
+    changes: dict[str, Any] | None = None,
+    private: bool = False,
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """Something happened to a repository as a whole."""
+    payload: dict[str, Any] = {
+        "action": action,
+        "repository": {**_repository(repository, repository_id, "main", url), "private": private},
+        "sender": _user("mona", url),
+    }
+    return payload if changes is None else {**payload, "changes": changes}
+
+
+def installation(
+    action: str,
+    *,
+    number: int = 9,
+    repositories: dict[int, str] | None = None,
+    url: str = "https://github.com",
+) -> dict[str, Any]:
+    """Something happened to an installation; `added` and `removed` are those of its repositories."""
+    listed = [{"id": key, "full_name": name, "private": False} for key, name in (repositories or {}).items()]
+    payload: dict[str, Any] = {
+        "action": action,
+        "installation": {"id": number, "account": _user("acme", url)},
+        "sender": _user("mona", url),
+    }
+    if action in ("added", "removed"):
+        other = "removed" if action == "added" else "added"
+        return {**payload, f"repositories_{action}": listed, f"repositories_{other}": []}
+    return {**payload, "repositories": listed}
+
+
 def ping(hook_id: int = 1) -> dict[str, Any]:
     """What GitHub sends when a webhook is made."""
     hook = {"type": "Repository", "id": hook_id, "name": "web", "active": True, "events": ["push"]}

@@ -17,6 +17,12 @@ class KeptQueue(Queue):
     def intake(self, deliveries: Sequence[DeliveryId], slot: str = "") -> bool:  # noqa: ARG002
         return not self.is_down
 
+    def agree(self) -> bool:
+        return not self.is_down
+
+    def checks(self, deployment: DeploymentId, slot: str = "") -> bool:  # noqa: ARG002
+        return not self.is_down
+
     def permit(self, environment: EnvironmentId, token: int, slot: str = "") -> bool:  # noqa: ARG002
         if not self.is_down:
             self.permits.append(environment)

@@ -209,7 +209,7 @@ def test_a_lock_makes_everything_wait_until_its_owner_or_an_admin_opens_it(house
     project.live(second)
     assert "Kept until" in talk.ours("Kept until")
     talk.say("/ttl 1m")
-    assert project.environment().kept_until is not None
+    assert project.environment().expires_at is not None
 
 
 def test_cancel_and_deploy(house: House):

@@ -28,6 +28,7 @@ from jobs.addresses import Addresses
 from jobs.domains import Domains
 from jobs.entitled import entitlement
 from jobs.errands import Errands
+from jobs.gates import Gates
 from jobs.git import Mirrors
 from jobs.intake import Intake
 from jobs.poll import Polling
@@ -77,7 +78,12 @@ class Office:
             may_use=entitlement(self.engine),
         )
         self.mirrors = Mirrors(self.settings, lambda _app: None)
-        addresses = Addresses(self.engine, Sites(self.settings.edge_home), "localhost")
+        addresses = Addresses(
+            self.engine,
+            Sites(self.settings.edge_home),
+            Gates(self.settings.edge_home),
+            domain="localhost",
+        )
         domains = Domains(self.settings, self.engine, addresses, lambda _: Texts(()), self.clock.now)
         self.errands = Errands(
             self.settings,

@@ -13,6 +13,7 @@ from pathlib import Path
 from bot.domain.ids import ReleaseId
 from bot.settings import Settings
 from jobs.edge import Edge
+from jobs.site_entry import Watch
 from jobs.site_rules import parse, to_json
 from jobs.sites import Sites
 from tests.waiting import wait_until
@@ -67,11 +68,16 @@ class RunningEdge:
         put_release(self.home, self._releases, files, rules)
         return self._releases
 
-    def show(self, hostname: str, release: int, *, spa: bool = False) -> None:
+    def show(self, hostname: str, release: int, *, spa: bool = False, watch: Watch = Watch.NOTHING) -> None:
         self._activations += 1
         rules = (self.home / "releases" / str(release) / "rules.json").exists()
         self.sites.activate(
-            hostname, activation=self._activations, release=ReleaseId(release), spa=spa, rules=rules
+            hostname,
+            activation=self._activations,
+            release=ReleaseId(release),
+            spa=spa,
+            rules=rules,
+            watch=watch,
         )
 
     def site(

@@ -11,8 +11,9 @@ from bot.store.domains import NewDomain
 from bot.store.engine import reading, writing
 from jobs.addresses import Addresses
 from jobs.domains import Domains
-from jobs.entry import NO_RELEASE
+from jobs.gates import Gates
 from jobs.records import Records
+from jobs.site_entry import NO_RELEASE
 from jobs.sites import Sites
 from tests.fakes.dns import NameServer, name_server
 from tests.instance import Instance
@@ -26,7 +27,7 @@ class Place:
         self.instance = Instance(home)
         self.instance.moment = self.instance.now()
         self.sites = Sites(home / "edge")
-        self.addresses = Addresses(self.instance.engine, self.sites, "localhost")
+        self.addresses = Addresses(self.instance.engine, self.sites, Gates(home / "edge"), domain="localhost")
         records = Records([server.address])
         self.domains = Domains(
             self.instance.settings, self.instance.engine, self.addresses, records.texts, self.instance.now

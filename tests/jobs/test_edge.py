@@ -9,7 +9,7 @@ import pytest
 
 from bot.clock import utc_now
 from bot.domain.ids import ReleaseId
-from jobs.entry import NO_RELEASE, Entry
+from jobs.site_entry import NO_RELEASE, Entry
 from tests.jobs.edge_harness import RunningEdge, running_edge
 
 LASTING = "public, max-age=31536000, immutable"

@@ -48,10 +48,12 @@ def bind(office: Office, tenant: Tenant) -> None:
         installations.bind(tx, 9, tenant.id, account="acme", created_by="a test", now=office.clock.now())
 
 
-def push(office: Office, guid: str, *, private: bool) -> set[str]:
-    """Let GitHub tell of a push; the apps that heard of it."""
+def push(office: Office, guid: str, *, private: bool | None) -> set[str]:
+    """Let GitHub tell of a push; the apps that heard of it. None: the push does not say what it is of."""
     payload = payloads.push(after=guid * 40, installation_id=9)
     payload["repository"]["private"] = private
+    if private is None:
+        del payload["repository"]["private"]
     new = NewDelivery("1", guid, "push", msgspec.json.encode(payload), office.clock.now())
     with writing(office.engine) as tx:
         made = insert_new(tx, [new])["1", guid]
@@ -72,6 +74,7 @@ def test_what_is_private_is_told_to_apps_of_organisations_that_may_know(office: 
         # It was told of what is public; but it is not worked on with the sign-in of others.
         assert apps.get(tx, own.id).installation_id == 9
         assert apps.get(tx, other.id).installation_id is None
+    assert push(office, "d", private=None) == {"own"}
     bind(office, acme)
     assert push(office, "c", private=True) == {"other"}
 

@@ -91,6 +91,7 @@ def test_the_settings_go_before_what_was_made(office: Office, tmp_path: Path):
 def test_installations_are_listed_with_all_pages_and_the_suspended(office: Office):
     connected(office)
     office.repository("acme/shop")
+    office.fake.world.repositories["acme/shop"].private = True
     for number in range(2, 150):
         office.fake.add_repository(f"acme/r{number}", number)
     office.fake.add_repository("else/where", 500, installation=10)

@@ -20,6 +20,7 @@ from bot.settings import Settings
 from bot.store import apps, deployments, environments, pulls, releases
 from bot.store.engine import reading, writing
 from jobs.addresses import Addresses
+from jobs.gates import Gates
 from tests.bot.test_decide_pull import pull_of
 from tests.fakes.edge import FakeEdge
 from tests.jobs.test_pipeline import House, code_of
@@ -73,7 +74,12 @@ class Shop(House):
         queue = Queue(connect(self.settings.redis, retries=0))
         domain, forks = self.settings.preview_domain, self.settings.domain_of_forks
         self.lifecycle = Lifecycle(self.engine, queue, preview_domain=domain, fork_domain=forks)
-        self.tools = replace(self.tools, addresses=Addresses(self.engine, self.sites, domain, forks))
+        self.tools = replace(
+            self.tools,
+            addresses=Addresses(
+                self.engine, self.sites, Gates(self.settings.edge_home), domain=domain, fork_domain=forks
+            ),
+        )
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from bot.variables import NOTHING
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
+from jobs.gates import Gates
 from jobs.git import Mirrors
 from jobs.pipeline import Pipeline, Tools
 from jobs.sandbox import choose
@@ -61,7 +62,7 @@ class House:
             sandbox=choose.choose(self.settings),
             artifacts=self.artifacts,
             sites=self.sites,
-            addresses=Addresses(self.engine, self.sites, "localhost"),
+            addresses=Addresses(self.engine, self.sites, Gates(self.settings.edge_home), domain="localhost"),
             give=lambda _app, _claim: NOTHING,
             open_log=lambda _app, deployment, _given: DeploymentLog(self.settings.home, deployment, client),
         )

@@ -1,5 +1,6 @@
 import os
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.domain.hostname import is_hostname
 from bot.domain.ids import ReleaseId
-from jobs.sites import KEPT, Entry, Sites, is_hostname
+from jobs.site_entry import Entry, Watch
+from jobs.sites import KEPT, Sites
 
 entries = st.builds(
     Entry,
@@ -16,6 +19,7 @@ entries = st.builds(
     st.integers(0, 10**18).map(ReleaseId),
     spa=st.booleans(),
     rules=st.booleans(),
+    watch=st.sampled_from(Watch),
 )
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -231,3 +235,39 @@ def test_many_writers_end_with_the_highest(sites: Sites):
     for thread in threads:
         thread.join()
     assert sites.active("a.localhost") == entry(59, 59 % 19 + 1)
+
+
+def test_of_one_switch_the_entry_that_was_outdone_goes_and_the_one_to_come_stays(
+    tmp_path: Path, sites: Sites
+):
+    told = replace(entry(1, 1), watch=Watch.TOLD)
+    show(sites, 1, 1)
+    sites.reconcile({"a.localhost": told})
+    assert names(tmp_path) == [told.name]
+    sites.tell("a.localhost")
+    assert sites.active("a.localhost") == entry(1, 1)
+    age(tmp_path, 100)
+    folder = tmp_path / "hosts" / "a.localhost"
+    older = (NOW - timedelta(seconds=200)).timestamp()
+    os.utime(folder / entry(1, 1).name, (older, older))
+    sites.prune(NOW)
+    assert names(tmp_path) == [entry(1, 1).name, told.name]
+    os.utime(folder / told.name, (older - 100, older - 100))
+    sites.prune(NOW)
+    assert names(tmp_path) == [entry(1, 1).name]
+
+
+def test_a_visit_makes_no_entry_where_there_is_none(tmp_path: Path, sites: Sites):
+    sites.tell("b.localhost")
+    assert not (tmp_path / "hosts" / "b.localhost").exists()
+
+
+def test_what_sleeps_needs_no_files(tmp_path: Path, sites: Sites):
+    asleep = replace(entry(3, 77), watch=Watch.ASLEEP)
+    assert sites.reconcile({"a.localhost": asleep}) == ["a.localhost: shows release 77 again."]
+    assert sites.is_asleep("a.localhost")
+    assert sites.releases() == {77}
+    assert sites.releases(awake=True) == set()
+    with pytest.raises(FileNotFoundError):
+        sites.activate("a.localhost", activation=4, release=ReleaseId(77), spa=False, rules=False)
+    assert not (tmp_path / "hosts" / "b.localhost").exists()

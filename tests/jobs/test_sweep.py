@@ -14,7 +14,8 @@ from bot.domain.ids import DeploymentId, ReleaseId
 from bot.settings import Settings
 from bot.store import apps, deployments
 from bot.store.engine import reading, writing
-from jobs.sites import Entry, Sites
+from jobs.site_entry import Entry
+from jobs.sites import Sites
 from jobs.sweep import Sweep
 from jobs.worker import Launcher
 from jobs.workshop import Workshop, furnish

@@ -36,6 +36,24 @@ def upgrade() -> None:
     op.create_index("ix_audit_subject", "audit", ["subject"], unique=False)
     op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
+        "checks",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("sha", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
+        sa.UniqueConstraint(
+            "repository_id", "sha", "kind", "name", name=op.f("uq_checks_repository_id_sha_kind_name")
+        ),
+    )
+    op.create_index(op.f("ix_checks_at"), "checks", ["at"], unique=False)
+    op.create_table(
         "comments",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -313,8 +331,11 @@ def upgrade() -> None:
         sa.Column("output_directory", sa.Text(), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("absence", sa.Text(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("deleted_at", Moment(), nullable=True),
+        sa.Column("private", sa.Boolean(), nullable=True),
+        sa.Column("protection", sa.Text(), nullable=True),
         sa.Column("policy", sa.JSON(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_apps_project_id")),
@@ -421,9 +442,10 @@ def upgrade() -> None:
         sa.Column("pull", sa.BigInteger(), nullable=True),
         sa.Column("born_at", Moment(), nullable=True),
         sa.Column("used_at", Moment(), nullable=True),
+        sa.Column("asleep_at", Moment(), nullable=True),
+        sa.Column("expires_at", Moment(), nullable=True),
         sa.Column("archived_at", Moment(), nullable=True),
         sa.Column("archive_reason", sa.Text(), nullable=True),
-        sa.Column("kept_until", Moment(), nullable=True),
         sa.Column("locked_by", sa.Text(), nullable=True),
         sa.Column("lock_key", sa.Text(), nullable=True),
         sa.Column("lock_reason", sa.Text(), nullable=True),
@@ -628,6 +650,27 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
+        "share_links",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_share_links_app_id")),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name=op.f("fk_share_links_environment_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_share_links")),
+    )
+    op.create_index(op.f("ix_share_links_app_id"), "share_links", ["app_id"], unique=False)
+    op.create_index(op.f("ix_share_links_environment_id"), "share_links", ["environment_id"], unique=False)
+    op.create_table(
         "announcements",
         sa.Column("deployment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("github_deployment_id", sa.BigInteger(), nullable=True),
@@ -735,6 +778,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_deployment_events_deployment_id"), table_name="deployment_events")
     op.drop_table("deployment_events")
     op.drop_table("announcements")
+    op.drop_index(op.f("ix_share_links_environment_id"), table_name="share_links")
+    op.drop_index(op.f("ix_share_links_app_id"), table_name="share_links")
+    op.drop_table("share_links")
     op.drop_index(
         "ix_messages_waiting",
         table_name="messages",
@@ -824,6 +870,8 @@ def downgrade() -> None:
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_table("comments")
+    op.drop_index(op.f("ix_checks_at"), table_name="checks")
+    op.drop_table("checks")
     op.drop_index("ix_audit_tenant_id_id", table_name="audit")
     op.drop_index("ix_audit_subject", table_name="audit")
     op.drop_index("ix_audit_at", table_name="audit")

@@ -1,8 +1,23 @@
-"""The tables of what is said on GitHub."""
+"""The tables of what GitHub told of commits, of commands in comments, and of what it shows."""
 
 import sqlalchemy as sa
 
-from bot.store.columns import Id, key, metadata, moment, number, text, to
+from bot.store.columns import Id, Moment, key, metadata, moment, number, text, to
+
+checks = sa.Table(
+    "checks",
+    metadata,
+    key(),
+    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    text("sha"),
+    text("kind"),
+    text("name"),
+    text("state"),
+    # GitHub's id: of two reports the one with the higher is the later.
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("at", Moment, nullable=False, index=True),
+    sa.UniqueConstraint("repository_id", "sha", "kind", "name"),
+)
 
 announcements = sa.Table(
     "announcements",

@@ -1,0 +1,191 @@
+"""Asks GitHub about the repositories of known apps: their names and states, and their open pull requests.
+
+What no event told of is made up for. A pull request that was opened, changed or closed becomes a
+delivery of our own, which is decided about like GitHub's; a repository that has another name, is
+archived, or can be reached again, is remembered as such.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from bot.clock import Clock, utc_now
+from bot.domain.app import Absence, App
+from bot.domain.listing import Listed
+from bot.domain.pull import PullNumber, PullRequest
+from bot.github import source
+from bot.github.client import GitHub
+from bot.github.errors import GitHubError, RejectedError, SuspendedError
+from bot.intake.fields import moment
+from bot.lifecycle import Lifecycle
+from bot.log import logger
+from bot.previews import learn_visibility
+from bot.queue import Queue
+from bot.store import apps, deliveries, pulls
+from bot.store.deliveries import NO_REPOSITORY_ID, RECONCILE, NewDelivery
+from bot.store.engine import Tx, reading, writing
+from jobs.asides import Asides, Who
+from jobs.polled import Polled, Seen, pull_events
+
+MAX_PAGES = 10
+"""Pages of 100 open pull requests that are read of one repository."""
+MAX_CLOSED = 20
+"""Pull requests of one repository that are asked for because they are not listed as open any more."""
+
+_UNREACHABLE = (Absence.SUSPENDED, Absence.UNINSTALLED, Absence.REMOVED, Absence.DELETED)
+_WHO = Who("GitHub", "asked GitHub")
+
+
+@dataclass
+class _Known:
+    """What GitHub answered last about one repository."""
+
+    repository_etag: str = ""
+    private: bool | None = None
+    pulls_etag: str = ""
+
+
+@dataclass(frozen=True)
+class Reconciling:
+    """What asking needs. `with_pulls`: not where polling asks for pull requests anyway."""
+
+    lifecycle: Lifecycle
+    queue: Queue
+    github: GitHub
+    asides: Asides
+    with_pulls: bool = True
+    clock: Clock = utc_now
+    known: dict[int, _Known] = field(default_factory=dict[int, _Known])
+
+    def run(self) -> int:
+        """Ask about each repository; how many events that made. Raises nothing of GitHub's."""
+        if not self.github.is_set:
+            return 0
+        made = 0
+        for number, group in self._groups().items():
+            try:
+                made += self._look(number, group)
+            except RejectedError as error:
+                logger.warning(
+                    "a repository could not be asked", repository=group[0].repository, why=str(error)
+                )
+            except GitHubError as error:
+                logger.warning("GitHub could not be asked", repository=group[0].repository, why=str(error))
+                break
+        return made
+
+    def _groups(self) -> dict[int, list[App]]:
+        groups: dict[int, list[App]] = {}
+        with reading(self.lifecycle.engine) as tx:
+            for app in apps.all_apps(tx):
+                if app.repository_id not in (None, NO_REPOSITORY_ID) and app.archived_at is None:
+                    groups.setdefault(app.repository_id, []).append(app)
+        return groups
+
+    def _look(self, number: int, group: list[App]) -> int:
+        known = self.known.setdefault(number, _Known())
+        try:
+            found, etag = source.repository(self.github, group[0], known.repository_etag)
+        except SuspendedError:
+            self._suspend(group)
+            raise
+        if found is not None:
+            known.private = found.private
+        self._note(group, found, known.private)
+        known.repository_etag = etag
+        with reading(self.lifecycle.engine) as tx:
+            group = [apps.get(tx, app.id) for app in group]
+            is_busy = bool(deliveries.undecided(tx, self.clock(), 1))
+        # What waits to be decided about may be the very news.
+        if not self.with_pulls or is_busy or not any(app.enabled for app in group):
+            return 0
+        return self._ask_for_pulls(number, group, known)
+
+    def _suspend(self, group: list[App]) -> None:
+        with self.lifecycle.change() as change:
+            for app in group:
+                self.asides.set_absence(change, app, Absence.SUSPENDED, _WHO)
+
+    def _note(self, group: list[App], found: Listed | None, private: bool | None) -> None:
+        """Remember what a repository is by now. None: as it was when it was asked for last."""
+        with self.lifecycle.change() as change:
+            for app in group:
+                self.asides.come_back(change, app, _UNREACHABLE, _WHO)
+                # Unchanged counts, too: a late event may have said otherwise, and a new app knows nothing.
+                learn_visibility(change, app, private)
+                if found is None:
+                    continue
+                self.asides.follow(change, app, found.full_name, _WHO)
+                if found.archived:
+                    self.asides.set_absence(change, app, Absence.ARCHIVED, _WHO)
+                else:
+                    self.asides.come_back(change, app, (Absence.ARCHIVED,), _WHO)
+
+    def _ask_for_pulls(self, number: int, group: list[App], known: _Known) -> int:
+        listed, is_whole = self._open_pulls(group[0], known)
+        if listed is None:
+            return 0
+        with reading(self.lifecycle.engine) as tx:
+            stored = {one.number: one for one in pulls.open_of(tx, [number])}
+            wanted = [raw for raw in listed if _is_missed(tx, number, raw, group)]
+        if is_whole:
+            there = {raw.get("number") for raw in listed}
+            unlisted = [one for one in stored if one not in there][:MAX_CLOSED]
+            wanted += [source.pull(self.github, group[0], one) for one in unlisted]
+        seen = Polled(pulls={str(one.number): _seen(one) for one in stored.values()})
+        return self._tell(number, pull_events(seen, wanted))
+
+    def _open_pulls(self, app: App, known: _Known) -> tuple[list[dict[str, Any]] | None, bool]:
+        """Open pull requests, and whether those are all; None: as they were when they were asked for last."""
+        page = source.pulls(self.github, app, state="open", etag=known.pulls_etag)
+        if page.found is None:
+            return None, True
+        found, etag, is_short = list(page.found), page.etag, not page.has_more
+        for number in range(2, MAX_PAGES + 1):
+            if not page.has_more:
+                break
+            page = source.pulls(self.github, app, state="open", number=number)
+            found += page.found or []
+        # The tag of a first page says nothing of those that follow.
+        known.pulls_etag = etag if is_short else ""
+        return found, not page.has_more
+
+    def _tell(self, number: int, events: list[dict[str, Any]]) -> int:
+        new = [_delivery(number, event, self.clock) for event in events]
+        if not new:
+            return 0
+        with writing(self.lifecycle.engine) as tx:
+            added = list(deliveries.insert_new(tx, new).values())
+        if added:
+            logger.info("pull requests changed, and no event had told", repository=number, events=len(added))
+        self.queue.intake(added)
+        return len(added)
+
+
+def _is_missed(tx: Tx, repository: int, raw: Mapping[str, Any], group: list[App]) -> bool:
+    """Whether an open pull request should be known: older ones than the app were never told of."""
+    number = raw.get("number")
+    born = min(app.created_at for app in group)
+    if isinstance(number, int) and pulls.find(tx, repository, PullNumber(number)) is not None:
+        return True
+    # GitHub's dates are whole seconds.
+    return moment(raw.get("updated_at")) >= born.replace(microsecond=0)
+
+
+def _seen(pull: PullRequest) -> Seen:
+    return Seen(pull.head_sha, pull.base_branch, pull.title, pull.draft, list(pull.labels))
+
+
+def _delivery(repository: int, event: dict[str, Any], clock: Clock) -> NewDelivery:
+    pull = event["pull_request"]
+    words = [event["action"], event.get("label", {}).get("name", ""), pull["head"]["sha"], pull["updated_at"]]
+    return NewDelivery(
+        hook_id=RECONCILE,
+        guid=f"{RECONCILE}-pull-{repository}-{event['number']}-{'-'.join(word for word in words if word)}",
+        event="pull_request",
+        body=msgspec.json.encode(event),
+        received_at=clock(),
+        source=RECONCILE,
+    )
