@@ -3,9 +3,18 @@
 import logging
 import sys
 from contextlib import suppress
-from typing import TextIO, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, TextIO, cast
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
+else:
+    # structlog loads rich (4 MB, 60 ms) for tracebacks that we do not use, unless there is none: a module
+    # that is None can't be imported (https://docs.python.org/3/reference/import.html#the-module-cache).
+    _rich = sys.modules.setdefault("rich", None)
+    structlog = import_module("structlog")
+    if _rich is None:
+        del sys.modules["rich"]
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -6,12 +6,17 @@ OpenID Connect Core 1.0, section 3.1.3.7, and RFC 8725; Cognito's `token_use` as
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import jwt
-
+from bot.late import Late
 from bot.oidc_keys import IssuerAwayError, Key, Keys, Published
 from bot.settings import Settings
+
+if TYPE_CHECKING:
+    import jwt
+else:
+    # With what it verifies by it takes 9 MB, and only tokens of an issuer need it.
+    jwt = Late("jwt")
 
 LEEWAY_SECONDS = 30
 """How far the issuer's clock may be from ours."""

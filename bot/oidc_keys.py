@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jwt
 import msgspec
-from jwt import PyJWK
 
 from bot.fetching import FetchError, fetch
+from bot.late import Late
 from bot.log import logger
+
+if TYPE_CHECKING:
+    import jwt
+else:
+    jwt = Late("jwt")
 
 FRESH_SECONDS = 900.0
 LONGEST_SECONDS = 3600.0
@@ -163,7 +167,7 @@ def _keys(rows: list[dict[str, Any]]) -> dict[str, Key]:
         if not named or row.get("use", "sig") != "sig":
             continue
         try:
-            found[str(row.get("kid", ""))] = Key(PyJWK(row, named[0]).key, named)
+            found[str(row.get("kid", ""))] = Key(jwt.PyJWK(row, named[0]).key, named)
         except jwt.PyJWTError as error:
             logger.warning("a key of the OIDC issuer can't be used", kid=row.get("kid"), error=str(error))
     return found

@@ -36,6 +36,8 @@ GRACE = 2.0
 _FIRST_LINES = 5000
 _BATCH = 1000
 _BLOCK_MILLISECONDS = 1000
+# Each log that is watched waits on a connection of its own; redis-py would allow a hundred.
+_MOST_WATCHED = 4096
 
 _Found = list[Entry]
 Send = Callable[[bytes], Awaitable[None]]
@@ -230,7 +232,12 @@ class Feeds:
         self.logs = logs
         self._feeds: dict[DeploymentId, Feed] = {}
         self._redis: Redis = Redis.from_url(
-            redis_url, protocol=2, socket_timeout=5, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+            redis_url,
+            protocol=2,
+            socket_timeout=5,
+            socket_connect_timeout=1,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=_MOST_WATCHED,
         )
 
     @asynccontextmanager

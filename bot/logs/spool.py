@@ -1,13 +1,13 @@
 """The log of one deployment as files: the spool while it is written, the archive afterwards."""
 
 import fcntl
-import gzip
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from redis import Redis
@@ -15,11 +15,13 @@ from redis.exceptions import RedisError
 
 from bot.domain.ids import DeploymentId
 from bot.log import logger
+from bot.logs import pieces
 from bot.logs.line import OURS, Line, stream_key
 
 _NAME = re.compile(r"(\d+)\.jsonl(?:\.(\d+))?")
 # The end of a log is kept in parts of this share of a half, so that the oldest can go as a whole.
 _PARTS_A_HALF = 8
+_NEAR = 64 * 1024
 KEEP_DONE_FOR = timedelta(minutes=10)
 """How long a stream is kept for those who follow, once its log is archived."""
 _CUT = "lines were cut here, from the middle of a long log"
@@ -48,6 +50,7 @@ def read_spool(home: Path, deployment: DeploymentId, after: int = 0) -> Iterator
     for path in parts(home, deployment):
         try:
             with path.open("rb") as file:
+                _seek(file, after)
                 yield from _lines(file, after)
         except FileNotFoundError:
             continue
@@ -55,8 +58,28 @@ def read_spool(home: Path, deployment: DeploymentId, after: int = 0) -> Iterator
 
 def read_archive(home: Path, deployment: DeploymentId, after: int = 0) -> Iterator[Line]:
     """Lines of the complete log with higher numbers, in order. Raises `FileNotFoundError`."""
-    with gzip.open(archive_path(home, deployment), "rb") as file:
-        yield from _lines(file, after)
+    yield from _lines(pieces.read(archive_path(home, deployment), after), after)
+
+
+def _seek(file: BinaryIO, after: int) -> None:
+    """Go near the first line behind a number, by halves: numbers grow."""
+    low, high = 0, os.fstat(file.fileno()).st_size
+    while after and high - low > _NEAR:
+        middle = (low + high) // 2
+        file.seek(middle)
+        file.readline()
+        number = _number(file.readline())
+        low, high = (middle, high) if number is not None and number <= after else (low, middle)
+    file.seek(low)
+    if low:
+        file.readline()
+
+
+def _number(row: bytes) -> int | None:
+    try:
+        return Line.from_json(row).n
+    except msgspec.DecodeError:
+        return None
 
 
 def _lines(file: Iterable[bytes], after: int) -> Iterator[Line]:
@@ -100,9 +123,8 @@ class Spool:
         """Write the complete log, cut in the middle where it is too long, and remove the spool."""
         target = archive_path(self._home, self._deployment)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
-        with gzip.open(draft, "wb", compresslevel=6) as file:
-            for line in self._kept():
-                file.write(line.to_json() + b"\n")
+        with draft.open("wb") as file:
+            pieces.write(file, ((line.n, line.to_json() + b"\n") for line in self._kept()))
         descriptor = os.open(draft, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)

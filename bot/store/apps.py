@@ -17,6 +17,8 @@ from bot.store.schema import apps, domains, environments, projects, releases, te
 
 _FIELDS = [apps.c[field.name] for field in fields(App)]
 _THERE = apps.c.deleted_at.is_(None)
+_BY_ID = sa.select(*_FIELDS).where(apps.c.id == sa.bindparam("app"))
+_BY_SLUG = sa.select(*_FIELDS).where(apps.c.slug == sa.bindparam("slug"))
 DEFAULT = "default"
 """Slug of the tenant and the project that an instance starts with."""
 
@@ -65,12 +67,12 @@ def insert(tx: Tx, new: NewApp, now: datetime, scope: tuple[TenantId, ProjectId]
 
 def get(tx: Tx, app: AppId) -> App:
     """One app by its id, also when it was deleted."""
-    return app_of(tx.execute(sa.select(*_FIELDS).where(apps.c.id == app)).mappings().one())
+    return app_of(tx.execute(_BY_ID, {"app": app}).mappings().one())
 
 
 def by_slug(tx: Tx, slug: str) -> App | None:
     """One app by its slug."""
-    row = tx.execute(sa.select(*_FIELDS).where(apps.c.slug == slug)).mappings().one_or_none()
+    row = tx.execute(_BY_SLUG, {"slug": slug}).mappings().one_or_none()
     return app_of(row) if row else None
 
 

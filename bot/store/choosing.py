@@ -37,19 +37,27 @@ class DeploymentFilter:
     search: str | None = None
 
 
-def choose(wanted: DeploymentFilter) -> sa.Select[tuple[int]]:
-    """The numbers of the deployments that are wanted, in no order."""
+@dataclass(frozen=True)
+class Chosen:
+    """The numbers of the deployments that are wanted, in no order; `few`: at most `LOOKED_AT`."""
+
+    numbers: sa.Select[int]
+    few: bool
+
+
+def choose(wanted: DeploymentFilter) -> Chosen:
+    """What asks for the deployments that are wanted."""
     scope = _scope(wanted)
     by_index, rest = _split(wanted, scope)
     if not rest:
-        return by_index
+        return Chosen(by_index, few=False)
     near = by_index.order_by(by_index.selected_columns.id.desc()).limit(LOOKED_AT).subquery("near")
     found = sa.select(deployments.c.id).join(near, near.c.id == deployments.c.id)
     if wanted.environment is not None and wanted.app_id is None:
         found = found.join(environments, environments.c.id == deployments.c.environment_id)
     if wanted.project_id is not None:
         found = found.join(apps, apps.c.id == deployments.c.app_id)
-    return found.where(*rest)
+    return Chosen(found.where(*rest), few=True)
 
 
 def mentions(text: str, *columns: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -63,16 +71,16 @@ def _scope(wanted: DeploymentFilter) -> Where:
     return [deployments.c.tenant_id == wanted.tenant_id] if wanted.tenant_id is not None else []
 
 
-def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[tuple[int]], Where]:
+def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int], Where]:
     """What the best index answers, and what is left to be looked at row by row."""
     by_environment, by_states = _by_environment(wanted), _by_states(wanted, scope)
-    filters: list[tuple[sa.Select[tuple[int]] | None, sa.ColumnElement[bool] | None]] = [
+    filters: list[tuple[sa.Select[int] | None, sa.ColumnElement[bool] | None]] = [
         (_by_sha(wanted), _sha(wanted)),
         (by_environment, _environment(wanted)),
         (_by_branch(wanted, scope), deployments.c.branch == wanted.branch if wanted.branch else None),
         (by_states, deployments.c.state.in_(wanted.states) if wanted.states else None),
     ]
-    best: sa.Select[tuple[int]] | None = None
+    best: sa.Select[int] | None = None
     # A commit's few rows are held to the scope one by one, lest the scope's index be taken for them.
     rest: Where = list(scope) if wanted.sha is not None else []
     for query, condition in filters:
@@ -96,7 +104,7 @@ def _sha(wanted: DeploymentFilter) -> sa.ColumnElement[bool] | None:
     return sa.and_(deployments.c.sha >= wanted.sha, deployments.c.sha < f"{wanted.sha}g")
 
 
-def _by_sha(wanted: DeploymentFilter) -> sa.Select[tuple[int]] | None:
+def _by_sha(wanted: DeploymentFilter) -> sa.Select[int] | None:
     condition = _sha(wanted)
     return None if condition is None else sa.select(deployments.c.id).where(condition)
 
@@ -109,7 +117,7 @@ def _environment(wanted: DeploymentFilter) -> sa.ColumnElement[bool] | None:
     return deployments.c.environment_id == _place(wanted)
 
 
-def _by_environment(wanted: DeploymentFilter) -> sa.Select[tuple[int]] | None:
+def _by_environment(wanted: DeploymentFilter) -> sa.Select[int] | None:
     """Of one app alone: an environment's name means one in each app."""
     if wanted.environment is None or wanted.app_id is None:
         return None
@@ -121,13 +129,13 @@ def _place(wanted: DeploymentFilter) -> sa.ScalarSelect[int]:
     return sa.select(environments.c.id).where(*where).scalar_subquery()
 
 
-def _by_branch(wanted: DeploymentFilter, scope: Where) -> sa.Select[tuple[int]] | None:
+def _by_branch(wanted: DeploymentFilter, scope: Where) -> sa.Select[int] | None:
     if wanted.branch is None or not scope:
         return None
     return sa.select(deployments.c.id).where(*scope, deployments.c.branch == wanted.branch)
 
 
-def _by_states(wanted: DeploymentFilter, scope: Where) -> sa.Select[tuple[int]] | None:
+def _by_states(wanted: DeploymentFilter, scope: Where) -> sa.Select[int] | None:
     parts = [
         sa.select(deployments.c.id).where(*scope, deployments.c.state == state) for state in wanted.states
     ]

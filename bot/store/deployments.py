@@ -16,6 +16,11 @@ from bot.store.forks import is_from_fork
 from bot.store.schema import announcements, apps, deployment_events, deployments, releases
 
 _FIELDS = [deployments.c[field.name] for field in fields(Deployment)]
+_EVENTS = (
+    sa.select(deployment_events.c.state, deployment_events.c.reason, deployment_events.c.at)
+    .where(deployment_events.c.deployment_id == sa.bindparam("deployment"))
+    .order_by(deployment_events.c.id)
+)
 _UNFINISHED = [state for state in State if not state.is_final]
 
 
@@ -262,9 +267,7 @@ def last_shown(tx: Tx, environment: EnvironmentId) -> tuple[DeploymentId, Releas
 
 def events(tx: Tx, deployment: DeploymentId) -> list[Event]:
     """What happened to a deployment, oldest first."""
-    table = deployment_events
-    query = sa.select(table.c.state, table.c.reason, table.c.at).where(table.c.deployment_id == deployment)
-    rows = tx.execute(query.order_by(table.c.id))
+    rows = tx.execute(_EVENTS, {"deployment": deployment})
     return [Event(State(row[0]), row[1], row[2]) for row in rows]
 
 

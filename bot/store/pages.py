@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import RowMapping
 
 from bot.domain.app import App
 from bot.domain.deployment import Deployment
@@ -60,6 +59,7 @@ class Shown:
     release_number: int | None
 
 
+_OWN = [field.name for field in fields(Deployment)]
 _DEPLOYMENT = [deployments.c[field.name] for field in fields(Deployment)]
 _APP = [apps.c[field.name] for field in fields(App)]
 _NAMES = (
@@ -69,6 +69,15 @@ _NAMES = (
     releases.c.name.label("shown_release"),
     releases.c.number.label("shown_number"),
 )
+_SHOWN = (
+    sa.select(*_DEPLOYMENT, *_NAMES)
+    .select_from(deployments)
+    .join(apps, apps.c.id == deployments.c.app_id)
+    .join(environments, environments.c.id == deployments.c.environment_id)
+    .outerjoin(releases, releases.c.id == deployments.c.release_id)
+)
+_ONE = _SHOWN.where(deployments.c.id == sa.bindparam("number"), apps.c.deleted_at.is_(None))
+_SOME = _SHOWN.where(deployments.c.id.in_(sa.bindparam("numbers", expanding=True)))
 _SORTED = {"createdAt": deployments.c.id, "slug": apps.c.slug, "appCreatedAt": apps.c.id}
 
 
@@ -82,20 +91,37 @@ def apps_page(tx: Tx, wanted: AppFilter, part: Slice) -> Found[App]:
 def deployments_page(tx: Tx, wanted: DeploymentFilter, part: Slice) -> Found[Shown]:
     """A page of deployments; `sort` is `createdAt`, whose order is that of the numbers."""
     chosen = choose(wanted)
-    page = _cut(chosen, part, chosen.selected_columns.id).subquery()
-    query = _shown().join(page, page.c.id == deployments.c.id).order_by(_order(part.sort))
-    return Found([_named(row) for row in tx.execute(query).mappings()], _count(tx, chosen))
+    numbers, total = (_few if chosen.few else _many)(tx, chosen.numbers, part)
+    return Found(_all_shown(tx, numbers), total)
 
 
 def newest_deployments(tx: Tx, wanted: DeploymentFilter, *, below: int | None, limit: int) -> list[Shown]:
     """The newest deployments, below a number where there is one."""
-    chosen = choose(wanted)
+    chosen = choose(wanted).numbers
     number = chosen.selected_columns.id
     if below is not None:
         chosen = chosen.where(number < below)
-    page = chosen.order_by(number.desc()).limit(limit).subquery()
-    query = _shown().join(page, page.c.id == deployments.c.id).order_by(deployments.c.id.desc())
-    return [_named(row) for row in tx.execute(query).mappings()]
+    return _all_shown(tx, [row[0] for row in tx.execute(chosen.order_by(number.desc()).limit(limit))])
+
+
+def _few(tx: Tx, chosen: sa.Select[int], part: Slice) -> tuple[Sequence[int], int]:
+    """The numbers on a page and of all; asked for once, since each row has to be looked at."""
+    found = sorted((row[0] for row in tx.execute(chosen)), reverse=part.sort.startswith("-"))
+    return found[part.offset : part.offset + part.limit], len(found)
+
+
+def _many(tx: Tx, chosen: sa.Select[int], part: Slice) -> tuple[Sequence[int], int]:
+    """The numbers on a page, and how many there are; counted only where the page does not show it."""
+    found = [row[0] for row in tx.execute(_cut(chosen, part, chosen.selected_columns.id))]
+    is_last = len(found) < part.limit and (found or not part.offset)
+    return found, part.offset + len(found) if is_last else _count(tx, chosen)
+
+
+def _all_shown(tx: Tx, numbers: Sequence[int]) -> list[Shown]:
+    """Deployments by their numbers, in that order."""
+    rows = tx.execute(_SOME, {"numbers": numbers}) if numbers else ()
+    found = {row[0]: _named(row) for row in rows}
+    return [found[number] for number in numbers if number in found]
 
 
 def slugs(tx: Tx, ids: Sequence[AppId]) -> dict[AppId, str]:
@@ -106,19 +132,8 @@ def slugs(tx: Tx, ids: Sequence[AppId]) -> dict[AppId, str]:
 
 def shown(tx: Tx, deployment: DeploymentId) -> Shown | None:
     """One deployment with the names of what it belongs to, unless its app was deleted."""
-    query = _shown().where(deployments.c.id == deployment, apps.c.deleted_at.is_(None))
-    row = tx.execute(query).mappings().one_or_none()
+    row = tx.execute(_ONE, {"number": deployment}).one_or_none()
     return _named(row) if row else None
-
-
-def _shown() -> sa.Select[*tuple[Any, ...]]:
-    return (
-        sa.select(*_DEPLOYMENT, *_NAMES)
-        .select_from(deployments)
-        .join(apps, apps.c.id == deployments.c.app_id)
-        .join(environments, environments.c.id == deployments.c.environment_id)
-        .outerjoin(releases, releases.c.id == deployments.c.release_id)
-    )
 
 
 def _apps_where(wanted: AppFilter) -> list[sa.ColumnElement[bool]]:
@@ -144,17 +159,11 @@ def _cut(
     return query.order_by(order).offset(part.offset).limit(part.limit)
 
 
-def _order(sort: str) -> sa.ColumnElement[Any]:
-    column = _SORTED[sort.removeprefix("-")]
-    return column.desc() if sort.startswith("-") else column.asc()
-
-
 def _count(tx: Tx, ids: sa.Select[*tuple[Any, ...]]) -> int:
     some = ids.limit(COUNTED).subquery()
     return tx.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
-def _named(row: RowMapping) -> Shown:
-    names = {column.name: row[column.name] for column in _NAMES}
-    own = {str(name): value for name, value in row.items() if name not in names}
-    return Shown(deployment_of(own), *names.values())
+def _named(row: Sequence[Any]) -> Shown:
+    own = dict(zip(_OWN, row, strict=False))
+    return Shown(deployment_of(own), *row[len(_OWN) :])

@@ -69,6 +69,7 @@ class Membership:
 
 _USER = [users.c[field.name] for field in fields(User)]
 _TENANT = [tenants.c[field.name] for field in fields(Tenant)]
+_TENANT_BY_ID = sa.select(*_TENANT).where(tenants.c.id == sa.bindparam("tenant"))
 _PROJECT = [projects.c[field.name] for field in fields(Project)]
 _MEMBER = (
     users.c.id,
@@ -103,7 +104,7 @@ def tenant(tx: Tx, word: str | int) -> Tenant | None:
 
 def tenant_by_id(tx: Tx, tenant: TenantId) -> Tenant:
     """A tenant that is known to exist."""
-    return _tenant(tx.execute(sa.select(*_TENANT).where(tenants.c.id == tenant)).mappings().one())
+    return _tenant(tx.execute(_TENANT_BY_ID, {"tenant": tenant}).mappings().one())
 
 
 def project(tx: Tx, tenant: TenantId, word: str | int) -> Project | None:

@@ -55,29 +55,33 @@ class Decided:
     created_at: datetime
 
 
+_NAMES = [field.name for field in fields(Environment)]
 _ENVIRONMENT = [environments.c[field.name] for field in fields(Environment)]
 _RECEIVED = [deliveries.c[field.name] for field in fields(Received)]
 
 
+_waiting = deployments.alias("waiting")
+_HELD = (
+    sa.select(sa.func.count())
+    .select_from(_waiting)
+    .where(_waiting.c.environment_id == environments.c.id, _waiting.c.state == State.HELD)
+    .scalar_subquery()
+)
+_LIVE_IN = (
+    sa.select(
+        *_ENVIRONMENT, releases.c.name, releases.c.number, releases.c.sha, deployments.c.finished_at, _HELD
+    )
+    .select_from(environments)
+    .outerjoin(releases, releases.c.id == environments.c.active_release_id)
+    .outerjoin(deployments, deployments.c.id == environments.c.active_deployment_id)
+    .where(environments.c.app_id.in_(sa.bindparam("apps", expanding=True)))
+    .order_by(environments.c.app_id, environments.c.name != PRODUCTION, environments.c.id)
+)
+
+
 def live_in(tx: Tx, app_ids: Sequence[AppId]) -> list[Live]:
     """The environments of some apps, production first."""
-    waiting = deployments.alias("waiting")
-    held = (
-        sa.select(sa.func.count())
-        .select_from(waiting)
-        .where(waiting.c.environment_id == environments.c.id, waiting.c.state == State.HELD)
-        .scalar_subquery()
-    )
-    named = (releases.c.name, releases.c.number, releases.c.sha, deployments.c.finished_at, held)
-    query = (
-        sa.select(*_ENVIRONMENT, *(column.label(f"live_{place}") for place, column in enumerate(named)))
-        .select_from(environments)
-        .outerjoin(releases, releases.c.id == environments.c.active_release_id)
-        .outerjoin(deployments, deployments.c.id == environments.c.active_deployment_id)
-        .where(environments.c.app_id.in_(app_ids))
-        .order_by(environments.c.app_id, environments.c.name != PRODUCTION, environments.c.id)
-    )
-    return [_live(dict(row)) for row in tx.execute(query).mappings()]
+    return [_live(row) for row in tx.execute(_LIVE_IN, {"apps": app_ids})]
 
 
 def received(
@@ -127,7 +131,7 @@ def _of_tenant(tenant: TenantId) -> sa.Select[tuple[int]]:
     return query.where(apps.c.tenant_id == tenant)
 
 
-def _live(row: dict[Any, Any]) -> Live:
-    values = {column.name: row[column.name] for column in _ENVIRONMENT}
+def _live(row: Sequence[Any]) -> Live:
+    values = dict(zip(_NAMES, row, strict=False))
     values["kind"] = EnvironmentKind(values["kind"])
-    return Live(Environment(**values), *(row[f"live_{place}"] for place in range(5)))
+    return Live(Environment(**values), *row[len(_NAMES) :])

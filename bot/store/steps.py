@@ -24,6 +24,13 @@ class Step:
     finished_at: datetime | None
 
 
+_OF_DEPLOYMENT = (
+    sa.select(*(deployment_steps.c[field.name] for field in fields(Step)))
+    .where(deployment_steps.c.deployment_id == sa.bindparam("deployment"))
+    .order_by(deployment_steps.c.id)
+)
+
+
 def start(tx: Tx, deployment: DeploymentId, attempt: int, name: str, *, now: datetime) -> None:
     """Remember that a step of an attempt has begun."""
     row = {
@@ -52,7 +59,4 @@ def end_open(tx: Tx, deployment: DeploymentId, now: datetime, *, state: str = "f
 
 def of_deployment(tx: Tx, deployment: DeploymentId) -> list[Step]:
     """The steps of every attempt, in order."""
-    columns = [deployment_steps.c[field.name] for field in fields(Step)]
-    query = sa.select(*columns).where(deployment_steps.c.deployment_id == deployment)
-    rows = tx.execute(query.order_by(deployment_steps.c.id)).mappings()
-    return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
+    return [Step(*row) for row in tx.execute(_OF_DEPLOYMENT, {"deployment": deployment})]

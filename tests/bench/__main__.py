@@ -11,13 +11,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import api, build, changed, intake, merge, push, rollback, static, webhook
+from tests.bench import api, build, changed, idle, intake, merge, push, rollback, static, stream, webhook
 from tests.bench.figures import Report, markdown, plain
 from tests.bench.machine import busy_share, description
 
 BENCHMARKS: Mapping[str, Callable[[int, float], Report]] = {
     module.NAME: module.measure
-    for module in (webhook, intake, push, merge, changed, build, rollback, static, api)
+    for module in (webhook, intake, push, merge, changed, build, rollback, static, api, stream, idle)
 }
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
