@@ -1,5 +1,6 @@
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -202,7 +203,7 @@ def test_a_gap_is_delivered_again_when_somebody_asks(office: Office):
     assert office.fake.said() == ["redelivery of lost-1"]
 
 
-DETECT = {"tenant_id": 1, "repository": None, "clone_url": None, "branch": None, "root": None}
+DETECT: dict[str, Any] = {"tenant_id": 1, "repository": None, "clone_url": None, "branch": None, "root": None}
 
 
 def test_a_repository_is_looked_at_before_it_is_an_app(office: Office):
