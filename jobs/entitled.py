@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from bot.domain.app import App
 from bot.domain.ids import TenantId
 from bot.intake.check_events import CheckEvent
+from bot.intake.comment_events import CommentEvent
 from bot.intake.events import PushEvent
 from bot.intake.place_events import RepositoryEvent
 from bot.intake.pull_events import PullEvent
@@ -12,7 +13,7 @@ from bot.store import installations
 from bot.store.deliveries import Delivery
 from bot.store.engine import Engine, Tx, reading
 
-Told = PushEvent | PullEvent | CheckEvent | RepositoryEvent
+Told = PushEvent | PullEvent | CommentEvent | CheckEvent | RepositoryEvent
 """What tells of one repository."""
 
 

@@ -65,7 +65,10 @@ class Sweep:
         self._workshop = workshop
         self._holder = holders.this_process()
         self._ended = threading.Event()
-        every = settings.sweep_seconds
+        self._rounds = self._plan(settings.sweep_seconds)
+
+    def _plan(self, every: float) -> tuple[Round, ...]:
+        workshop = self._workshop
         quick = [
             Chore("leases", every, self._reap),
             Chore("deliveries", every, self._decide),
@@ -96,10 +99,10 @@ class Sweep:
             Round("sweep-slowly", _SLOW_LEAD, slow),
             Round("ask", _SLOW_LEAD, asking),
         ]
-        if settings.intake == "poll":
+        if self._settings.intake == "poll":
             # Beside what may take long: a push should not wait for a repository that does not answer.
             rounds.append(Round("poll", _SLOW_LEAD, [Chore("poll", 0.0, workshop.poll)]))
-        self._rounds = tuple(rounds)
+        return tuple(rounds)
 
     def run(self) -> None:
         """Sweep until told to end; then after the chore that runs, or a moment later."""

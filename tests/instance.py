@@ -15,9 +15,9 @@ from bot.settings import Settings
 from bot.store import apps, releases, steps
 from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
-from bot.store.migrate import migrate
 from bot.store.releases import NewRelease
 from bot.vault import open_vault
+from tests.stores import migrate
 
 
 class Instance:

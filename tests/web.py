@@ -12,7 +12,7 @@ import httpx
 
 from bot.signature import sign
 from bot.store.engine import open_engine
-from bot.store.migrate import migrate
+from tests.stores import migrate
 from tests.waiting import wait_until
 
 SECRET = b"It's a Secret to Everybody"

@@ -67,6 +67,7 @@ def attack(site: Site, operation: str, examples: int) -> None:
         send()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("operation", operations())
 def test_whatever_is_sent_is_answered_as_documented(site: Site, operation: str):

@@ -311,6 +311,7 @@ def test_every_operation_has_a_row():
     assert {base_of(operation) for operation, _, _ in operations()} == set(ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("operation", "method", "path"), operations())
 def test_callers_may_what_they_may(site: Site, operation: str, method: str, path: str):
     found: dict[str, int] = {}

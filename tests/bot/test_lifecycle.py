@@ -12,8 +12,8 @@ from bot.queue import Queue, connect
 from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
 from bot.store.engine import Engine, open_engine, reading, writing
-from bot.store.migrate import migrate
 from bot.store.releases import NewRelease
+from tests.stores import migrate
 
 
 class Now:

@@ -30,10 +30,10 @@ from bot.lifecycle import Lifecycle, Order
 from bot.store import apps, deployments, environments, lease_rows, releases, schema, steps
 from bot.store.apps import NewApp
 from bot.store.engine import Engine, Tx, open_engine, reading, writing
-from bot.store.migrate import migrate
 from bot.store.releases import NewRelease
 from tests.fakes.queue import KeptQueue
 from tests.steady import steady
+from tests.stores import migrate
 
 PLACES = (("shop", "production"), ("shop", "staging"), ("blog", "preview"))
 BRANCHES = {"production": "main", "staging": "next", "preview": "topic"}

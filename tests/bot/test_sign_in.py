@@ -28,6 +28,8 @@ from tests.fakes.oauth import GitHubPeople, signing_in
 from tests.instance import Instance
 from tests.serving import serving
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"
 
 

@@ -17,6 +17,8 @@ from tests.fakes.repository import Repository
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 POLICY = '[policy.checks]\nproduction = {require = ["test"]}\npreview = {require = ["test"]}\n'
 NUMBER = int.from_bytes(b"shop", "big")
 NAME = "acme/shop"

@@ -11,6 +11,8 @@ from tests.flows.conftest import MakeRepository
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 NAME = "acme/told"
 CONTEXT = "slipway/told/production"
 

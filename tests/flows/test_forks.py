@@ -13,6 +13,8 @@ from tests.flows.test_pulls import House
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SNOOP = """
 mkdir out
 env > out/env.txt

@@ -10,6 +10,8 @@ from tests.flows.conftest import MakeRepository
 from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Generator[Slipway]:

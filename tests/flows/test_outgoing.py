@@ -10,6 +10,8 @@ from tests.fakes.repository import Repository
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def slipway(tmp_path: Path) -> Generator[Slipway]:

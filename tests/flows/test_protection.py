@@ -17,6 +17,8 @@ from tests.flows.test_pulls import House, Project
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:

@@ -21,6 +21,8 @@ from tests.flows.conftest import MakeRepository
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 TOKEN = 'tok3n/with+signs & "quotes" <and> more'
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nqhkiG9w0BAQEFAASCBKkwgg\n-----END KEY-----"
 RECIPE = '[build]\ncommand = "python3 build.py"\noutput = "out"\n'

@@ -22,7 +22,6 @@ from bot.store import apps, deliveries, errands
 from bot.store.apps import NewApp
 from bot.store.deliveries import Delivery
 from bot.store.engine import Engine, open_engine, reading, writing
-from bot.store.migrate import migrate
 from bot.vault import open_vault
 from jobs.addresses import Addresses
 from jobs.domains import Domains
@@ -35,6 +34,7 @@ from jobs.poll import Polling
 from jobs.sites import Sites
 from tests.fakes.github import FakeGitHub
 from tests.fakes.repository import Repository
+from tests.stores import migrate
 
 
 @dataclass

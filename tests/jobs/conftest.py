@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.store.engine import open_engine
-from bot.store.migrate import migrate
 from tests.fakes.github import FakeGitHub
 from tests.jobs.announcer import House
+from tests.stores import migrate
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from jobs.visits import Visits
 from tests.jobs.edge_harness import Answer, RunningEdge, running_edge
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 HOST, OTHER = "pr-7-shop.localhost", "pr-8-shop.localhost"
 FILES = {
     "index.html": "<h1>secret</h1>",

@@ -20,11 +20,11 @@ from bot.store import apps, deliveries, deployments, environments
 from bot.store.apps import NewApp
 from bot.store.deliveries import Delivery, NewDelivery, StoredDecision
 from bot.store.engine import open_engine, reading, writing
-from bot.store.migrate import migrate
 from jobs.git import Mirrors
 from jobs.intake import MAX_ATTEMPTS, Intake
 from tests.fakes import payloads
 from tests.fakes.repository import Repository
+from tests.stores import migrate
 
 
 @dataclass

@@ -20,7 +20,6 @@ from bot.settings import Settings
 from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
-from bot.store.migrate import migrate
 from bot.variables import NOTHING
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
@@ -32,6 +31,7 @@ from jobs.sandbox import choose
 from jobs.sites import Sites
 from tests.fakes.edge import FakeEdge
 from tests.fakes.repository import Repository
+from tests.stores import migrate
 from tests.waiting import wait_until
 
 HOST = "shop.localhost"

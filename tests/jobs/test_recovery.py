@@ -22,13 +22,13 @@ from bot.store.apps import NewApp
 from bot.store.deliveries import NewDelivery
 from bot.store.engine import open_engine, reading, writing
 from bot.store.gaps import last_check
-from bot.store.migrate import migrate
 from jobs.git import Mirrors
 from jobs.intake import Intake
 from jobs.recovery import MAX_TIMES, Head, Recovery, reconcile_heads, recover_deliveries
 from tests.fakes.github import HOOK_ID, FakeGitHub, Hook, deliver_push
 from tests.fakes.payloads import push
 from tests.fakes.repository import Repository
+from tests.stores import migrate
 from tests.waiting import wait_until
 
 ZEROS = "0" * 40

@@ -13,11 +13,11 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.apps import NewApp
 from bot.store.engine import Engine, open_engine, writing
-from bot.store.migrate import migrate
 from bot.vault import open_vault
 from jobs.secrecy import GitSignIn, LogOpener
 from tests.fakes.contexts import MOMENT
 from tests.fakes.github import FakeGitHub
+from tests.stores import migrate
 
 OWN = b"the-shop-own-webhook-secret"
 

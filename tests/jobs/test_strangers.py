@@ -23,6 +23,8 @@ from jobs.steps.context import Context
 from tests.jobs.boxes import processes_with, working_bubblewrap
 from tests.jobs.test_build import Yard, failure, shell
 
+pytestmark = pytest.mark.slow
+
 SECRET = "a-secret-of-the-instance"
 PYTHON = "/usr/bin/python3"
 # Reached as it is by trusted builds; by others only as the operator says, since theirs is another loopback.
