@@ -16,7 +16,8 @@ def migrate(engine: Engine) -> None:
     with engine.connect() as connection:
         there = connection.connection.dbapi_connection
         assert isinstance(there, sqlite3.Connection)
-        _migrated().backup(there)
+        if there.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            _migrated().backup(there)
 
 
 @cache

@@ -52,6 +52,7 @@ def test_a_setting_that_is_wrong_is_named(tmp_path: Path):
     assert "nonsense" in said
 
 
+@pytest.mark.slow
 def test_a_second_start_in_the_same_home_is_refused_and_ctrl_c_leaves_nothing(tmp_path: Path):
     slipway = Slipway(tmp_path / "home").up()
     assert str(slipway.home) in refused(Slipway(tmp_path / "home"))
@@ -67,6 +68,7 @@ def test_a_second_start_in_the_same_home_is_refused_and_ctrl_c_leaves_nothing(tm
         probe.bind(("127.0.0.1", slipway.settings.edge_port))
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_no_orphans(tmp_path: Path):
     slipway = Slipway(tmp_path / "home").up()
     tree = slipway.processes()
