@@ -145,6 +145,7 @@ def test_a_checkouts_files_are_checked_without_an_instance(tmp_path: Path):
     assert "nowhere" in refused(checked(tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_what_a_checkout_would_use_is_shown_with_where_it_comes_from(tmp_path: Path):
     (tmp_path / ".git").mkdir()
     (tmp_path / "site").mkdir()

@@ -133,9 +133,9 @@ def test_100_mib_of_output_pass_through_without_being_kept(bench: Bench):
 
 def test_a_command_that_prints_without_end_is_stopped(bench: Bench):
     seen: list[int] = []
-    box = bench.box("yes")
+    box = bench.box("yes", "4242.8")
     bench.sandbox.run(box, lambda _, chunk: seen.append(len(chunk)), lambda: len(seen) > 100)
-    assert processes_with("yes") == []
+    assert processes_with("4242.8") == []
 
 
 def test_an_error_while_output_is_taken_ends_the_box(bench: Bench):
