@@ -6,7 +6,7 @@ elsewhere can't hurt. Shapes: https://docs.github.com/webhooks/webhook-events-an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -102,17 +102,6 @@ def parse(event: str, body: bytes) -> Event:
         return Unusable(event, f"not JSON: {error}")
     except RecursionError:
         return Unusable(event, "nested too deeply")
-
-
-def repository_of(event: Event) -> Repository | None:
-    """The repository that an event is about, if it tells."""
-    match event:
-        case PushEvent() | PullEvent() | CommentEvent() | CheckEvent() | RepositoryEvent():
-            return event.repository
-        case InstallationEvent() | Unused() | Unusable():
-            return None
-        case _:
-            assert_never(event)
 
 
 def _push(body: bytes) -> Event:
