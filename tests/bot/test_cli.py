@@ -79,6 +79,7 @@ def test_an_app_is_disabled_and_enabled(tmp_path: Path):
         assert shown in slipway(tmp_path, "app", "show", "shop").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["bot.web", "jobs.worker", "jobs.sweep", "jobs.edge"])
 def test_each_process_names_a_setting_that_is_wrong(tmp_path: Path, module: str):
     environment = {**os.environ, "SLIPWAY_HOME": str(tmp_path), "SLIPWAY_BUILD_CONCURRENCY": "none"}

@@ -556,7 +556,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
 
 class TestLifecycle(LifecycleMachine.TestCase):
-    settings = settings(steady, max_examples=20, stateful_step_count=40)
+    settings = settings(steady, max_examples=12, stateful_step_count=40)
 
 
 @pytest.mark.long

@@ -24,6 +24,8 @@ from tests.fakes.repository import Repository
 from tests.running import Slipway
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 BASE = {"index.html": "<title>shop</title>main", "about.html": "about"}
 
 

@@ -10,6 +10,8 @@ from tests.command import CLI
 from tests.running import Slipway, alive
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def refused(slipway: Slipway) -> str:
     """Start in vain: one clear text, exit code 2, nothing printed as ready."""
@@ -52,7 +54,6 @@ def test_a_setting_that_is_wrong_is_named(tmp_path: Path):
     assert "nonsense" in said
 
 
-@pytest.mark.slow
 def test_a_second_start_in_the_same_home_is_refused_and_ctrl_c_leaves_nothing(tmp_path: Path):
     slipway = Slipway(tmp_path / "home").up()
     assert str(slipway.home) in refused(Slipway(tmp_path / "home"))
@@ -68,7 +69,6 @@ def test_a_second_start_in_the_same_home_is_refused_and_ctrl_c_leaves_nothing(tm
         probe.bind(("127.0.0.1", slipway.settings.edge_port))
 
 
-@pytest.mark.slow
 def test_a_killed_parent_leaves_no_orphans(tmp_path: Path):
     slipway = Slipway(tmp_path / "home").up()
     tree = slipway.processes()
