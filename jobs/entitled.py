@@ -1,6 +1,6 @@
 """Whose apps may be worked on with which sign-in of GitHub's, and hear of what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bot.domain.app import App
 from bot.domain.ids import TenantId
@@ -38,7 +38,28 @@ def entitled(tx: Tx, found: Sequence[App], delivery: Delivery, event: Told) -> l
     if event.repository.private is False:
         return list(found)
     told = event.installation_id
-    return [app for app in found if installations.may_use(tx, app.tenant_id, told or app.installation_id)]
+    return [app for app in found if installations.may_use(tx, app.tenant_id, told)]
+
+
+def kin(tx: Tx, app: App, found: Iterable[App]) -> list[App]:
+    """Those of some apps that are shown on GitHub, and spoken to there, together with one: itself, too.
+
+    Apps of other tenants that bear the same repository's name, or say that they are of it, are not,
+    unless both are worked on with the same installation.
+    """
+    return [one for one in found if _has_name_of(one, app) and _is_with(tx, one, app)]
+
+
+def _has_name_of(one: App, other: App) -> bool:
+    return one.repository.lower() == other.repository.lower()
+
+
+def _is_with(tx: Tx, one: App, other: App) -> bool:
+    if one.tenant_id == other.tenant_id:
+        return True
+    by = one.installation_id
+    is_same = by is not None and by == other.installation_id
+    return is_same and all(installations.may_use(tx, each.tenant_id, by) for each in (one, other))
 
 
 def may_keep(tx: Tx, app: App, installation: int | None) -> bool:

@@ -31,7 +31,7 @@ _ID = re.compile(r"[0-9a-f]{4,40}")
 
 
 class Mirrors:
-    """Mirrors below `home/mirrors`, one per clone URL, shared by all processes of the machine.
+    """Mirrors below `home/mirrors`, one per tenant and clone URL, shared by all processes of the machine.
 
     A full commit id names a commit; paths are relative to the repository's top. Where `stopped` is
     taken it is asked every 50 ms; once it is true `GitStoppedError` is raised. Whatever asks the remote
@@ -46,7 +46,7 @@ class Mirrors:
 
     def path(self, app: App) -> Path:
         """The mirror's folder; it may not exist yet."""
-        return self.home / mirror_name(app.clone_url)
+        return self.home / mirror_name(app.clone_url, app.tenant_id)
 
     def fetch(
         self, app: App, *, below: Sequence[str] = (), seconds: float = FETCH_SECONDS, stopped: Stopped = never
