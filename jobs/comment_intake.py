@@ -11,7 +11,7 @@ from bot.domain.app import App
 from bot.domain.audit import Act
 from bot.domain.deployment import Commit
 from bot.domain.environment import Environment
-from bot.domain.ids import reference
+from bot.domain.ids import AppId, reference
 from bot.domain.permission import Level
 from bot.domain.pull import PullRequest, newer
 from bot.domain.spoken import Outcome, Said, SpokenId
@@ -75,11 +75,7 @@ class CommentIntake:
 
         Raises `PermissionUnknownError` while there are attempts left.
         """
-        asked = {
-            app.id: self._gather(event, app, known, delivery=delivery, last_attempt=last_attempt)
-            for app in found
-            if ignored(event, app) is None
-        }
+        asked = self._ask_for(delivery, event, found, known, last_attempt=last_attempt)
         gone: list[Environment] = []
         spoke: list[SpokenId] = []
         with self._lifecycle.change() as change:
@@ -96,15 +92,33 @@ class CommentIntake:
             self._told(spoken_id)
         return gone
 
-    def _gather(
-        self, event: CommentEvent, app: App, known: Knowledge, *, delivery: Delivery, last_attempt: bool
-    ) -> _Asked | None:
-        # For each app by itself: others may say of their repositories that they are this one.
-        level = self._ask(_as_named(app, event, delivery), event.author, event.author_id)
-        if level is None:
-            if not last_attempt:
-                raise PermissionUnknownError("GitHub did not say what the author may do.")
-            return None
+    def _ask_for(
+        self,
+        delivery: Delivery,
+        event: CommentEvent,
+        found: list[App],
+        known: Knowledge,
+        *,
+        last_attempt: bool,
+    ) -> dict[AppId, _Asked]:
+        """What is known of each app's speaker; those are missing of whom GitHub does not say it.
+
+        For each app by itself: others may say of their repositories that they are this one.
+        """
+        heeding = [app for app in found if ignored(event, app) is None]
+        levels = {
+            app.id: self._ask(_as_named(app, event, delivery), event.author, event.author_id)
+            for app in heeding
+        }
+        allowing = {app.tenant_id for app in heeding if (levels[app.id] or Level.NONE) >= Level.WRITE}
+        # Who may command in one tenant's app does not wait for what is said of another's.
+        missing = [app for app in heeding if levels[app.id] is None and not allowing - {app.tenant_id}]
+        if missing and not last_attempt:
+            raise PermissionUnknownError("GitHub did not say what the author may do.")
+        told = [(app, level) for app in heeding if (level := levels[app.id]) is not None]
+        return {app.id: self._gather(event, app, known, level) for app, level in told}
+
+    def _gather(self, event: CommentEvent, app: App, known: Knowledge, level: Level) -> _Asked:
         speaker = Speaker(event.author, level)
         asks_head = any(isinstance(one.verb, commands.Deploy) for one in event.commands)
         if level < Level.WRITE or not asks_head:

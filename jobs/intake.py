@@ -181,7 +181,7 @@ class Intake:
             if delivery.source == RECONCILE and only is not None:
                 return [apps.get(tx, only)]
             found = apps.of_repository(tx, repository.id, repository.full_name)
-            return entitled(tx, found, delivery, event)
+            return entitled(tx, found, delivery, event, github_url=self._mirrors.github_url)
 
     def _gather(self, case: Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
         """Fill in what the rules ask for, and nothing else."""

@@ -23,6 +23,7 @@ from jobs.git.command import (
 from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of
 from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
 from jobs.git.talk import Asking, silent, talk
+from jobs.git.way import Ways
 
 Stopped = Callable[[], bool]
 MAX_PACKS = 40
@@ -42,6 +43,7 @@ class Mirrors:
         self.home = settings.home / "mirrors"
         self.github_url = settings.github_url
         self._credentials = credentials
+        self._ways = Ways(settings.github_url, settings.outgoing_networks)
         self.git = Git(self.home)
 
     def path(self, app: App) -> Path:
@@ -294,4 +296,4 @@ class Mirrors:
 
     def _talk(self, app: App, argv: Sequence[str], seconds: float, stopped: Stopped) -> Answer:
         remote = remote_of(app, self.github_url, self._credentials)
-        return talk(self.git, remote, app, Asking(argv, seconds, stopped))
+        return talk(self.git, self._ways, remote, app, asking=Asking(argv, seconds, stopped))

@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 from jobs.git.command import GitStoppedError
 from jobs.reach import Network, may_reach
 
-_SCP = re.compile(r"(?:[^@/:]+@)?(\[[^\]/]+\]|[^:/]+):(?!/?/)")
+_SCP = re.compile(r"(?:[^@/:]+@)?(\[[^\]/]+\]|[^:/]+):(?!:)")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:.]+")
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
 _TICK = 0.05
@@ -30,6 +30,15 @@ class NoWayError(Exception):
 
 class UnknownHostError(Exception):
     """A server whose name nobody knows, or the name server does not answer; that may pass."""
+
+
+Resolve = Callable[[str, int], Sequence[str]]
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses of a name, as this machine's resolver has them. Raises `OSError`."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class Ways:
     github_url: str
     allowed: Sequence[Network]
     proxies: Mapping[str, str] = field(default_factory=getproxies)
+    resolve: Resolve = resolve
 
     def to(self, url: str, seconds: float, stopped: Callable[[], bool]) -> Way:
         """The way to a repository's server.
@@ -63,19 +73,50 @@ class Ways:
         Raises `NoWayError`, `UnknownHostError`, and `GitStoppedError`.
         """
         place = place_of(url)
-        if place is None or (place.scheme != "ssh" and _host(self.github_url) == place.host):
+        if place is None or self._is_github(place):
             return Way()
         if not _PLAIN_HOST.fullmatch(place.host):
             raise NoWayError(f"'{place.host}' is not the name of a server")
-        if place.scheme != "ssh" and place.scheme in self.proxies and not proxy_bypass(place.host):
+        if self._is_proxied(place):
             # The operator's proxy looks names up itself, and decides what may be reached.
             return Way((("http.followRedirects", "false"),))
-        found = _looked_up(place, seconds, stopped)
+        found = self._looked_up(place, seconds, stopped)
         if not all(may_reach(address, self.allowed) for address in found):
             raise NoWayError(
                 f"{place.host} is at a private address, which the setting OUTGOING_NETWORKS does not allow"
             )
         return _pinned(place, found)
+
+    def _looked_up(self, place: Place, seconds: float, stopped: Callable[[], bool]) -> Sequence[str]:
+        """All addresses of a host. The resolver is asked in a thread of its own, since it may hang."""
+        answer = Future[Sequence[str]]()
+
+        def look() -> None:
+            try:
+                answer.set_result(self.resolve(place.host, place.port))
+            except (OSError, UnicodeError):
+                answer.set_exception(UnknownHostError(f"Could not resolve host: {place.host}"))
+
+        threading.Thread(target=look, daemon=True, name="resolver").start()
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return answer.result(_TICK)
+            except NotYetError:
+                if stopped():
+                    raise GitStoppedError from None
+                if time.monotonic() > end:
+                    raise UnknownHostError(f"Could not resolve host: {place.host}") from None
+
+    def _is_github(self, place: Place) -> bool:
+        own = place_of(self.github_url)
+        if own is None or own.host != place.host:
+            return False
+        return own == place or (place.scheme, place.port) == ("ssh", _PORTS["ssh"])
+
+    def _is_proxied(self, place: Place) -> bool:
+        named = place.scheme in self.proxies or "all" in self.proxies
+        return named and place.scheme != "ssh" and not proxy_bypass(place.host)
 
 
 def place_of(url: str) -> Place | None:
@@ -92,38 +133,8 @@ def place_of(url: str) -> Place | None:
 def _pinned(place: Place, addresses: Sequence[str]) -> Way:
     if place.scheme == "ssh":
         return Way(ssh=(f"-oHostName={addresses[0]}", f"-oHostKeyAlias={place.host}"))
+    stays = (("http.followRedirects", "false"),)
+    if list(addresses) == [place.host]:
+        return Way(stays)
     spelled = ",".join(f"[{one}]" if ":" in one else one for one in addresses)
-    return Way(
-        (
-            ("http.curloptResolve", f"{place.host}:{place.port}:{spelled}"),
-            ("http.followRedirects", "false"),
-        )
-    )
-
-
-def _looked_up(place: Place, seconds: float, stopped: Callable[[], bool]) -> list[str]:
-    """All addresses of a host. The resolver is asked in a thread of its own, which may hang."""
-    answer = Future[list[str]]()
-    threading.Thread(target=_resolve, args=(place, answer), daemon=True, name="resolver").start()
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return answer.result(_TICK)
-        except NotYetError:
-            if stopped():
-                raise GitStoppedError from None
-            if time.monotonic() > end:
-                raise UnknownHostError(f"Could not resolve host: {place.host}") from None
-
-
-def _resolve(place: Place, answer: Future[list[str]]) -> None:
-    try:
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        answer.set_exception(UnknownHostError(f"Could not resolve host: {place.host}"))
-    else:
-        answer.set_result(list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found)))
-
-
-def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").lower()
+    return Way((*stays, ("http.curloptResolve", f"{place.host}:{place.port}:{spelled}")))
