@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from bot.domain.app import App, is_inside, is_repository, is_slug, slug_of
-from bot.domain.environment import PRODUCTION, hostname_of
+from bot.domain.environment import PRODUCTION, hostname_of, is_free_of_others
 from bot.domain.ids import ProjectId, TenantId
 from bot.errors import ErrorCode, UserError
 from bot.intake.events import is_branch
@@ -80,6 +80,8 @@ class Registry:
         folder = new.root_directory.rpartition("/")[2] or new.repository.partition("/")[2]
         slug = new.slug or _free_slug(tx, slug_of(folder))
         check("slug", slug, is_slug(slug), "lowercase letters, digits and single hyphens, at most 40")
+        expected = "a slug unlike 'pr-12-shop' and '0123456789ab-shop', which are addresses of the app 'shop'"
+        check("slug", slug, is_free_of_others(slug), expected)
         free = apps.by_slug(tx, slug) is None and slug not in _RESERVED
         check("slug", slug, free, "a slug that no other app has")
         hostname = hostname_of(slug, PRODUCTION, self.settings.preview_domain)

@@ -41,12 +41,11 @@ def locate(call: Call, operation: Operation) -> None:
             raise not_found(*what)
 
 
-def app_of(tx: Tx, word: str) -> App | None:
-    """The app of that slug, else of that id."""
-    if (found := apps.by_slug(tx, word)) is not None:
-        return found
+def apps_of(tx: Tx, word: str) -> list[App]:
+    """The app of that id, and the one of that slug: somebody may have named theirs like another's id."""
     is_id = word.isascii() and word.isdigit() and len(word) <= 15
-    return apps.find(tx, AppId(int(word))) if is_id else None
+    found = (apps.find(tx, AppId(int(word))) if is_id else None, apps.by_slug(tx, word))
+    return [one for one in found if one is not None]
 
 
 def _scope(call: Call) -> None:
@@ -75,10 +74,11 @@ def _of(app: App) -> Resource:
 
 def _app(call: Call) -> App:
     word = call.path["app"]
-    found = app_of(call.tx, word) if is_word(word) else None
-    if found is None or not _is_in_scope(call, found):
-        raise not_found("app", word)
-    return found
+    found = apps_of(call.tx, word) if is_word(word) else []
+    for one in found:
+        if _is_in_scope(call, one):
+            return one
+    raise not_found("app", word)
 
 
 def _is_in_scope(call: Call, app: App) -> bool:

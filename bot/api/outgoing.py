@@ -7,7 +7,7 @@ from pydantic import Field
 
 from bot.api.app_views import Line
 from bot.api.envelope import Model
-from bot.api.locate import app_of
+from bot.api.locate import apps_of
 from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.reading import is_word
 from bot.api.refusals import Code, conflict, not_found, unfit
@@ -236,17 +236,22 @@ def _refuse_disabled(one: Receiver) -> None:
 
 
 def _app(call: Call, word: str, *, tenant_id: Any) -> App:
-    found = app_of(call.tx, word) if is_word(word) else None
-    if found is None or found.tenant_id != tenant_id:
+    found = _of_tenant(call, word, tenant_id)
+    if found is None:
         raise not_found("app", word)
     return found
 
 
 def _fitting(call: Call, word: str, tenant_id: Any) -> App:
-    found = app_of(call.tx, word) if is_word(word) else None
-    if found is None or found.tenant_id != tenant_id:
+    found = _of_tenant(call, word, tenant_id)
+    if found is None:
         raise unfit("app", f"There is no app '{word}'.")
     return found
+
+
+def _of_tenant(call: Call, word: str, tenant_id: Any) -> App | None:
+    known = apps_of(call.tx, word) if is_word(word) else []
+    return next((one for one in known if one.tenant_id == tenant_id), None)
 
 
 def _message(one: Message, attempts: list[Attempt]) -> MessageView:

@@ -1,6 +1,7 @@
 """An environment: a named place where an app lives, with hostnames, a lease and one active release."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -97,6 +98,20 @@ def label(*parts: str) -> str:
         return whole
     suffix = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return f"{whole[: MAX_LABEL - 9].rstrip('-')}-{suffix}"
+
+
+_RELEASE = re.compile(r"[0-9a-f]{12}-.+")
+_PREVIEW = re.compile(r"pr-[0-9]+-.+")
+
+
+def is_of_release(first: str) -> bool:
+    """Whether the first label of a hostname is one that a release of some app may have."""
+    return _RELEASE.fullmatch(first) is not None
+
+
+def is_free_of_others(slug: str) -> bool:
+    """Whether an app's slug is not one that the hostnames of others' previews or releases begin with."""
+    return _PREVIEW.fullmatch(slug) is None and not is_of_release(slug)
 
 
 def hostname_of(slug: str, environment: str, domain: str) -> str:

@@ -1,15 +1,16 @@
 """Environments in the store."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
+from itertools import chain, count
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from bot.domain.app import App
-from bot.domain.environment import Environment, EnvironmentKind, kind_of, label
+from bot.domain.environment import Environment, EnvironmentKind, is_of_release, kind_of, label
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ProjectId, ReleaseId, TenantId
 from bot.domain.pull import PullNumber
 from bot.store.engine import Tx
@@ -59,9 +60,19 @@ def app_of_hostname(tx: Tx, hostname: str) -> AppId | None:
 
 
 def _free(tx: Tx, app: App, hostname: str) -> str:
+    """The hostname, or one like it that nobody has and that no release will have."""
     # `staging` of the app `shop` and `production` of an app `staging-shop` would meet.
     first, _, domain = hostname.partition(".")
-    return f"{label(first, str(app.id))}.{domain}" if has_hostname(tx, hostname) else hostname
+    if is_of_release(first):
+        first = label("at", first)
+    names = chain([first], (label(first, str(app.id), *more) for more in _numbered()))
+    return next(name for one in names if not has_hostname(tx, name := f"{one}.{domain}"))
+
+
+def _numbered() -> Iterator[tuple[str, ...]]:
+    yield ()
+    for number in count(2):
+        yield (str(number),)
 
 
 def get(tx: Tx, environment: EnvironmentId) -> Environment:

@@ -13,7 +13,7 @@ from bot.logs import DeploymentLog
 from bot.orders import Order
 from bot.queue import connect
 from bot.store import environments, releases
-from bot.store.engine import reading
+from bot.store.engine import reading, writing
 from tests.calling import Caller, Site, api_site
 
 
@@ -67,6 +67,35 @@ def test_deleting_an_app_takes_its_sites_and_tokens_with_it(site: Site):
 def test_an_app_can_not_read_the_machine(site: Site, url: str):
     refused = site.owner.post("/apps", {"repository": "acme/x", "cloneUrl": url}, 400)
     assert refused["validationErrors"][0]["field"] == "cloneUrl"
+
+
+@pytest.mark.parametrize("slug", ["pr-12-shop", "0123456789ab-shop"])
+def test_nobody_takes_the_address_of_another_app_s_preview_or_release(site: Site, slug: str):
+    refused = site["stranger"].post("/apps", {"repository": "evil/site", "slug": slug}, 422)
+    assert "addresses of the app" in refused["message"]
+
+
+def test_an_app_named_like_another_s_id_is_in_nobody_s_way(site: Site):
+    number = str(site.shop.id)
+    made = site["stranger"].post("/apps", {"repository": "evil/site", "slug": number})
+    assert site.owner.get(f"/apps/{number}")["slug"] == "shop"
+    assert site["operator"].get(f"/apps/{number}")["slug"] == "shop"
+    assert site["stranger"].get(f"/apps/{number}")["id"] == made["id"]
+
+
+def test_environments_take_no_address_that_somebody_has_or_a_release_may_have(site: Site):
+    domain = site.instance.settings.preview_domain
+    with writing(site.instance.engine) as tx:
+        environments.ensure(tx, site.shop, "demo", hostname=f"demo.{domain}", branch=None)
+        taken = environments.ensure(tx, site.second, "demo", hostname=f"demo.{domain}", branch=None)
+        assert taken.hostname == f"demo-{site.second.id}.{domain}"
+
+        environments.ensure(tx, site.theirs, "a", hostname=f"demo-{site.theirs.id}.{domain}", branch=None)
+        again = environments.ensure(tx, site.theirs, "demo", hostname=f"demo.{domain}", branch=None)
+        assert again.hostname == f"demo-{site.theirs.id}-2.{domain}"
+        lasting = f"0123456789ab-shop.{domain}"
+        other = environments.ensure(tx, site.theirs, "0123456789ab", hostname=lasting, branch=None)
+        assert other.hostname == f"at-{lasting}"
 
 
 def test_a_deployment_of_a_branch_is_asked_for_watched_and_ended(site: Site):

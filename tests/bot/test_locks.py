@@ -156,6 +156,17 @@ def test_an_approval_is_for_one_commit(house: House):
     assert house.request("c" * 40, hold=Hold.APPROVAL).state is State.HELD
 
 
+def test_seven_letters_that_two_commits_begin_with_approve_neither(house: House):
+    house.know(FORK)
+    looked_at, made_like_it = "abcdef1" + "1" * 33, "abcdef1" + "2" * 33
+    house.request(looked_at, hold=Hold.APPROVAL)
+    held = house.request(made_like_it, hold=Hold.APPROVAL)
+    with refused(ErrorCode.COMMIT_AMBIGUOUS):
+        approve(house, held, "abcdef1")
+    assert now(house, held).state is State.HELD
+    assert approve(house, held, made_like_it).state is State.QUEUED
+
+
 def test_what_was_rejected_stays_so(house: House):
     held = house.request(hold=Hold.APPROVAL)
     with house.instance.lifecycle.change() as change:

@@ -139,7 +139,7 @@ def test_work_waits_for_a_name_server(tmp_path: Path):
             names.hanging.set()
             made = slipway.deployment_of(slipway.push("remote", sha), SECONDS)
             assert slipway.ended(place.push(), SECONDS).state is State.SUCCEEDED
-            place.waits_for(made.id, "does not answer: fatal: unable to access")
+            place.waits_for(made.id, "does not answer: Could not resolve host: git.example.test")
             assert names.asked > 0
             names.hanging.clear()
             assert slipway.ended(made.id, 2 * SECONDS).state is State.SUCCEEDED
