@@ -1,7 +1,8 @@
 """Whether the audit log is what was written; and anchors, which show that its end was cut off.
 
-Rows hold each other, but nothing holds the last one. So its digest is written now and then to a file in
+Rows hold each other, but nothing holds the last one. So its digest is written every minute to a file in
 the home and to Slipway's own log: who cuts rows off must change those, too. Send one of them elsewhere.
+Which rows retention took away from the beginning stands there, too: else anybody could say so.
 """
 
 import os
@@ -32,23 +33,26 @@ def anchor(engine: Engine, settings: Settings, now: datetime) -> bool:
     path = _file(settings)
     with reading(engine) as tx:
         last = audit.newest(tx)
-    known = _read(path)
-    if not last.id or (known and known[-1].id >= last.id):
+    known = _newest(path)
+    if not last.id or (known is not None and known.id >= last.id):
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a") as file:
-        file.write(f"{now:%Y-%m-%dT%H:%M:%SZ} {last.id} {last.digest.hex()}\n")
-        file.flush()
-        os.fsync(file.fileno())
+    _write(path, last, now)
     logger.info("audit anchor", row=last.id, digest=last.digest.hex())
     return True
+
+
+def note_forgotten(settings: Settings, place: Place, now: datetime) -> None:
+    """Write down that retention takes away all rows up to this one."""
+    _write(_file(settings), place, now, _FORGOTTEN)
 
 
 def verify(tx: Tx, settings: Settings) -> Verdict:
     """Look at every row and every anchor."""
     before, count = audit.forgotten(tx), 0
-    anchors = {one.id: one for one in _read(_file(settings)) if one.id >= before.id}
+    known, taken = _read(_file(settings))
+    anchors = {one.id: one for one in known if one.id >= before.id}
+    if len(anchors) < len({one.id for one in known}) and before not in taken:
+        return Verdict(0, len(anchors), before.id, _TAKEN)
     unseen = dict(anchors)
     if (known := unseen.pop(before.id, before)) != before:
         return Verdict(0, len(anchors), known.id, _REWRITTEN)
@@ -63,9 +67,12 @@ def verify(tx: Tx, settings: Settings) -> Verdict:
     return Verdict(count, len(anchors), lost, _CUT if lost else "")
 
 
-_LINE = re.compile(r"^\S+ (\d{1,18}) ([0-9a-f]{64})$", re.MULTILINE)
+_FORGOTTEN = " forgotten"
+_LINE = re.compile(rf"^\S+ (\d{{1,18}}) ([0-9a-f]{{64}})({_FORGOTTEN})?$", re.MULTILINE)
+_TAIL = 64 * 1024
 _BROKEN = "it is not what was written, or a row before it is missing"
 _REWRITTEN = "the log was rewritten: an anchor of this row has another digest"
+_TAKEN = "it, or rows before it, are missing, and retention did not take them away"
 _CUT = "it is missing: an anchor knows it"
 
 
@@ -73,9 +80,31 @@ def _file(settings: Settings) -> Path:
     return settings.home / "audit" / "anchors.txt"
 
 
-def _read(path: Path) -> list[Place]:
+def _write(path: Path, place: Place, now: datetime, what: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a") as file:
+        file.write(f"{now:%Y-%m-%dT%H:%M:%SZ} {place.id} {place.digest.hex()}{what}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _newest(path: Path) -> Place | None:
+    """The newest anchor, without a look at the whole file."""
     if not path.exists():
-        return []
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        anchors = _parsed(file.read().decode(errors="replace"))[0]
+    return anchors[-1] if anchors else None
+
+
+def _read(path: Path) -> tuple[list[Place], list[Place]]:
+    return _parsed(path.read_text()) if path.exists() else ([], [])
+
+
+def _parsed(text: str) -> tuple[list[Place], list[Place]]:
+    """Anchors, and up to where rows were forgotten."""
     # A line that was not written whole, as on a full disk, says nothing.
-    found = _LINE.findall(path.read_text())
-    return [Place(int(number), bytes.fromhex(digest)) for number, digest in found]
+    found = [(Place(int(one[1]), bytes.fromhex(one[2])), one[3]) for one in _LINE.finditer(text)]
+    return [place for place, taken in found if not taken], [place for place, taken in found if taken]

@@ -87,7 +87,7 @@ class Sweep:
             Chore("domains", 30, workshop.domains.look_at_due),
             Chore("retention", 3600, workshop.retention.prune),
             Chore("old errands", 3600, self._drop_errands),
-            Chore("audit anchor", 900, self._anchor),
+            Chore("audit anchor", 60, self._anchor),
         ]
         # What asks GitHub, which may hang, has a round of its own beside what heals lost work.
         asking = [

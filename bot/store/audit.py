@@ -1,7 +1,7 @@
 """The audit log. Each row's digest covers the row before, so that one that is missing or altered shows."""
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -85,8 +85,13 @@ def place(tx: Tx, number: int) -> Place | None:
     return Place(*row) if row else None
 
 
-def forget(tx: Tx, before: datetime, limit: int) -> int:
-    """Delete the oldest rows of before a moment, at most so many; how many. The newest stays."""
+def forget(
+    tx: Tx, before: datetime, limit: int, note: Callable[[Place], object] = lambda _place: None
+) -> int:
+    """Delete the oldest rows of before a moment, at most so many; how many. The newest stays.
+
+    `note` is told of the last of them first, so that what the store says of it can be held to that.
+    """
     query = sa.select(audit.c.id, audit.c.digest, audit.c.at).order_by(audit.c.id).limit(limit + 1)
     found = tx.execute(query).all()
     gone = 0
@@ -94,6 +99,7 @@ def forget(tx: Tx, before: datetime, limit: int) -> int:
         gone += 1
     if gone:
         last = found[gone - 1]
+        note(Place(last.id, last.digest))
         tx.execute(audit.delete().where(audit.c.id <= last.id))
         singletons.keep_facts(tx, _PRUNED, {"id": last.id, "digest": last.digest.hex()})
     return gone

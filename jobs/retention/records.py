@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot import anchors
 from bot.clock import Clock
 from bot.settings import Settings
 from bot.store import audit, file, outbox, retention
+from bot.store.audit import Place
 from bot.store.engine import Engine, Tx, reading, writing
 from bot.store.retention import SPARED, Rows
 from jobs.retention.part import Freed, Part
@@ -96,7 +98,13 @@ class AuditLog:
     def prune(self) -> Freed:
         """Forget the oldest."""
         before = _days_ago(self.clock, self.settings.keep_audit_days)
-        return _until_none_is_left(self.engine, lambda tx: Rows(audit.forget(tx, before, retention.ROWS)))
+
+        def note(place: Place) -> None:
+            anchors.note_forgotten(self.settings, place, self.clock())
+
+        return _until_none_is_left(
+            self.engine, lambda tx: Rows(audit.forget(tx, before, retention.ROWS, note))
+        )
 
 
 @dataclass(frozen=True)

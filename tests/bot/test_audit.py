@@ -16,7 +16,7 @@ from bot import anchors
 from bot.clock import utc_now
 from bot.domain.audit import Act
 from bot.settings import Settings
-from bot.store import audit, audit_pages
+from bot.store import audit, audit_pages, singletons
 from bot.store.audit_pages import AuditFilter
 from bot.store.engine import Engine, open_engine, reading, writing
 from bot.store.migrate import migrate
@@ -104,6 +104,21 @@ def test_the_first_rows_can_t_be_taken_away_but_by_retention(engine: Engine, set
     assert verdict(engine, settings) == anchors.Verdict(rows=5, anchors=1)
     tamper(engine, "DELETE FROM audit WHERE id = 6")
     assert verdict(engine, settings).bad == 7
+
+
+def test_nobody_but_retention_takes_the_first_rows_away(engine: Engine, settings: Settings):
+    anchors.anchor(engine, settings, utc_now())
+    with writing(engine) as tx:
+        audit.record(tx, ACT, utc_now())
+        last = audit.newest(tx)
+        audit.record(tx, ACT, utc_now())
+        # As whoever can change the store would: what is left holds, and the store says that it was retention.
+        tx.execute(sa.text("DELETE FROM audit WHERE id <= :last"), {"last": last.id})
+        singletons.keep_facts(tx, "audit-pruned", {"id": last.id, "digest": last.digest.hex()})
+    found = verdict(engine, settings)
+    assert (found.bad, "retention did not take" in found.why) == (last.id, True)
+    anchors.note_forgotten(settings, last, utc_now())
+    assert verdict(engine, settings).bad is None
 
 
 def test_the_newest_row_stays_whatever_its_age(engine: Engine, settings: Settings):
