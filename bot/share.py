@@ -4,8 +4,8 @@ Each is made of words with dots between, safe in an address and in a cookie, and
 over all the others and over what it is good for. Keys are derived from those of secrets at rest.
 
 `l.<id>.<scope>.<end>`: a share link. `h.<nonce>.<end>`: a hand-over from the console to one hostname, which
-is taken once. `c.<by>.<end>`: a cookie of one hostname; `by` is `l<id>` of the link that it was given for, or
-`u` for who signed in. `end`: Unix seconds.
+is taken once. `c.<by>.<end>`: a cookie of one hostname of one app, since names pass to others; `by` is
+`l<id>` of the link that it was given for, or `u` for who signed in. `end`: Unix seconds.
 """
 
 import base64
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.clock import Clock, utc_now
-from bot.domain.ids import ShareLinkId
+from bot.domain.ids import AppId, ShareLinkId
 from bot.domain.sharing import ShareLink
 from bot.keys import encryption_keys
 from bot.settings import Settings
@@ -84,13 +84,13 @@ class Signer:
         words = self._opened(token, "h", 3, hostname)
         return HandOver(words[1], _moment(words[2])) if words else None
 
-    def cookie(self, hostname: str, by: str, until: datetime) -> str:
-        """A cookie that lets into one hostname until a moment."""
-        return self._sealed(f"c.{by}.{_seconds(until)}", hostname)
+    def cookie(self, hostname: str, app: AppId, by: str, until: datetime) -> str:
+        """A cookie that lets into one hostname, while it is an app's, until a moment."""
+        return self._sealed(f"c.{by}.{_seconds(until)}", f"{hostname} {app}")
 
-    def read_cookie(self, value: str, hostname: str) -> Pass | None:
-        """What a cookie lets in, if it was given for that hostname and its time is not over."""
-        words = self._opened(value, "c", 3, hostname)
+    def read_cookie(self, value: str, hostname: str, app: AppId) -> Pass | None:
+        """What a cookie lets in, if it was given for that hostname of that app and its time is not over."""
+        words = self._opened(value, "c", 3, f"{hostname} {app}")
         return Pass(words[1], _moment(words[2])) if words else None
 
     def _sealed(self, said: str, place: str) -> str:

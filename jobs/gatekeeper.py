@@ -148,7 +148,7 @@ class Gatekeeper:
         if token is not None:
             found = self._by_token(gate, visit.host, token)
             if found is not None:
-                return _moved(clean, self._cookie(visit, found))
+                return _moved(clean, self._cookie(gate, visit, found))
             # An old link does no harm to who may come in anyhow.
             return _moved(clean) if self._by_cookie(gate, visit) else self._refuse(visit)
         if self._by_cookie(gate, visit):
@@ -168,13 +168,13 @@ class Gatekeeper:
 
     def _by_cookie(self, gate: Gate, visit: _Visit) -> bool:
         # Another site of the same domain may have set cookies of that name, too: the right one is among them.
-        found = (self._signer.read_cookie(value, visit.host) for value in _cookies(visit.cookies))
+        found = (self._signer.read_cookie(value, visit.host, gate.app) for value in _cookies(visit.cookies))
         return any(one is not None and _is_open(gate, one) for one in found)
 
-    def _cookie(self, visit: _Visit, found: Pass) -> str:
+    def _cookie(self, gate: Gate, visit: _Visit, found: Pass) -> str:
         now = self._clock()
         until = min(found.until, now + _LONGEST_COOKIE)
-        value = self._signer.cookie(visit.host, found.by, until)
+        value = self._signer.cookie(visit.host, gate.app, found.by, until)
         name = SECURE_COOKIE if visit.secure else PLAIN_COOKIE
         seconds = int((until - now).total_seconds())
         secure = "; Secure" if visit.secure else ""

@@ -17,6 +17,7 @@ from bot.store import audit_pages
 from bot.store.audit_pages import AuditFilter
 from bot.store.engine import Tx, reading
 from bot.store.pages import Slice
+from bot.wording import clean
 
 application = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -65,9 +66,8 @@ def list_rows(
     table = Table("Row", "When", "Who", "What", "To", "From", box=None, header_style="bold")
     for row in rows:
         act = row.act
-        table.add_row(
-            str(row.id), f"{row.at:%Y-%m-%d %H:%M:%S}", act.actor, act.action, act.subject, act.origin
-        )
+        said = (clean(one) for one in (act.actor, act.action, act.subject, act.origin))
+        table.add_row(str(row.id), f"{row.at:%Y-%m-%d %H:%M:%S}", *said)
     Console(soft_wrap=True, markup=False).print(table)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bot.change import Change
@@ -27,6 +28,7 @@ from bot.share import open_signer
 from bot.store import apps, audit, environments, share_links
 from bot.store.engine import Tx, reading
 from bot.store.share_links import NewShareLink
+from bot.wording import clean
 
 application = typer.Typer(no_args_is_help=True, help="Previews: their life, and who sees them.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -47,7 +49,7 @@ def list_previews(app: str, *, as_json: Json = False) -> None:
         return
     table = Table("Pull", "State", "Used", "Until", "Protection", "Address", box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(escape(clean(str(value))) for value in row.values()))
     _print(table)
 
 
@@ -130,7 +132,8 @@ def shares(app: str, number: _Number, *, as_json: Json = False) -> None:
     table = Table("Number", "Opens", "Made by", "Until", "Note", box=None, header_style="bold")
     for one in links:
         opens = "all previews" if one.environment_id is None else preview.name
-        table.add_row(str(one.id), opens, one.created_by, f"{one.expires_at:%Y-%m-%d %H:%M}", one.note)
+        by, note = escape(clean(one.created_by)), escape(clean(one.note))
+        table.add_row(str(one.id), opens, by, f"{one.expires_at:%Y-%m-%d %H:%M}", note)
     _print(table)
 
 

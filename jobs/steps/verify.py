@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 
 from bot.clock import utc_now
-from bot.domain.ids import ReleaseId
+from bot.domain.ids import AppId, ReleaseId
 from bot.errors import ErrorCode, PlatformError
 from bot.settings import Settings
 from bot.share import PLAIN_COOKIE, SIGNED_IN, open_signer
@@ -22,7 +22,7 @@ def run(context: Context, release: ReleaseId, *, patience: float = PATIENCE_SECO
     """Ask the edge until it answers with the release. Raises `PlatformError` when it does not in time."""
     hostname = context.environment.hostname
     deadline = time.monotonic() + patience
-    with _client(context.settings, hostname) as client:
+    with _client(context.settings, hostname, context.app.id) as client:
         while (seen := _release_at(client)) != str(release):
             context.check()
             if time.monotonic() > deadline:
@@ -33,9 +33,9 @@ def run(context: Context, release: ReleaseId, *, patience: float = PATIENCE_SECO
     context.log.say("verify", f"The edge serves release {release} at {hostname}.")
 
 
-def _client(settings: Settings, hostname: str) -> httpx.Client:
+def _client(settings: Settings, hostname: str, app: AppId) -> httpx.Client:
     # Where the site is protected, we come as somebody who signed in.
-    cookie = open_signer(settings).cookie(hostname, SIGNED_IN, utc_now() + _VISIT)
+    cookie = open_signer(settings).cookie(hostname, app, SIGNED_IN, utc_now() + _VISIT)
     # The answer is checked for the release, not for the certificate: that may not be issued yet.
     return httpx.Client(
         base_url=settings.edge_url,

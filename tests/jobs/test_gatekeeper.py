@@ -198,8 +198,21 @@ def test_a_cookie_is_good_for_its_hostname_alone(preview: Preview, cookie: str):
     assert is_refused(preview.follow(value))
     assert is_refused(preview.ask("/", f"{PLAIN_COOKIE}={preview.signer.link(LINK)}"))
     assert is_refused(preview.ask("/", f"{PLAIN_COOKIE}={value.replace('l5', 'u')}"))
-    late = preview.signer.cookie(HOST, SIGNED_IN, NOW - timedelta(seconds=2))
+    late = preview.signer.cookie(HOST, AppId(1), SIGNED_IN, NOW - timedelta(seconds=2))
     assert is_refused(preview.ask("/", f"{PLAIN_COOKIE}={late}"))
+
+
+def test_who_could_see_an_app_does_not_see_what_has_its_name_afterwards(preview: Preview, cookie: str):
+    preview.gates.put(HOST, replace_app(preview.gate(), AppId(2)))
+    try:
+        assert is_refused(preview.ask("/", cookie))
+    finally:
+        preview.gates.put(HOST, preview.gate())
+    assert preview.ask("/", cookie).status == 200
+
+
+def replace_app(gate: Gate, app: AppId) -> Gate:
+    return Gate(app, gate.environments, gate.login, gate.revoked)
 
 
 def test_cookies_of_other_sites_do_not_hide_ours(preview: Preview, cookie: str):
@@ -298,7 +311,7 @@ def test_without_an_answer_nobody_passes_and_no_log_has_the_link(
         edge.site("open.localhost", {"index.html": "open"})
         token = preview.signer.link(LINK)
         # No connection to it may be open yet: that would outlive its socket's name.
-        given = f"{PLAIN_COOKIE}={preview.signer.cookie(HOST, SIGNED_IN, NOW + timedelta(hours=1))}"
+        given = f"{PLAIN_COOKIE}={preview.signer.cookie(HOST, AppId(1), SIGNED_IN, NOW + timedelta(hours=1))}"
         socket = edge.settings.rules_socket
         away = socket.with_suffix(".away")
         socket.rename(away)

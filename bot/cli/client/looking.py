@@ -13,6 +13,7 @@ from rich.table import Table
 from bot.cli.client.client import Client, Row, at
 from bot.cli.client.session import PRODUCTION, Json, client
 from bot.cli.client.watching import environment_word, print_json
+from bot.wording import clean
 
 Most = Annotated[int, typer.Option("--most", min=1, help="How many, newest first.")]
 _APPS = 50
@@ -95,7 +96,7 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows below heads; None is left empty."""
     table = Table(*heads, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(escape("" if cell is None else clean(str(cell))) for cell in row))
     # In a pipe nothing is cut or wrapped.
     Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE).print(table)
 
