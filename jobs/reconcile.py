@@ -5,7 +5,7 @@ delivery of our own, which is decided about like GitHub's; a repository that has
 archived, or can be reached again, is remembered as such.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 from bot.clock import Clock, utc_now
 from bot.domain.app import Absence, App
 from bot.domain.listing import Listed
-from bot.domain.pull import PullNumber, PullRequest
+from bot.domain.pull import PullNumber, PullRequest, preview_name
 from bot.github import source
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError, RejectedError, SuspendedError
@@ -23,7 +23,7 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.previews import learn_visibility
 from bot.queue import Queue
-from bot.store import apps, deliveries, pulls
+from bot.store import apps, deliveries, deployments, environments, pulls
 from bot.store.deliveries import NO_REPOSITORY_ID, RECONCILE, NewDelivery
 from bot.store.engine import Tx, reading, writing
 from jobs.asides import Asides, Who
@@ -45,6 +45,8 @@ class _Known:
     repository_etag: str = ""
     private: bool | None = None
     pulls_etag: str = ""
+    is_answered: bool = False
+    """Whether it was seen to that each open pull request has been decided about for each app."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Reconciling:
     with_pulls: bool = True
     clock: Clock = utc_now
     known: dict[int, _Known] = field(default_factory=dict[int, _Known])
+
+    def forget(self) -> None:
+        """Ask for everything anew: an app is deployed again that was not for a while."""
+        self.known.clear()
 
     def run(self) -> int:
         """Ask about each repository; how many events that made. Raises nothing of GitHub's."""
@@ -99,9 +105,12 @@ class Reconciling:
             group = [apps.get(tx, app.id) for app in group]
             is_busy = bool(deliveries.undecided(tx, self.clock(), 1))
         # What waits to be decided about may be the very news.
-        if not self.with_pulls or is_busy or not any(app.enabled for app in group):
+        wants_pulls = self.with_pulls or not known.is_answered
+        if not wants_pulls or is_busy or not any(app.enabled for app in group):
             return 0
-        return self._ask_for_pulls(number, group, known)
+        made = self._ask_for_pulls(number, group, known)
+        known.is_answered = True
+        return made
 
     def _suspend(self, group: list[App]) -> None:
         with self.lifecycle.change() as change:
@@ -130,16 +139,23 @@ class Reconciling:
         with reading(self.lifecycle.engine) as tx:
             stored = {one.number: one for one in pulls.open_of(tx, [number])}
             wanted = [raw for raw in listed if _is_missed(tx, number, raw, group)]
-        if is_whole:
+            unanswered = set[int]() if known.is_answered else _unanswered(tx, wanted, group)
+        if not self.with_pulls:
+            wanted = [raw for raw in wanted if raw.get("number") in unanswered]
+        elif is_whole:
             there = {raw.get("number") for raw in listed}
             unlisted = [one for one in stored if one not in there][:MAX_CLOSED]
             wanted += [source.pull(self.github, group[0], one) for one in unlisted]
-        seen = Polled(pulls={str(one.number): _seen(one) for one in stored.values()})
+        seen = Polled(
+            pulls={str(one.number): _seen(one) for one in stored.values() if one.number not in unanswered}
+        )
         return self._tell(number, pull_events(seen, wanted))
 
     def _open_pulls(self, app: App, known: _Known) -> tuple[list[dict[str, Any]] | None, bool]:
         """Open pull requests, and whether those are all; None: as they were when they were asked for last."""
-        page = source.pulls(self.github, app, state="open", etag=known.pulls_etag)
+        page = source.pulls(
+            self.github, app, state="open", etag=known.pulls_etag if known.is_answered else ""
+        )
         if page.found is None:
             return None, True
         found, etag, is_short = list(page.found), page.etag, not page.has_more
@@ -172,6 +188,26 @@ def _is_missed(tx: Tx, repository: int, raw: Mapping[str, Any], group: list[App]
         return True
     # GitHub's dates are whole seconds.
     return moment(raw.get("updated_at")) >= born.replace(microsecond=0)
+
+
+def _unanswered(tx: Tx, listed: Iterable[Mapping[str, Any]], group: list[App]) -> set[int]:
+    """The pull requests about whose head some app has nothing to say, as while it was switched off."""
+    found: set[int] = set()
+    for raw in listed:
+        number, head = raw.get("number"), raw.get("head")
+        sha: Any = head.get("sha") if isinstance(head, dict) else None  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(number, int) or not isinstance(sha, str):
+            continue
+        if any(_lacks(tx, app, raw, PullNumber(number), sha) for app in group):
+            found.add(number)
+    return found
+
+
+def _lacks(tx: Tx, app: App, raw: Mapping[str, Any], number: PullNumber, sha: str) -> bool:
+    if not app.enabled or moment(raw.get("updated_at")) < app.created_at.replace(microsecond=0):
+        return False
+    preview = environments.by_name(tx, app.id, preview_name(number))
+    return preview is None or deployments.newest_of_commit(tx, preview.id, sha) is None
 
 
 def _seen(pull: PullRequest) -> Seen:
