@@ -5,7 +5,7 @@ delivery of our own, which is decided about like GitHub's; a repository that has
 archived, or can be reached again, is remembered as such.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,8 @@ class _Known:
     pulls_etag: str = ""
     is_answered: bool = False
     """Whether it was seen to that each open pull request has been decided about for each app."""
+    waits: bool = False
+    """Whether its pull requests were not asked for, since other news waited to be decided about."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,19 @@ class Reconciling:
         """Ask for everything anew: an app is deployed again that was not for a while."""
         self.known.clear()
 
-    def run(self) -> int:
+    def go_on(self) -> int:
+        """Ask about those repositories that had other news when they were asked about last."""
+        waiting = {number for number, known in self.known.items() if known.waits}
+        return self.run(waiting) if waiting else 0
+
+    def run(self, only: Collection[int] | None = None) -> int:
         """Ask about each repository; how many events that made. Raises nothing of GitHub's."""
         if not self.github.is_set:
             return 0
         made = 0
         for number, group in self._groups().items():
+            if only is not None and number not in only:
+                continue
             try:
                 made += self._look(number, group)
             except RejectedError as error:
@@ -105,8 +114,9 @@ class Reconciling:
             group = [apps.get(tx, app.id) for app in group]
             is_busy = bool(deliveries.undecided(tx, self.clock(), 1))
         # What waits to be decided about may be the very news.
-        wants_pulls = self.with_pulls or not known.is_answered
-        if not wants_pulls or is_busy or not any(app.enabled for app in group):
+        wants_pulls = (self.with_pulls or not known.is_answered) and any(app.enabled for app in group)
+        known.waits = wants_pulls and is_busy
+        if not wants_pulls or is_busy:
             return 0
         made = self._ask_for_pulls(number, group, known)
         known.is_answered = True

@@ -132,8 +132,10 @@ class Workshop:
     def catch_up(self) -> None:
         """Chore: the same at once, where an app is deployed again that was not for a while."""
         with reading(self.engine) as tx:
-            if not gaps.is_asked_for(tx):
-                return
+            is_asked_for = gaps.is_asked_for(tx)
+        if not is_asked_for:
+            self.asking.reconciling.go_on()
+            return
         with writing(self.engine) as tx:
             gaps.take_wish(tx)
         self.asking.reconciling.forget()

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -241,7 +240,7 @@ def test_a_repository_that_is_deleted_loses_its_previews_and_production_stays(ho
     project.pull(1, "one")
     project.tell_pull("opened", 1)
     project.preview(1, "one")
-    said = len(house.github.said())
+    asked = len(house.github.requests)
     del house.github.world.repositories[project.name]
     guid, codes = project.tell_repository("deleted")
     assert codes == ["app-away"]
@@ -249,14 +248,16 @@ def test_a_repository_that_is_deleted_loses_its_previews_and_production_stays(ho
     assert project.page("production") == "main"
     assert project.api()["notice"] == "The repository was deleted on GitHub."
     assert not project.api()["enabled"]
-    place = project.api(f"/environments/{quote(preview_name(PullNumber(1)), safe='')}")
-    assert "the repository was deleted" in str(place)
+    with reading(house.slipway.engine) as tx:
+        place = environments.by_name(tx, project.app, preview_name(PullNumber(1)))
+    assert place is not None
+    assert place.archive_reason == "the repository was deleted"
     assert "The repository was deleted on GitHub." in project.explained(guid)
     assert project.push() == ["app-disabled"]
     assert ("app.disabled", "mona", f"delivery {guid}") in project.audited()
     wait_until(lambda: house.slipway.unannounced() == 0, 20, "that nobody is owed anything")
     # There is nobody any more to be told.
-    assert not [one for one in house.github.said()[said:] if project.slug in one]
+    assert not [one for one in house.github.requests[asked:] if one.startswith("P") and project.name in one]
 
 
 def suspended(project: Project) -> tuple[Callable[[], str], Callable[[], None]]:
