@@ -150,7 +150,7 @@ class EffectiveView(Model):
     environment: str = Field(examples=["production"])
     kind: Literal["production", "branch", "preview"] = Field(examples=["production"])
     withheld: bool = Field(examples=[False])
-    """Whether builds are given none of them: those of a fork's pull request are not."""
+    """Whether builds are given none of them: those of a fork are, once it was approved with secrets."""
     pending: list[str] = Field(examples=[["API_URL"]])
     """Names whose values the live release was not built with."""
     variables: list[EffectiveVariable]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from bot import pending
+from bot import pending, trusting
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page
 from bot.api.refusals import not_found, unfit
@@ -25,6 +25,7 @@ from bot.api.variable_views import (
 )
 from bot.domain.environment import EnvironmentKind, kind_of
 from bot.domain.roles import Verb
+from bot.domain.trust import Trust
 from bot.domain.variable import Scope, Use, Variable, VariableChange, effective
 from bot.store import variables
 
@@ -88,12 +89,12 @@ def _effective(call: Call) -> EffectiveView:
         fields |= {use.value: counting[use].get(one.name) == one for use in Use}
         fields |= {"scope": one.scope.value, "hides": _hidden(one, found, kind)}
         listed.append(EffectiveVariable(**fields))
-    trusted = pending.is_trusted(call.tx, app, environment.pull if environment is not None else None)
+    trust = trusting.of_place(call.tx, app, environment) if environment is not None else Trust.FULL
     names = pending.of_app(call.tx, app, [environment]).get(environment.id, []) if environment else []
     return EffectiveView(
         environment=environment.name if environment is not None else word,
         kind=kind.value,
-        withheld=not trusted,
+        withheld=trust is Trust.STRANGER,
         pending=names,
         variables=listed,
     )

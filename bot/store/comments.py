@@ -26,7 +26,7 @@ def get(tx: Tx, app: AppId, number: PullNumber) -> tuple[int | None, ShownCommen
 
 
 def doubt(tx: Tx, app: AppId, number: PullNumber) -> None:
-    """Let a comment be written again, since GitHub shows something else than it was made to."""
+    """No longer count on what GitHub shows: it is read, and written again where it differs."""
     known, shown = get(tx, app, number)
     if shown is not None:
         keep(tx, app, number, comment=known, shown=replace(shown, digest=""))
