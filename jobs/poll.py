@@ -210,8 +210,9 @@ class Polling:
             page = source.comments(self.github, app, number=number)
             found += page.found or []
         known.etags["comments"] = etag
+        by = self.github.installation(app)
         for event in comment_events(known, found, begin):
-            self._tell(look, "issue_comment", event)
+            self._tell(look, "issue_comment", {**event, **by})
 
     def _look_by_git(self, look: _Look) -> None:
         heads = self.mirrors.heads(look.apps[0])

@@ -76,6 +76,12 @@ class _Comment(msgspec.Struct):
     id: int
     created_at: str
     html_url: str
+    updated_at: str = ""
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether it may say something else by now than its author wrote."""
+        return self.updated_at not in ("", self.created_at)
 
     @property
     def moment(self) -> datetime:
@@ -121,7 +127,8 @@ def comment_events(
 ) -> list[dict[str, Any]]:
     """The events of comments on pull requests that nobody told of yet, in their order; `known` follows.
 
-    Those written before `begin` count for nothing.
+    Those written before `begin` count for nothing, and those that somebody edited meanwhile: what the
+    author wrote is not known.
     """
     since = _since(known, begin)
     read = [(one, raw) for raw in found if (one := _comment(raw)) is not None and one.moment >= since]
@@ -130,7 +137,9 @@ def comment_events(
     ids = {one.id for one, _ in read if one.moment >= newest - LATE}
     known.commented, known.comments = newest, sorted(ids)
     fresh.sort(key=lambda pair: (pair[0].moment, pair[0].id))
-    return [_comment_event(known, one, raw) for one, raw in fresh if one.pull is not None]
+    return [
+        _comment_event(known, one, raw) for one, raw in fresh if one.pull is not None and not one.is_edited
+    ]
 
 
 def is_new_comment(known: Polled, raw: Mapping[str, Any], begin: datetime) -> bool:

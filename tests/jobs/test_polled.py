@@ -134,6 +134,15 @@ def test_each_comment_is_told_of_once_though_some_are_listed_late(
     assert sorted(told) == expected
 
 
+def test_nobody_puts_words_into_the_comment_of_another():
+    known = Polled()
+    same = {**comment(3, 1, "pull")}
+    same["updated_at"] = same["created_at"]
+    edited = {**comment(4, 2, "pull"), "updated_at": "2099-01-01T12:00:00Z"}
+    assert [event["comment"]["id"] for event in comment_events(known, [same, edited], BEGIN)] == [3]
+    assert known.comments == [3, 4]
+
+
 def test_unreadable_comments_are_left_out():
     known = Polled()
     found = [{"id": "x"}, {}, comment(3, 1, "pull"), {**comment(4, 1, "pull"), "created_at": None}]
