@@ -24,7 +24,7 @@ from bot.settings import Settings
 from bot.signature import HEADER, matching, sign
 from bot.store import apps, deliveries
 from bot.store.apps import NewApp
-from bot.store.deliveries import Delivery, StoredDecision
+from bot.store.deliveries import POLL, RECONCILE, Delivery, StoredDecision
 from bot.store.engine import reading, writing
 from bot.vault import open_vault
 from tests.valkey import Valkey
@@ -153,6 +153,8 @@ def test_what_is_no_json_object_is_no_body(web: Web, body: bytes):
         ("X_GitHub_Delivery", "", "no-delivery"),
         ("X_GitHub_Delivery", "x" * 101, "no-delivery"),
         ("X_GitHub_Hook_ID", "a b", "hook-id"),
+        ("X_GitHub_Hook_ID", RECONCILE, "hook-id"),
+        ("X_GitHub_Hook_ID", POLL, "hook-id"),
         ("Content_Type", "text/plain", "content-type"),
     ],
 )
