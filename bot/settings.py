@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     )
     outgoing_networks: Networks = Field(
         default_factory=list[Network],
-        description="Private networks that webhooks and notices may reach, comma-separated: `10.1.0.0/16`.",
+        description="Private networks that webhooks, notices and git may reach, with commas: `10.1.0.0/16`.",
     )
     outgoing_failing_days: int = Field(
         default=5, ge=1, description="Days of failures after which a webhook or a channel is switched off."

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, assert_never
 
@@ -34,6 +34,7 @@ from jobs.domains import Domains
 from jobs.git import Mirrors
 from jobs.git.command import GitFailedError
 from jobs.git.glance import Glance, glance
+from jobs.git.share import Share
 from jobs.mail import Mailer, MailError
 from jobs.mailing import Mailing
 from jobs.recovery import NO_COMMIT, push_payload
@@ -62,6 +63,7 @@ class Errands:
     vault: Vault
     domains: Domains
     clock: Clock = utc_now
+    share: Share = field(default_factory=Share)
 
     def run(self, number: int) -> None:
         """Do an errand, unless it is done or somebody is at it; keep its result, or why there is none."""
@@ -101,12 +103,21 @@ class Errands:
                 mailer = Mailer(self.settings, self.clock)
                 Mailing(self.settings, self.engine, self.vault, mailer).send(errand)
             case ErrandKind.DETECT:
-                return detect_for(self.mirrors, self.settings, errand.subject)
+                return self._detect(errand)
             case ErrandKind.CHECK_DOMAIN:
                 self.domains.look_at(DomainId(errand.subject["domain"]))
             case _:
                 assert_never(errand.kind)
         return {}
+
+    def _detect(self, errand: Errand) -> dict[str, Any]:
+        tenant = TenantId(errand.subject["tenant_id"])
+        if self.share.is_used_up(tenant):
+            raise RefusedError(
+                "Git servers of your organisation took too long lately. Try again in 10 minutes."
+            )
+        with self.share.taking(tenant):
+            return detect_for(self.mirrors, self.settings, errand.subject)
 
     def _finish_setup(self, errand: Errand) -> dict[str, Any]:
         assert errand.sealed is not None

@@ -31,6 +31,7 @@ from jobs.cases import Case, PolicyUnknownError, case_of
 from jobs.comment_intake import AskLevel, CommentIntake, ask_no_level
 from jobs.entitled import Told, entitled, may_keep
 from jobs.git import Mirrors
+from jobs.git.share import Share
 from jobs.heads import overtaking
 from jobs.knowledge import Ask, Knowledge, ask_nobody
 from jobs.pull_intake import OvertakenFactsError, PullDecided, PullIntake
@@ -79,6 +80,7 @@ class Intake:
         self._lifecycle = lifecycle
         self._comments = CommentIntake(lifecycle, ask_level, answer)
         self._mirrors = mirrors
+        self._share = Share()
         self._clock = clock
 
     def run(self, delivery_ids: Iterable[DeliveryId]) -> None:
@@ -91,7 +93,7 @@ class Intake:
         with reading(self._engine) as tx:
             waiting = deliveries.undecided(tx, self._clock(), MAX_BATCH)
         # Read before anything is fetched, so that what is fetched is at least as new as each of them.
-        known = Knowledge(self._mirrors, self._ask)
+        known = Knowledge(self._mirrors, self._ask, self._share)
         for delivery_id in sorted({*delivery_ids, *waiting}):
             with reading(self._engine) as tx:
                 delivery = deliveries.get(tx, delivery_id)

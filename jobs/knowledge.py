@@ -10,6 +10,7 @@ from bot.errors import ErrorCode, SlipwayError
 from bot.intake.paths import Scope
 from jobs.files import CommitFiles
 from jobs.git import Mirrors
+from jobs.git.share import Share
 from jobs.heads import head_of_pull
 from jobs.package_manifests import Manifests
 from jobs.recipes import RecipeFile, nearest
@@ -32,7 +33,8 @@ def ask_nobody(_app: App, _number: PullNumber) -> PullRequest | None:
 class Knowledge:
     """Answers of the mirrors and of GitHub, each asked for once. All is as new as the first question."""
 
-    def __init__(self, mirrors: Mirrors, ask: Ask = ask_nobody) -> None:
+    def __init__(self, mirrors: Mirrors, ask: Ask = ask_nobody, share: Share | None = None) -> None:
+        self._share = share or Share()
         self._mirrors = mirrors
         self._ask = ask
         # Whatever is remembered is remembered of a tenant's: what one may ask another may not know.
@@ -88,8 +90,11 @@ class Knowledge:
         return self._mirrors.changed_since_fork(app, pull.base_branch, pull.head_sha)
 
     def _fetch(self, app: App, *below: str) -> str:
+        if self._share.is_used_up(app.tenant_id):
+            return "git servers of its organisation took too long lately"
         try:
-            self._mirrors.fetch(app, below=below, seconds=FETCH_SECONDS)
+            with self._share.taking(app.tenant_id):
+                self._mirrors.fetch(app, below=below, seconds=FETCH_SECONDS)
         except SlipwayError as error:
             if error.code not in (ErrorCode.REPOSITORY_UNREACHABLE, ErrorCode.REPOSITORY_SILENT):
                 raise

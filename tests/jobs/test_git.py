@@ -13,12 +13,13 @@ from typing import Any
 import psutil
 import pytest
 
-from bot.domain.ids import Sha
+from bot.domain.ids import Sha, TenantId
 from bot.errors import ErrorCode, PlatformError, UserError
 from bot.settings import Settings
 from jobs.git import Mirrors
 from jobs.git.command import Git, GitStoppedError
 from jobs.git.remotes import Remote, mask, remote_of, shown
+from jobs.git.share import WINDOW_SECONDS, Share
 from jobs.git.talk import Asking, talk
 from jobs.git.way import Place, Ways, place_of
 from tests.fakes.contexts import make_app
@@ -294,6 +295,23 @@ def test_nobody_is_sent_on_to_another_server(mirrors: Mirrors):
             http.shutdown()
     assert len(handler.seen) == 1
     assert asked == []
+
+
+def test_who_is_slow_takes_no_more_than_a_share_of_a_process():
+    moment = 0.0
+    share, slow, other = Share(lambda: moment), TenantId(1), TenantId(2)
+    for _ in range(1000):
+        with share.taking(slow):
+            moment += 1
+    assert not share.is_used_up(slow)
+    for _ in range(2):
+        assert not share.is_used_up(slow)
+        with pytest.raises(TimeoutError), share.taking(slow):
+            moment += 120
+            raise TimeoutError
+    assert (share.is_used_up(slow), share.is_used_up(other)) == (True, False)
+    moment += WINDOW_SECONDS
+    assert not share.is_used_up(slow)
 
 
 @pytest.mark.parametrize(
