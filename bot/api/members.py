@@ -1,5 +1,6 @@
 """Who belongs to an organisation."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,11 +15,14 @@ from bot.domain.roles import Role, Verb
 from bot.store import people
 from bot.store.people import Member
 
+# One plain address: what mail takes for a list, a name or a comment would bring it to others, too.
+_PART = r"[^\s,;:<>()\[\]\"\\@]+"
+_ADDRESS = re.compile(f"{_PART}@{_PART}")
+
 
 def email_address(value: str) -> str:
     """An e-mail address in lower case. Raises `ValueError`."""
-    local, at, domain = value.rpartition("@")
-    if not (local and at and domain) or " " in value:
+    if _ADDRESS.fullmatch(value) is None:
         raise ValueError("This is not an e-mail address.")
     return value.lower()
 

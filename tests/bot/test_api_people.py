@@ -114,6 +114,13 @@ def accept(site: Site, link: str) -> httpx.Response:
     return httpx.post(f"{site.url}/invitation", data={"secret": link.partition("#")[2]})
 
 
+@pytest.mark.parametrize(
+    "email", ["a@x.org,eve@y.org", "mona <a@x.org>", '"a@x.org"@y.org', "a@x.org;b", "a@", "a"]
+)
+def test_an_invitation_is_for_one_plain_address(site: Site, email: str):
+    assert site.owner.post("/members/invitations", {"email": email}, 400)
+
+
 def test_only_an_owner_invites_owners(site: Site):
     wanted = {"email": "boss@acme.example", "role": "owner"}
     site["admin"].post("/members/invitations", wanted, status=403)
