@@ -20,11 +20,11 @@ from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Searching
 from bot.api.queue import place_view, places
 from bot.api.refusals import not_found, unfit
-from bot.domain.deployment import Deployment, State
+from bot.domain.deployment import Deployment, Kind, State
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
 from bot.logs.line import OURS
-from bot.store import deployments, pages, steps
+from bot.store import deployments, environments, pages, steps
 from bot.store.pages import DeploymentFilter
 
 TAG = "Deployments"
@@ -37,6 +37,9 @@ class DeploymentQuery(Searching):
     """Which deployments."""
 
     environment: Annotated[str, Field(max_length=100, examples=["production"])] | None = None
+    """Its name; among one app's deployments also its id, or `pr-12`."""
+    kind: Kind | None = Field(default=None, examples=["rollback"])
+    """`rollback`: what brought a release that existed; nothing was built."""
     status: Annotated[str, Field(pattern=r"^[a-z]+(,[a-z]+)*$", examples=["failed,cancelled"])] | None = None
     """One or several, with commas between: held, queued, running, cancelling, succeeded, failed, cancelled,
     superseded, skipped, rejected."""
@@ -54,6 +57,13 @@ class LogQuery(Model):
     limit: int = Field(default=500, ge=1, le=2000, examples=[500])
 
 
+class StreamQuery(Model):
+    """Where to go on."""
+
+    after: int = Field(default=0, ge=0, le=10**12, examples=[0])
+    """Only lines behind this number. The header `Last-Event-ID`, which browsers send, wins."""
+
+
 def _list(call: Call) -> Page:
     asked = call.asked(DeploymentQuery)
     states = [word for word in (asked.status or "").split(",") if word]
@@ -63,14 +73,20 @@ def _list(call: Call) -> Page:
         tenant_id=call.tenant.id if call.tenant else None,
         project_id=call.project.id if call.project else None,
         app_id=call.app.id if call.app else None,
-        environment=asked.environment,
+        environment=_environment(call, asked.environment),
         states=[State(word) for word in states],
         branch=asked.branch,
         sha=asked.commit,
         search=asked.search,
+        kind=asked.kind,
     )
     found = pages.deployments_page(call.tx, wanted, asked.part(asked.sort))
     return Page([DeploymentView(**view(call, one)) for one in found.rows], found.total)
+
+
+def _environment(call: Call, word: str | None) -> str | None:
+    found = environments.by_word(call.tx, call.app.id, word) if word and call.app else None
+    return found.name if found else word
 
 
 def _read(call: Call) -> DeploymentDetail:
@@ -212,6 +228,7 @@ OPERATIONS = (
         verb=Verb.READ,
         handle=_nothing,
         streams=True,
+        query=StreamQuery,
         description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (a line, whose "
         "number is the event's id), `status`, and at the end `done`. To go on after a break send "
         "`Last-Event-ID`, or `?after=`.",

@@ -6,13 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import zstandard
 
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.ids import ErrandId, Sha
 from bot.domain.pull import PullNumber, PullRequest, PullState
+from bot.domain.trust import Trust
 from bot.store import apps, errands, pulls
 from bot.store.engine import writing
+from bot.store.schema import releases as table
 from tests.calling import PREFIX, Site, api_site
 from tests.keeping import keep_files
 
@@ -212,6 +215,21 @@ def test_releases_say_why_they_are_kept(site: Site):
     assert (newest["keptBecause"], newest["kept"]) == ("live in production", True)
     assert "newest 10" in older["keptBecause"]
     assert site.owner.get("/apps/shop/releases?kept=false") == []
+
+
+def test_releases_of_strangers_and_of_what_was_taken_down_are_kept_apart(site: Site):
+    release(site, "a", "staging")
+    for number in range(11):
+        release(site, f"{number:x}", "production")
+    with writing(site.instance.engine) as tx:
+        tx.execute(sa.update(table).where(table.c.number.in_((2, 4))).values(trust=Trust.STRANGER))
+    site.owner.delete("/apps/shop/environments/staging")
+    found = {one["number"]: one for one in site.owner.get("/apps/shop/releases")}
+    assert (found[1]["liveIn"], found[1]["keptBecause"]) == ([], "staging may come back within a week")
+    assert all("newest 10" in found[number]["keptBecause"] for number in range(2, 12))
+    shown = site.owner.get("/apps/shop/releases?environment=staging")
+    assert [one["number"] for one in shown] == [1]
+    site.owner.get("/apps/shop/releases?environment=nowhere", 404)
 
 
 def test_a_detection_is_asked_for_and_belongs_to_who_asked(site: Site):

@@ -137,6 +137,8 @@ def test_deployments_are_found_by_what_they_are(site: Site):
         "": [3, 2, 1],
         "?sort=createdAt": [1, 2, 3],
         "?environment=staging": [2],
+        "?kind=build&pageSize=1": [3],
+        "?kind=rollback": [],
         "?branch=develop&status=queued,running": [2],
         "?status=failed": [],
         "?commit=cccc": [3],
@@ -146,6 +148,8 @@ def test_deployments_are_found_by_what_they_are(site: Site):
     }.items():
         assert [one["id"] for one in site.owner.get(f"/deployments{query}")] == wanted, query
     assert [one["id"] for one in site.owner.get("/orgs/acme/deployments?pageSize=1")] == [3]
+    staging = next(one["id"] for one in site.owner.get("/apps/shop/environments") if one["name"] == "staging")
+    assert [one["id"] for one in site.owner.get(f"/apps/shop/deployments?environment={staging}")] == [2]
     assert [one["id"] for one in site["operator"].get("/deployments")] == [4, 3, 2, 1]
     assert site.owner.get("/deployments?status=lost", 422)
     assert site.owner.get("/apps/second/deployments/DEP-1", 404)
