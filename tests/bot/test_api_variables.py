@@ -212,10 +212,10 @@ def test_what_counts_in_an_environment_says_where_it_comes_from(site: Site):
     assert site["stranger"].get("/orgs/other/variables")["variables"] == []
 
 
-def live(site: Site, variables: dict[str, str] | None) -> None:
+def live(site: Site, variables: dict[str, str] | None, sha: str = "a") -> None:
     """Make something live in production that was built with some fingerprints."""
     instance = site.instance
-    instance.push(site.shop, "a" * 40)
+    instance.push(site.shop, sha * 40)
     claim = instance.claim()
     made = claim.deployment
     new = NewRelease(made.app_id, Digest("k"), Digest("m"), made.sha, 1, 1, False, made.id, variables)
@@ -245,8 +245,8 @@ def test_what_no_build_made_is_never_pending(site: Site):
 
 def test_two_releases_tell_which_variables_their_builds_were_given_and_no_value(site: Site):
     live(site, {"A": "1", "B": "1", "GONE": "1"})
-    live(site, {"A": "1", "B": "2", "NEW": "1"})
-    live(site, None)
+    live(site, {"A": "1", "B": "2", "NEW": "1"}, "b")
+    live(site, None, "c")
     for number in (1, 2, 3):
         keep_files(site.instance, number, {"index.html": b"hello"})
     told = site.owner.get("/apps/shop/releases/compare?from=1&to=2")["variables"]

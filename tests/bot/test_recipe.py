@@ -92,10 +92,8 @@ def test_an_unknown_key_is_answered_with_the_known_ones():
     assert caught.value.facts["expected"] == "output"
     with pytest.raises(UserError) as caught:
         parse(b"[build]\nzzz = 'x'")
-    assert (
-        caught.value.facts["expected"]
-        == "one of root_directory, install, command, output, required_variables"
-    )
+    known = "one of root_directory, install, command, output, required_variables"
+    assert caught.value.facts["expected"] == known
 
 
 @pytest.mark.parametrize(
