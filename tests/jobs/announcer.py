@@ -3,6 +3,7 @@ from pathlib import Path
 
 from bot.domain.deployment import Commit, State, Trigger
 from bot.domain.ids import DeploymentId, Digest, ReleaseId, Sha
+from bot.domain.pull import PullNumber
 from bot.github.client import connect
 from bot.github.wire import Patience
 from bot.leases import Claim, Leases
@@ -66,6 +67,13 @@ class House:
         order = Order(
             self.app, environment, "main", Commit(sha(number)), Trigger.PUSH, "pushed to main", "somebody"
         )
+        with self.lifecycle.change() as change:
+            return self.lifecycle.request(change, order).deployment.id
+
+    def open(self, number: int, pull: PullNumber) -> DeploymentId:
+        """Ask for a pull request's preview."""
+        commit, name = Commit(sha(number)), f"preview/pr-{pull}"
+        order = Order(self.app, name, "feature", commit, Trigger.PULL, "opened", "mona", pull=pull)
         with self.lifecycle.change() as change:
             return self.lifecycle.request(change, order).deployment.id
 
