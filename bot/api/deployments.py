@@ -17,14 +17,17 @@ from bot.api.deployment_views import (
     view,
 )
 from bot.api.envelope import Model
+from bot.api.locate import app_of
 from bot.api.operation import About, Call, Operation, Page, Searching
 from bot.api.queue import place_view, places
+from bot.api.reading import is_word
 from bot.api.refusals import not_found, unfit
+from bot.domain.app import App
 from bot.domain.deployment import Deployment, Kind, State
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
 from bot.logs.line import OURS
-from bot.store import deployments, environments, pages, steps
+from bot.store import deployments, environments, pages, people, steps
 from bot.store.pages import DeploymentFilter
 
 TAG = "Deployments"
@@ -49,6 +52,15 @@ class DeploymentQuery(Searching):
     sort: Literal["createdAt", "-createdAt"] = Field(default="-createdAt", examples=["-createdAt"])
 
 
+class AllDeploymentsQuery(DeploymentQuery):
+    """Which deployments of all apps."""
+
+    app: Annotated[str, Field(min_length=1, max_length=200, examples=["shop"])] | None = None
+    """Those of one app, by id or slug."""
+    project: Annotated[str, Field(min_length=1, max_length=200, examples=["default"])] | None = None
+    """Those of one project of the organisation, by id or slug."""
+
+
 class LogQuery(Model):
     """Which part of a log."""
 
@@ -62,6 +74,25 @@ class StreamQuery(Model):
 
     after: int = Field(default=0, ge=0, le=10**12, examples=[0])
     """Only lines behind this number. The header `Last-Event-ID`, which browsers send, wins."""
+
+
+def _list_all(call: Call) -> Page:
+    asked = call.asked(AllDeploymentsQuery)
+    if asked.app is not None:
+        call.app = _app(call, asked.app)
+    if asked.project is not None:
+        known = call.tenant is not None and is_word(asked.project)
+        call.project = people.project(call.tx, call.of_tenant.id, asked.project) if known else None
+        if call.project is None:
+            raise not_found("project", asked.project)
+    return _list(call)
+
+
+def _app(call: Call, word: str) -> App:
+    found = app_of(call.tx, word) if is_word(word) else None
+    if found is None or (call.tenant is not None and found.tenant_id != call.tenant.id):
+        raise not_found("app", word)
+    return found
 
 
 def _list(call: Call) -> Page:
@@ -171,10 +202,10 @@ OPERATIONS = (
         tag=TAG,
         about=About.TENANT,
         verb=Verb.READ,
-        handle=_list,
+        handle=_list_all,
         answer=DeploymentView,
         lists=True,
-        query=DeploymentQuery,
+        query=AllDeploymentsQuery,
         refusals={422: "A status is none."},
     ),
     Operation(

@@ -136,10 +136,9 @@ def _nothing(_call: Call) -> None:
 
 
 def _activate(call: Call) -> DeploymentView:
-    name = call.given(ActivateRelease).environment
     release = _release(call, call.path["release"])
     refuse_archived(call.of_app)
-    known_environment(call, name)
+    name = known_environment(call, call.given(ActivateRelease).environment)
     return bring(call, release, name)
 
 

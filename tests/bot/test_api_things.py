@@ -139,6 +139,9 @@ def test_deployments_are_found_by_what_they_are(site: Site):
         "?environment=staging": [2],
         "?kind=build&pageSize=1": [3],
         "?kind=rollback": [],
+        "?app=second": [3],
+        "?project=default&pageSize=2": [3, 2],
+        "?project=default&app=shop&status=queued": [2, 1],
         "?branch=develop&status=queued,running": [2],
         "?status=failed": [],
         "?commit=cccc": [3],
@@ -152,6 +155,9 @@ def test_deployments_are_found_by_what_they_are(site: Site):
     assert [one["id"] for one in site.owner.get(f"/apps/shop/deployments?environment={staging}")] == [2]
     assert [one["id"] for one in site["operator"].get("/deployments")] == [4, 3, 2, 1]
     assert site.owner.get("/deployments?status=lost", 422)
+    assert site.owner.get("/deployments?app=theirs", 404)
+    assert site.owner.get("/deployments?project=theirs", 404)
+    assert site["operator"].get("/deployments?project=default", 404)
     assert site.owner.get("/apps/second/deployments/DEP-1", 404)
 
 

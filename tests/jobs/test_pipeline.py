@@ -12,7 +12,7 @@ from bot.domain.deployment import Commit, Deployment, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
 from bot.domain.pull import PullNumber, preview_name
-from bot.leases import Leases
+from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.logs import DeploymentLog
 from bot.previews import take_down
@@ -32,7 +32,7 @@ from jobs.pipeline import Pipeline, Tools
 from jobs.sandbox import choose
 from jobs.sites import Sites
 from tests.fakes.edge import FakeEdge
-from tests.fakes.repository import Repository
+from tests.fakes.repository import Files, Repository
 from tests.stores import migrate
 from tests.waiting import wait_until
 
@@ -282,7 +282,7 @@ def test_a_commit_whose_release_is_damaged_is_built_again(house: House, how: str
     assert house.roll_back("#1").state is State.SUCCEEDED
 
 
-NEEDS = {"slipway.toml": "[build]\nrequired_variables = ['API_URL', 'API_TOKEN']\n"}
+NEEDS: Files = {"slipway.toml": "[build]\nrequired_variables = ['API_URL', 'API_TOKEN']\n"}
 
 
 def test_a_deployment_without_variables_that_builds_need_fails_by_their_names(house: House):
@@ -299,7 +299,11 @@ def test_a_deployment_without_variables_that_builds_need_fails_by_their_names(ho
     assert house.needed() == ["API_URL", "API_TOKEN"]
     assert house.environment().active_release_id == first.release_id
     given = Given({"API_URL": "x"}, frozenset(), {"API_URL": "mark"}, ("API_TOKEN",))
-    house.tools = replace(house.tools, give=lambda _app, _claim: given)
+
+    def give(_app: App, _claim: Claim) -> Given:
+        return given
+
+    house.tools = replace(house.tools, give=give)
     assert house.push("three").state is State.SUCCEEDED
     with writing(house.engine) as tx:
         house.app = apps.change(tx, house.app.id, {"required_variables": ["OTHER"]})
