@@ -59,7 +59,9 @@ def group(
 ) -> typer.Typer:
     """A group of commands, some of which may work on the store and others by the API."""
     parts = {"members": members, "remote": remote or {}, "here": frozenset(here)}
-    made = typer.Typer(cls=type("Group", (LazyGroup,), parts), no_args_is_help=True, help=text)
+    made = typer.Typer(
+        cls=type("Group", (LazyGroup,), parts), no_args_is_help=True, add_completion=False, help=text
+    )
     # A group without commands of its own needs a callback to be one.
     made.callback()(_nothing)
     return made

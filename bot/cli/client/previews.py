@@ -13,7 +13,9 @@ from bot.cli.client.watching import print_json
 from bot.domain.protection import AUTO, Protection
 from bot.errors import ErrorCode, UserError
 
-application = typer.Typer(no_args_is_help=True, help="Previews: their life, and who sees them.")
+application = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Previews: their life, and who sees them."
+)
 Number = Annotated[int, typer.Argument(help="The pull request's number.")]
 _DEFAULT = "default"
 _HEADS = ("App", "Pull", "State", "Used", "Until", "Protection", "By", "Address")

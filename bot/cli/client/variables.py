@@ -23,7 +23,9 @@ from bot.cli.variable_options import (
 )
 from bot.domain.variable import Reach, Scope
 
-application = typer.Typer(no_args_is_help=True, help="Variables: what builds are given.")
+application = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Variables: what builds are given."
+)
 _DEFAULT_ORG = "default"
 
 
