@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.domain.app import App
-from bot.domain.environment import PRODUCTION, Environment
+from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind
 from bot.domain.variable import Use, effective
 from bot.store import environments, variables
 from bot.store.engine import Tx
@@ -18,18 +18,22 @@ class Required:
     missing: Sequence[str]
 
 
-def of(tx: Tx, app: App, environment: Environment) -> Required:
-    """What is known without asking git: the app's setting, else what was planned last said."""
+def of(tx: Tx, app: App, environment: Environment | None, kind: EnvironmentKind) -> Required:
+    """What is known without asking git: the app's setting, else what was planned last said.
+
+    An environment that is not made yet has its kind alone.
+    """
     names = sorted(set(_names(tx, app, environment)))
-    found = variables.of_app(tx, app, [environment.id]) if names else []
-    counting = effective(found, environment.kind, Use.BUILD)
+    within = [environment.id] if environment is not None else []
+    found = variables.of_app(tx, app, within) if names else []
+    counting = effective(found, kind, Use.BUILD)
     return Required(names, [name for name in names if name not in counting])
 
 
-def _names(tx: Tx, app: App, environment: Environment) -> Sequence[str]:
+def _names(tx: Tx, app: App, environment: Environment | None) -> Sequence[str]:
     if app.required_variables is not None:
         return app.required_variables
-    own = environments.required_variables(tx, environment.id)
+    own = environments.required_variables(tx, environment.id) if environment is not None else None
     if own is not None:
         return own
     production = environments.by_name(tx, app.id, PRODUCTION)

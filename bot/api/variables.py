@@ -96,7 +96,7 @@ def _effective(call: Call) -> EffectiveView:
         kind=kind.value,
         withheld=not trusted,
         pending=names,
-        missing=list(required.of(call.tx, app, environment).missing) if environment is not None else [],
+        missing=list(required.of(call.tx, app, environment, kind).missing),
         variables=listed,
     )
 

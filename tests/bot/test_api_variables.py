@@ -291,6 +291,11 @@ def test_variables_that_builds_need_are_named_before_a_deployment(site: Site):
     site.owner.patch("/apps/shop/build-config", {"requiredVariables": None})
     staging = site.owner.get("/apps/shop/environments/staging/readiness")
     assert staging["missingVariables"] == ["A", "B"]
+    site.owner.patch("/apps/second/build-config", {"requiredVariables": ["FIRST"]})
+    unmade = site.owner.get("/apps/second/environments/production/readiness")
+    assert unmade["missingVariables"] == ["FIRST"]
+    assert "by its first deployment" in unmade["checks"][-2]["message"]
+    site.owner.get("/apps/second/environments/nowhere/readiness", 404)
     for name in ("PATH", "1A", "A-B"):
         site.owner.patch("/apps/shop/build-config", {"requiredVariables": [name]}, 400)
 
