@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bot import listings
 from bot.api.app_views import AppQuery, AppView, CreateApp, CreatedApp, UpdateApp, view
 from bot.api.operation import About, Call, Operation, Page
 from bot.api.reading import is_word
@@ -51,8 +52,10 @@ def _list(call: Call) -> Page:
 def _create(call: Call) -> CreatedApp:
     given, services = call.given(CreateApp), call.services
     registry = Registry(services.settings, services.vault)
+    tenant = call.tenant.id if call.tenant else apps.ensure_default_scope(call.tx, call.writing.now)[0]
+    listed = listings.repository(call.tx, tenant, given.repository) if given.clone_url is None else None
     wish = Wish(**given.model_dump())
-    made = registry.register(call.tx, wish, call.writing.now, _home(call))
+    made = registry.register(call.tx, wish, call.writing.now, _home(call), listed=listed)
     call.note(f"app {made.app.slug}", after={"repository": made.app.repository})
     return CreatedApp(**_fields(call, [made.app])[0], webhook_secret=made.secret)
 

@@ -11,9 +11,7 @@ _CloneUrl = Annotated[str | None, typer.Option(help="Any git URL; default: the r
 _Root = Annotated[str, typer.Option(help="Where the app lives in the repository.")]
 _Build = Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")]
 _Output = Annotated[str | None, typer.Option(help="Default: slipway.toml, else detected.")]
-_Branch = Annotated[
-    str | None, typer.Option(help="The branch that goes live. Default: main; on Slipway's machine GitHub's.")
-]
+_Branch = Annotated[str | None, typer.Option(help="The branch that goes live; default: GitHub's, or main.")]
 _Slug = Annotated[str | None, typer.Option(help="The app's name in hostnames; default: the repository's.")]
 _OwnSecret = Annotated[bool, typer.Option("--own-secret", help="Make a webhook secret for this app alone.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

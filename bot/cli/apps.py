@@ -1,45 +1,42 @@
 """Registering an app in the store, as the first one is before Slipway is started.
 
-By this way it may come from a folder of the machine, and is found in GitHub's list of repositories.
+By this way it may come from a folder of the machine.
 """
 
 import json
 import sys
 from typing import Any
 
+from bot import listings
 from bot.cli.app_options import Asked, creating
 from bot.cli.instance import by_hand, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App
-from bot.domain.errand import ErrandKind, ErrandState
-from bot.domain.listing import Listed, find, from_json
 from bot.registration import Registry, Wish
-from bot.store import apps, audit, errands
-from bot.store.engine import Engine, reading, writing
+from bot.store import apps, audit
+from bot.store.engine import writing
 from bot.vault import open_vault
 
 
 def _create(asked: Asked, *, as_json: bool) -> None:
     """Register an app. Its production branch goes live with the first push, or in minutes without one."""
     instance = open_instance()
-    listed = _listed(instance.engine, asked.repository) if asked.clone_url is None else None
     wish = Wish(
-        repository=listed.full_name if listed else asked.repository,
-        clone_url=listed.clone_url if listed else asked.clone_url,
+        repository=asked.repository,
+        clone_url=asked.clone_url,
         root_directory=asked.root_directory,
         build_command=asked.build_command,
         output_directory=asked.output_directory,
-        production_branch=asked.production_branch or (listed.default_branch if listed else "main"),
+        production_branch=asked.production_branch,
         slug=asked.slug,
         own_secret=asked.own_secret,
     )
     registry = Registry(instance.settings, open_vault(instance.settings))
     with writing(instance.engine) as tx:
-        registered = registry.register(tx, wish, utc_now())
+        tenant, _ = apps.ensure_default_scope(tx, utc_now())
+        listed = listings.repository(tx, tenant, asked.repository) if asked.clone_url is None else None
+        registered = registry.register(tx, wish, utc_now(), listed=listed)
         app = registered.app
-        if listed is not None:
-            apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
-            app = apps.get(tx, app.id)
         made = by_hand("app.created", f"app {app.slug}", app, after={"repository": app.repository})
         audit.record(tx, made, utc_now())
     url = instance.settings.site_url(f"{app.slug}.{instance.settings.preview_domain}")
@@ -52,13 +49,6 @@ def _create(asked: Asked, *, as_json: bool) -> None:
 
 
 create = creating(_create)
-
-
-def _listed(engine: Engine, repository: str) -> Listed | None:
-    """The repository as GitHub last listed it, when it is one of those that the App may see."""
-    with reading(engine) as tx:
-        last = errands.newest(tx, ErrandKind.LIST_REPOSITORIES, ErrandState.DONE)
-    return find(from_json(last.result), name=repository) if last else None
 
 
 def _facts(app: App, url: str) -> dict[str, Any]:

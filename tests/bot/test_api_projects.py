@@ -11,6 +11,7 @@ import zstandard
 
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.ids import ErrandId, Sha
+from bot.domain.listing import Installed, Listed, to_json
 from bot.domain.pull import PullNumber, PullRequest, PullState
 from bot.domain.trust import Trust
 from bot.store import apps, errands, pulls
@@ -248,6 +249,36 @@ def test_a_detection_is_asked_for_and_belongs_to_who_asked(site: Site):
 def finish(site: Site, errand: int, state: ErrandState, result: dict[str, str], note: str) -> None:
     with writing(site.instance.engine) as tx:
         errands.finish(tx, ErrandId(errand), state, site.instance.now(), result=result, note=note)
+
+
+def test_repositories_are_listed_for_those_who_may_use_them_and_fill_in_apps(site: Site):
+    assert site.owner.get("/github/repositories") == []
+    asked = site.owner.post("/github/repositories/refresh", status=202)
+    assert asked["status"] == "running"
+    assert site.owner.post("/github/repositories/refresh", status=202)["askedAt"] == asked["askedAt"]
+    repositories = [Listed(7, "acme/Listed", "https://github.com/acme/Listed.git", "trunk", private=True)]
+    theirs = [Listed(8, "other/site", "https://github.com/other/site.git", "dev")]
+    found = (
+        Installed(51, "acme", "", repositories=tuple(repositories)),
+        Installed(52, "other", "", repositories=tuple(theirs)),
+    )
+    with writing(site.instance.engine) as tx:
+        listing = errands.newest(tx, ErrandKind.LIST_REPOSITORIES)
+        assert listing is not None
+        errands.finish(tx, listing.id, ErrandState.DONE, site.instance.now(), result=to_json(found))
+    assert site.owner.post("/github/repositories/refresh", status=202)["status"] == "done"
+    assert site.owner.get("/github/repositories") == []
+    site["operator"].post("/orgs/acme/github/installations", {"installationId": 51})
+    (shown,) = site.owner.get("/github/repositories?search=LIST")
+    assert (shown["fullName"], shown["installationId"], shown["account"]) == ("acme/Listed", 51, "acme")
+    assert site.owner.get("/github/repositories?installation=52") == []
+    assert len(site["operator"].get("/github/repositories")) == 2
+    site["developer"].get("/github/repositories", 403)
+    made = site.owner.post("/apps", {"repository": "acme/listed"})
+    assert (made["repository"], made["productionBranch"]) == ("acme/Listed", "trunk")
+    kept = site.owner.post("/apps", {"repository": "acme/listed", "slug": "kept", "productionBranch": "next"})
+    assert kept["productionBranch"] == "next"
+    assert site["stranger"].post("/apps", {"repository": "acme/listed"})["productionBranch"] == "main"
 
 
 def test_the_build_configuration_is_read_and_changed(site: Site):
