@@ -65,7 +65,7 @@ def deployment_state(github: GitHub, app: App, number: int) -> str | None:
 
 
 def comment(github: GitHub, app: App, number: int) -> str | None:
-    """What a comment says, its lines ended by `\\n`; None when it is not there. Raises `GitHubError`."""
+    """What a comment says, with plain line ends; None when it is not there. Raises `GitHubError`."""
     path = f"repos/{quote(app.repository)}/issues/comments/{number}"
     try:
         said = github.send(app, Call("GET", path), COMMENTS).read(_Comment).body or ""
