@@ -68,10 +68,11 @@ def create_app(
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
     pages = Pages(settings)
     lifecycle = _lifecycle(settings, engine, queue, clock)
+    services, limiter = Services(settings, lifecycle, logs, vault, clock), Limiter(redis, rates)
     api = api_routes(
-        Services(settings, lifecycle, logs, vault, clock),
+        services,
         feeds=feeds,
-        limiter=Limiter(redis, rates),
+        limiter=limiter,
         is_operator=operator_by(access),
         visitors=Visitors(engine, sessions, issuer),
     )
@@ -83,7 +84,9 @@ def create_app(
             Route("/webhooks/github", _webhook(settings, engine, ledger, vault)),
             *health.routes(settings, engine, redis),
             *schema.routes(settings.url),
-            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk, issuer=issuer),
+            *console.routes(
+                pages=pages, services=services, limiter=limiter, access=access, desk=desk, issuer=issuer
+            ),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
             *api,
         ],

@@ -19,7 +19,7 @@ _Facts = tuple[App, list[Place], list[Listed], list[Release], dict[str, list[str
 
 
 class Overview:
-    """`/` and `/apps/{slug}`."""
+    """`/` and `/apps/{app}`."""
 
     def __init__(self, engine: Engine, pages: Pages) -> None:
         self._engine = engine
@@ -31,7 +31,7 @@ class Overview:
 
     async def show_app(self, request: Request) -> Response:
         """One app with its environments, deployments and releases."""
-        return await run_in_threadpool(self._app, request.path_params["slug"])
+        return await run_in_threadpool(self._app, request.path_params["app"])
 
     def _overview(self) -> Response:
         with reading(self._engine) as tx:

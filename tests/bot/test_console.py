@@ -20,7 +20,7 @@ from bot.console.access import (
 )
 from bot.console.pages import Pages
 from bot.domain.deployment import Blame, Failure, Phase
-from bot.logs import DeploymentLog, LogReader
+from bot.logs import DeploymentLog
 from bot.queue import connect
 from bot.wording import ago, duration, first_line, size
 from tests.instance import Instance
@@ -40,11 +40,14 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Generator[Instance]:
 def url(instance: Instance) -> Generator[str]:
     settings = instance.settings
     access = Access(console_key(settings), public_url=settings.url)
-    logs = LogReader(settings.home, connect(settings.redis))
     pages = Pages(settings)
     app = Starlette(
         routes=routes.routes(
-            pages=pages, engine=instance.engine, logs=logs, access=access, desk=instance.desk()
+            pages=pages,
+            services=instance.services(),
+            limiter=instance.limiter(),
+            access=access,
+            desk=instance.desk(),
         ),
         exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
     )
