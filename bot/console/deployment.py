@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from bot.approvals import is_held
+from bot.approvals import is_held, is_strangers
 from bot.console.clerk import Clerk
 from bot.console.failure import explain
 from bot.console.log_view import lines_html
@@ -42,6 +42,7 @@ class Facts:
     environment: Environment
     release: Release | None
     steps: list[Step]
+    is_strangers: bool
 
 
 class DeploymentPages:
@@ -106,7 +107,6 @@ class DeploymentPages:
         turn = None
         if one.state is State.QUEUED:
             turn = self._clerk.read("getDeployment", {"deployment": reference(one.id)}).queue
-        ran_as_strangers = one.from_fork and not one.with_secrets and one.started_at is not None
         return {
             "deployment": one,
             "origin": facts.events[0].reason,
@@ -118,7 +118,8 @@ class DeploymentPages:
             "is_live": facts.environment.active_deployment_id == one.id,
             "turn": turn,
             "waits_for_word": is_held(one),
-            "ran_as_strangers": ran_as_strangers,
+            "is_strangers": facts.is_strangers,
+            "ran_as_strangers": facts.is_strangers and one.started_at is not None,
         }
 
     def _facts(self, named: DeploymentId) -> Facts | None:
@@ -136,6 +137,7 @@ class DeploymentPages:
                 environments.get(tx, deployment.environment_id),
                 releases.get(tx, release) if release is not None else None,
                 steps.of_deployment(tx, named)[::-1],
+                is_strangers(tx, deployment),
             )
 
     def _lines(self, named: DeploymentId, after: int | None) -> tuple[list[Line], bool]:

@@ -58,7 +58,7 @@ class Overview:
             if app is None or not visitor().sees(app.tenant_id):
                 return None
             kept = releases.of_app(tx, app.id)[:_RELEASES]
-            there = environments.of_apps(tx, [app.id])
+            there = [one for one in environments.of_apps(tx, [app.id]) if one.archived_at is None]
             names = {one.id: one.name for one in there}
             changed = {names[one]: found for one, found in pending.of_app(tx, app, there).items()}
             return app, console.places(tx, app.id), console.newest(tx, LATEST, app.id), kept, changed
