@@ -97,6 +97,8 @@ OF_ENVIRONMENTS = (
         lambda form: given(form, "release", "reason"),
         to="/deployments/{reference}",
     ),
+    Deed(f"{ENVIRONMENT}/pushes", "updateEnvironment", ENVIRONMENT, "changed", lambda f: given(f, "deploys")),
+    Deed(f"{ENVIRONMENT}/take-down", "deleteEnvironment", ENVIRONMENT, "removed"),
     Deed(f"{ENVIRONMENT}/resume", "resume", ENVIRONMENT, "resumed"),
     Deed(
         f"{ENVIRONMENT}/deploy",
@@ -115,6 +117,17 @@ _PREVIEWS = f"{APP}/previews"
 _PREVIEW = f"{_PREVIEWS}/{{number}}"
 _ACCESS = f"{APP}/access"
 OF_APPS = (
+    Deed(
+        f"{APP}/switch", "updateApp", APP, "changed", lambda form: {"enabled": form.get("enabled") == "yes"}
+    ),
+    Deed(
+        f"{APP}/environments",
+        "createEnvironment",
+        APP,
+        "made",
+        lambda form: {"name": form.text("name") or "", "branch": form.text("branch") or ""},
+        to=f"{APP}/environments/{{id}}",
+    ),
     *variable_deeds("App", f"{APP}/variables", at=f"{APP}/variables"),
     Deed(f"{_PREVIEW}/close", "closePreview", _PREVIEWS, "closed"),
     Deed(f"{_PREVIEW}/wake", "wakePreview", _PREVIEWS, "waking"),

@@ -1,6 +1,6 @@
 """What a page says on top: what was done, or why something was refused; and what the form held."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -36,11 +36,15 @@ class Notice:
 
     done: str = ""
     refusal: RefusalError | None = None
-    form: Mapping[str, str] = field(default_factory=dict[str, str])
+    form: Form = field(default_factory=lambda: Form({}))
 
     def held(self, name: str, default: str = "") -> str:
         """What a field of the refused form held; of a form without a refusal, the default."""
         return self.form.get(name, default) if self.refusal else default
+
+    def ticked(self, name: str, default: Sequence[str]) -> Sequence[str]:
+        """Which boxes of a name were ticked in the refused form; else the default."""
+        return self.form.every.get(name, []) if self.refusal and self.form else default
 
     def wrong(self, name: str) -> str:
         """What was wrong with a field, if it was that one."""
@@ -64,8 +68,8 @@ def say(word: str) -> None:
 
 def say_no(refusal: RefusalError, form: Form) -> None:
     """Have the page say why a form was refused, and hold what the form held, but for secrets."""
-    kept = {name: value for name, value in form.items() if name not in _UNKEPT}
-    _current.set(Notice(refusal=refusal, form=kept))
+    kept = {name: values for name, values in form.every.items() if name not in _UNKEPT}
+    _current.set(Notice(refusal=refusal, form=Form(kept)))
 
 
 _UNKEPT = frozenset({"token", "value", "text", "password"})

@@ -453,3 +453,29 @@ def test_previews_are_extended_and_closed(world: World):
     assert "#12" not in dora.get(root).text
     assert "closed by dora@acme.example" in dora.get(f"{root}?status=closed").text
     assert dora.post(f"{root}/12/wake").status_code == 409
+
+
+def test_an_environment_is_made_and_taken_down_and_pushes_are_switched_off(world: World):
+    olga, root = world.browser("olga"), "/apps/shop"
+    made = olga.send(root, f"{root}/environments", {"name": "staging", "branch": "develop"})
+    page = made.headers["location"].partition("?")[0]
+    assert world.environment("staging").branch == "develop"
+    here = f"{root}/environments/staging"
+    assert page == f"{root}/environments/{world.environment('staging').id}"
+    assert olga.send(here, f"{here}/pushes", {"deploys": "manual"}).is_redirect
+    assert world.environment("staging").manual
+    assert olga.send(here, f"{here}/take-down").is_redirect
+    assert world.environment("staging").archived_at is not None
+    assert olga.send(root, f"{root}/switch", {"enabled": "no"}).is_redirect
+    assert "Automatic deploys" in olga.get(root).text
+    assert not world.instance.app_named("shop").enabled
+    assert olga.send(root, f"{root}/switch", {"enabled": "yes"}).is_redirect
+
+
+def test_what_was_ticked_stays_ticked_when_the_form_is_refused(world: World):
+    olga, root = world.browser("olga"), "/orgs/default/webhooks"
+    fields: Fields = {"name": "Board", "url": "nonsense", "events": ["preview.created", "member.changed"]}
+    answer = olga.send(root, root, fields)
+    assert answer.status_code == 400
+    assert 'value="nonsense"' in answer.text
+    assert re.findall(r'value="([a-z.]+)" checked', answer.text) == ["preview.created", "member.changed"]
