@@ -163,7 +163,7 @@ class Drift:
         body = shown.comment(self.github, view.app, number)
         if body is None:
             return True
-        return sha256(body.replace("\r\n", "\n").encode()).hexdigest() != before.digest
+        return sha256(body.encode()).hexdigest() != before.digest
 
     def _repair(self, view: View, known: Announcement, mended: Announcement, *, comment: bool) -> bool:
         """Have the announcer write what differs; False when somebody wrote meanwhile."""

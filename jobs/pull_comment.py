@@ -83,7 +83,13 @@ def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -
     shown = next_shown(comment, before) if before or comment.is_worth_it else None
     if shown is None:
         return
-    made = PullComments(tools.github.repository(app), number).put(known, body(comment), MARKER)
+    if before is not None:
+        # Whether a write that is cut off here was carried out can only be read from GitHub.
+        with writing(tools.engine) as tx:
+            comments.doubt(tx, repository_id, number)
+    in_doubt = before is not None and not before.digest
+    writer = PullComments(tools.github.repository(app), number)
+    made = writer.put(known, body(comment), MARKER, in_doubt=in_doubt)
     with writing(tools.engine) as tx:
         comments.keep(tx, repository_id, number, comment=made, shown=shown)
 

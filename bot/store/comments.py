@@ -22,7 +22,7 @@ def get(tx: Tx, repository_id: int, number: PullNumber) -> tuple[int | None, Sho
 
 
 def doubt(tx: Tx, repository_id: int, number: PullNumber) -> None:
-    """Let a comment be written again, since GitHub shows something else than it was made to."""
+    """No longer count on what GitHub shows: it is read, and written again where it differs."""
     known, shown = get(tx, repository_id, number)
     if shown is not None:
         keep(tx, repository_id, number, comment=known, shown=replace(shown, digest=""))

@@ -26,12 +26,7 @@ def comparing(house: House) -> Drift:
 
 
 def preview(house: House, number: int = 7) -> DeploymentId:
-    commit = Commit(sha(number))
-    order = Order(
-        house.app, "preview/pr-7", "feature", commit, Trigger.PULL, "opened", "mona", pull=PullNumber(7)
-    )
-    with house.lifecycle.change() as change:
-        made = house.lifecycle.request(change, order).deployment.id
+    made = house.open(number, PullNumber(7))
     house.succeed(house.claim())
     announce(house.tools, made)
     return made
