@@ -58,12 +58,6 @@ def is_held(deployment: Deployment) -> bool:
     return deployment.state is State.HELD and deployment.hold is Hold.APPROVAL
 
 
-def is_strangers(tx: Tx, deployment: Deployment) -> bool:
-    """Whether a deployment's build is given nothing, as long as nobody approves its commit with secrets."""
-    pull = _pull(tx, apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id))
-    return trust_of(deployment, pull) is Trust.STRANGER
-
-
 def approved_order(tx: Tx, order: Order, environment: Environment | None) -> Order:
     """An order of a person's, with what was approved for its commit in that preview before.
 
@@ -112,8 +106,9 @@ def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Orde
 
 
 def _ran_as_strangers(tx: Tx, deployment: Deployment) -> bool:
+    pull = _pull(tx, apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id))
     ran = deployment.started_at is not None or deployment.state is State.QUEUED
-    return ran and is_strangers(tx, deployment)
+    return ran and trust_of(deployment, pull) is Trust.STRANGER
 
 
 def _forks(tx: Tx, app: App) -> str:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from bot.api.acts import act_of
 from bot.api.envelope import Model
 from bot.api.locate import locate
-from bot.api.operation import Call, Operation, Page, Services
+from bot.api.operation import Call, Operation, Services
 from bot.api.rates import Limiter
 from bot.api.reading import NoParameters, problems_of
 from bot.api.refusals import Code, RefusalError, invalid, refusal_of
@@ -43,7 +43,7 @@ class Clerk:
             call.query = _fitting(operation.query or NoParameters, query or {})
             return operation.handle(call)
 
-    def do(self, name: str, path: Path, body: Fields, *, origin: str) -> Model | Page | None:
+    def do(self, name: str, path: Path, body: Fields, *, origin: str) -> Any:
         """Carry out an operation that changes something. `origin` is the address that it is asked from."""
         try:
             self._limiter.take(visitor().principal)
@@ -59,7 +59,7 @@ class Clerk:
 
     def _carry_out(
         self, operation: Operation, path: Path, body: Fields, *, change: Change, origin: str
-    ) -> tuple[Call, Model | Page | None]:
+    ) -> tuple[Call, Any]:
         assert operation.writes
         call = self._call(operation, path, change.tx)
         call.change = change
