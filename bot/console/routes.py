@@ -39,10 +39,10 @@ DEEDS = (*OF_DEPLOYMENTS, *OF_ENVIRONMENTS, *OF_APPS, *OF_ORGS, *OF_ACCOUNTS)
 
 
 def routes(
-    *,
     pages: Pages,
     services: Services,
     limiter: Limiter,
+    *,
     access: Access,
     desk: Desk,
     issuer: Issuer | None = None,

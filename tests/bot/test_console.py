@@ -43,9 +43,9 @@ def url(instance: Instance) -> Generator[str]:
     pages = Pages(settings)
     app = Starlette(
         routes=routes.routes(
-            pages=pages,
-            services=instance.services(),
-            limiter=instance.limiter(),
+            pages,
+            instance.services(),
+            instance.limiter(),
             access=access,
             desk=instance.desk(),
         ),

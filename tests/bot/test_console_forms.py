@@ -111,9 +111,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
     pages = Pages(settings)
     app = Starlette(
         routes=routes.routes(
-            pages=pages,
-            services=instance.services(),
-            limiter=instance.limiter(),
+            pages,
+            instance.services(),
+            instance.limiter(),
             access=access,
             desk=instance.desk(),
         ),

@@ -48,9 +48,9 @@ def url(instance: Instance, access: Access) -> Generator[str]:
     pages = Pages(instance.settings)
     app = Starlette(
         routes=routes.routes(
-            pages=pages,
-            services=instance.services(),
-            limiter=instance.limiter(),
+            pages,
+            instance.services(),
+            instance.limiter(),
             access=access,
             desk=instance.desk(),
         ),
@@ -300,9 +300,9 @@ def test_an_instance_that_polls_says_how_that_went(instance: Instance):
     desk = instance.desk()
     app = Starlette(
         routes=routes.routes(
-            pages=Pages(settings),
-            services=instance.services(),
-            limiter=instance.limiter(),
+            Pages(settings),
+            instance.services(),
+            instance.limiter(),
             access=access,
             desk=desk,
         )
