@@ -108,6 +108,7 @@ OF_ENVIRONMENTS = (
         _deployment,
         to="/deployments/{reference}",
     ),
+    Deed(f"{ENVIRONMENT}/share-links/{{link}}/revoke", "revokeShareLink", ENVIRONMENT, "revoked"),
     Deed(f"{ENVIRONMENT}/domains", "addDomain", ENVIRONMENT, "made", _domain),
     Deed(f"{ENVIRONMENT}/domains/{{domain}}/verify", "verifyDomain", ENVIRONMENT, "checking"),
     Deed(f"{ENVIRONMENT}/domains/{{domain}}/remove", "removeDomain", ENVIRONMENT, "removed"),

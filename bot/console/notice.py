@@ -9,8 +9,8 @@ from bot.console.forms import Form
 
 SAID = {
     "approved": "Approved: the commit waits for its turn now.",
-    "asked": "Asked for. It waits for its turn now.",
-    "cancelled": "It is being stopped.",
+    "asked": "Asked for.",
+    "cancelled": "Asked to stop.",
     "changed": "Saved.",
     "checking": "The worker asks DNS within seconds; this page shows what it finds.",
     "closed": "The preview is taken down.",

@@ -22,6 +22,7 @@ from bot.console.visitor import visitor_or_none
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
 from bot.settings import Settings
+from bot.store.engine import StoreError
 
 FOLDER = Path(__file__).resolve().parents[2] / "templates" / "page"
 ASSETS = {
@@ -111,6 +112,8 @@ class Pages:
         """The answer to an exception, for Starlette's `exception_handlers`."""
         if isinstance(error, HTTPException):
             return self.problem(error.status_code, headers=error.headers)
+        if isinstance(error, StoreError):
+            return self.problem(503, headers={"Retry-After": "2"})
         return self.problem(500)
 
     def commit_url(self, clone_url: str, repository: str, sha: str) -> str | None:

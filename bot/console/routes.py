@@ -151,7 +151,7 @@ class Guard:
             enter(who)
             if alone and not who.is_operator:
                 return self._pages.problem(404)
-            if request.method != "GET" and not await self._is_ours(request, who):
+            if request.method not in ("GET", "HEAD") and not await self._is_ours(request, who):
                 return self._pages.problem(403)
             say(request.query_params.get("said", ""))
             return await endpoint(request)

@@ -84,6 +84,7 @@ SIGHTS = (
             "releases": all_of("listReleases"),
             "own": Read("listEnvironmentVariables"),
             "effective": Read("listEffectiveVariables"),
+            "links": all_of("listShareLinks"),
         },
         {"kinds": _KINDS, "production": PRODUCTION},
     ),

@@ -449,6 +449,14 @@ def test_previews_are_extended_and_closed(world: World):
     assert dora.send(root, f"{root}/12/extend", {"ttl": "3d"}).headers["location"] == f"{root}?said=extended"
     assert world.environment("preview/pr-12").expires_at is not None
     assert dora.post(f"{root}/12/extend", {"ttl": "soon"}).status_code == 400
+    number = world.environment("preview/pr-12").id
+    shared = dora.post(f"{root}/12/{number}/share", {"ttl": "7d", "note": "for Ada"})
+    assert "_slipway_share=" in shared.text
+    page = f"/apps/shop/environments/{number}"
+    revoke = re.findall(rf'action="({page}/share-links/\d+/revoke)"', dora.get(page).text)[0]
+    assert "for Ada" in dora.get(page).text
+    assert dora.send(page, revoke).is_redirect
+    assert "for Ada" not in dora.get(page).text
     assert dora.send(root, f"{root}/12/close").headers["location"] == f"{root}?said=closed"
     assert "#12" not in dora.get(root).text
     assert "closed by dora@acme.example" in dora.get(f"{root}?status=closed").text
