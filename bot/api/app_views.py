@@ -1,11 +1,13 @@
 """What apps look like in requests and answers."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from bot.api.envelope import Model
+from bot.api.lean import lean
 from bot.api.operation import Call, Searching
 from bot.domain.app import App, is_inside, is_repository, is_slug
 from bot.domain.environment import PRODUCTION, hostname_of
@@ -140,6 +142,10 @@ class AppQuery(Searching):
     sort: Literal["slug", "-slug", "createdAt", "-createdAt"] = Field(default="slug", examples=["slug"])
 
 
+row = lean(AppView)
+"""Makes a row of a list of the fields of an app."""
+
+
 def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
     """The fields of an app, as models take them."""
     settings = call.services.settings
@@ -148,7 +154,7 @@ def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
     )
     status = "archived" if app.archived_at else "active" if app.enabled else "disabled"
     return {
-        **{name: getattr(app, name) for name in _COPIED},
+        **dict(zip(_COPIED, _copied(app), strict=True)),
         "status": status,
         "url": settings.site_url(hostname),
         "live": _live(live),
@@ -160,9 +166,15 @@ _COPIED = (
     "id slug repository clone_url production_branch root_directory install_command build_command "
     "output_directory enabled private protection created_at archived_at"
 ).split()
+_copied = attrgetter(*_COPIED)
 
 
-def _live(live: Live | None) -> LiveRelease | None:
+def _live(live: Live | None) -> dict[str, Any] | None:
     if live is None or live.release is None or live.release_number is None or live.sha is None:
         return None
-    return LiveRelease(release=live.release, number=live.release_number, commit=live.sha, since=live.since)
+    return {
+        "release": live.release,
+        "number": live.release_number,
+        "commit": live.sha,
+        "since": live.since,
+    }

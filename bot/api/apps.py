@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.api.app_views import AppQuery, AppView, CreateApp, CreatedApp, UpdateApp, view
+from bot.api.app_views import AppQuery, AppView, CreateApp, CreatedApp, UpdateApp, row, view
 from bot.api.operation import About, Call, Operation, Page
 from bot.api.refusals import Code, conflict, unfit
 from bot.domain.app import App
@@ -44,7 +44,7 @@ def _list(call: Call) -> Page:
         search=asked.search,
     )
     found = pages.apps_page(call.tx, wanted, asked.part(asked.sort.replace("createdAt", "appCreatedAt")))
-    return Page([AppView(**one) for one in _fields(call, found.rows)], found.total)
+    return Page([row(**one) for one in _fields(call, found.rows)], found.total)
 
 
 def _create(call: Call) -> CreatedApp:

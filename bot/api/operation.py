@@ -9,6 +9,7 @@ import msgspec
 from pydantic import Field
 
 from bot.api.envelope import Model
+from bot.api.lean import Lean
 from bot.clock import Clock
 from bot.domain.app import App
 from bot.domain.roles import Principal, Verb
@@ -117,11 +118,11 @@ class Call:
 class Page:
     """What an operation that lists returns."""
 
-    rows: Sequence[Model]
+    rows: Sequence[Model | Lean]
     total: int
 
 
-Handler = Callable[[Call], Model | Page | None]
+Handler = Callable[[Call], Model | Lean | Page | None]
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ def plain(model: Model | None) -> Any:
     return None if model is None else model.model_dump(mode="json", by_alias=True)
 
 
-def packed(model: Model | None) -> msgspec.Raw:
-    """A model as JSON, made once: no objects in between, which would take as long again."""
-    return msgspec.Raw(
-        b"null" if model is None else model.__pydantic_serializer__.to_json(model, by_alias=True)
-    )
+def packed(answer: Model | Lean | None) -> msgspec.Raw | Lean | None:
+    """An answer as JSON, made once: no objects in between, which would take as long again."""
+    if not isinstance(answer, Model):
+        return answer
+    return msgspec.Raw(answer.__pydantic_serializer__.to_json(answer, by_alias=True))

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,14 @@ _EVENTS = (
     .where(deployment_events.c.deployment_id == sa.bindparam("deployment"))
     .order_by(deployment_events.c.id)
 )
+# By a look instead of a call each: lists have many.
+_WORDS: dict[str, dict[str | None, StrEnum | None]] = {
+    "kind": {one.value: one for one in Kind},
+    "trigger": {one.value: one for one in Trigger},
+    "state": {one.value: one for one in State},
+    "phase": {None: None, **{one.value: one for one in Phase}},
+    "hold": {None: None, **{one.value: one for one in Hold}},
+}
 _UNFINISHED = [state for state in State if not state.is_final]
 
 
@@ -287,11 +296,8 @@ def _deployment(row: RowMapping) -> Deployment:
 
 def deployment_of(values: dict[str, Any]) -> Deployment:
     """A deployment from the values of its columns."""
-    values["kind"] = Kind(values["kind"])
-    values["trigger"] = Trigger(values["trigger"])
-    values["state"] = State(values["state"])
-    values["phase"] = Phase(values["phase"]) if values["phase"] else None
-    values["hold"] = Hold(values["hold"]) if values["hold"] else None
+    for name, members in _WORDS.items():
+        values[name] = members[values[name]]
     values["failure"] = _failure(values["failure"]) if values["failure"] else None
     return Deployment(**values)
 

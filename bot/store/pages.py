@@ -1,7 +1,8 @@
 """Pages of long lists, each in one query that costs what the page costs, not what the store holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -10,10 +11,11 @@ from bot.domain.app import App
 from bot.domain.deployment import Deployment
 from bot.domain.ids import AppId, DeploymentId, ProjectId, TenantId
 from bot.store.apps import app_of
-from bot.store.choosing import COUNTED, DeploymentFilter, choose, mentions
+from bot.store.choosing import COUNTED, Chosen, DeploymentFilter, choose, mentions, pattern
+from bot.store.counts import counts_of
 from bot.store.deployments import deployment_of
 from bot.store.engine import Tx
-from bot.store.schema import apps, deployments, environments, releases
+from bot.store.schema import apps, deployment_events, deployments, environments, releases
 
 T = TypeVar("T")
 __all__ = ["COUNTED", "DeploymentFilter"]
@@ -78,6 +80,9 @@ _SHOWN = (
 )
 _ONE = _SHOWN.where(deployments.c.id == sa.bindparam("number"), apps.c.deleted_at.is_(None))
 _SOME = _SHOWN.where(deployments.c.id.in_(sa.bindparam("numbers", expanding=True)))
+# Whatever is added, or changes its state, leaves an event.
+_MARK = sa.select(sa.func.max(deployment_events.c.id)).scalar_subquery()
+_PLACE = ("offset", "limit")
 _SORTED = {"createdAt": deployments.c.id, "slug": apps.c.slug, "appCreatedAt": apps.c.id}
 
 
@@ -90,31 +95,66 @@ def apps_page(tx: Tx, wanted: AppFilter, part: Slice) -> Found[App]:
 
 def deployments_page(tx: Tx, wanted: DeploymentFilter, part: Slice) -> Found[Shown]:
     """A page of deployments; `sort` is `createdAt`, whose order is that of the numbers."""
-    chosen = choose(wanted)
-    numbers, total = (_few if chosen.few else _many)(tx, chosen.numbers, part)
+    chosen, values = choose(wanted)
+    values = {**values, "offset": part.offset, "limit": part.limit}
+    listed = _listed(chosen, part.sort.startswith("-"))
+    numbers, total = (_few if chosen.few else _many)(tx, listed, values)
     return Found(_all_shown(tx, numbers), total)
 
 
 def newest_deployments(tx: Tx, wanted: DeploymentFilter, *, below: int | None, limit: int) -> list[Shown]:
     """The newest deployments, below a number where there is one."""
-    chosen = choose(wanted).numbers
+    made, values = choose(wanted)
+    chosen = made.numbers
     number = chosen.selected_columns.id
     if below is not None:
         chosen = chosen.where(number < below)
-    return _all_shown(tx, [row[0] for row in tx.execute(chosen.order_by(number.desc()).limit(limit))])
+    return _all_shown(tx, [row[0] for row in tx.execute(chosen.order_by(number.desc()).limit(limit), values)])
 
 
-def _few(tx: Tx, chosen: sa.Select[int], part: Slice) -> tuple[Sequence[int], int]:
-    """The numbers on a page and of all; asked for once, since each row has to be looked at."""
-    found = sorted((row[0] for row in tx.execute(chosen)), reverse=part.sort.startswith("-"))
-    return found[part.offset : part.offset + part.limit], len(found)
+@dataclass(frozen=True)
+class _Listed:
+    """What asks for the numbers on a page, each with a second value, and for how many there are."""
+
+    page: sa.Select[Any]
+    count: sa.Select[int]
 
 
-def _many(tx: Tx, chosen: sa.Select[int], part: Slice) -> tuple[Sequence[int], int]:
+@lru_cache(maxsize=1024)
+def _listed(chosen: Chosen, descending: bool) -> _Listed:
+    number = chosen.numbers.selected_columns.id
+    # Beside each of few stands how many there are; beside others the mark by which a count is known again.
+    second = sa.func.count().over() if chosen.few else _MARK
+    page = chosen.numbers.add_columns(second).order_by(number.desc() if descending else number.asc())
+    page = page.offset(sa.bindparam("offset", type_=sa.Integer)).limit(
+        sa.bindparam("limit", type_=sa.Integer)
+    )
+    some = chosen.numbers.limit(COUNTED).subquery()
+    return _Listed(page, sa.select(sa.func.count()).select_from(some))
+
+
+def _few(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[int], int]:
+    """The numbers on a page, and how many there are in all; asked together: each row has to be looked at."""
+    found: Sequence[Sequence[Any]] = tx.execute(listed.page, values).all()
+    if not found and values["offset"]:
+        return [], tx.scalar(listed.count, values) or 0
+    return [row[0] for row in found], found[0][1] if found else 0
+
+
+def _many(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[int], int]:
     """The numbers on a page, and how many there are; counted only where the page does not show it."""
-    found = [row[0] for row in tx.execute(_cut(chosen, part, chosen.selected_columns.id))]
-    is_last = len(found) < part.limit and (found or not part.offset)
-    return found, part.offset + len(found) if is_last else _count(tx, chosen)
+    found: Sequence[Sequence[Any]] = tx.execute(listed.page, values).all()
+    offset = values["offset"]
+    if len(found) < values["limit"] and (found or not offset):
+        return [row[0] for row in found], offset + len(found)
+    mark = found[0][1] if found else None
+    known = counts_of(tx)
+    key = (listed.count, *sorted((name, value) for name, value in values.items() if name not in _PLACE))
+    total = known.find(key, mark)
+    if total is None:
+        total = tx.scalar(listed.count, values) or 0
+        known.keep(key, mark, total)
+    return [row[0] for row in found], total
 
 
 def _all_shown(tx: Tx, numbers: Sequence[int]) -> list[Shown]:
@@ -147,14 +187,13 @@ def _apps_where(wanted: AppFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.enabled is not None:
         where.append(apps.c.enabled == wanted.enabled)
     if wanted.search:
-        where.append(mentions(wanted.search, apps.c.slug, apps.c.repository))
+        text = sa.bindparam("search", pattern(wanted.search), type_=sa.Text)
+        where.append(mentions(text, apps.c.slug, apps.c.repository))
     return where
 
 
-def _cut(
-    query: sa.Select[*tuple[Any, ...]], part: Slice, column: sa.ColumnElement[Any] | None = None
-) -> sa.Select[*tuple[Any, ...]]:
-    ordered = _SORTED[part.sort.removeprefix("-")] if column is None else column
+def _cut(query: sa.Select[*tuple[Any, ...]], part: Slice) -> sa.Select[*tuple[Any, ...]]:
+    ordered = _SORTED[part.sort.removeprefix("-")]
     order = ordered.desc() if part.sort.startswith("-") else ordered.asc()
     return query.order_by(order).offset(part.offset).limit(part.limit)
 
