@@ -1,4 +1,4 @@
-"""Rows of long lists without the price of a model each, which is paid for checking what the store has just told.
+"""Rows of long lists without the price of a model each: that is paid for checking what the store told.
 
 Tests hold what is sent to the document, which the models describe.
 """

@@ -127,10 +127,7 @@ def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int], Wher
     filters: list[tuple[sa.Select[int] | None, sa.ColumnElement[bool] | None]] = [
         (_by_sha(wanted), _sha(wanted)),
         (by_environment, _environment(wanted)),
-        (
-            _by_branch(wanted, scope),
-            deployments.c.branch == wanted.branch if wanted.branch is not None else None,
-        ),
+        (_by_branch(wanted, scope), branch),
         (by_states, deployments.c.state.in_(wanted.states) if wanted.states else None),
     ]
     best: sa.Select[int] | None = None

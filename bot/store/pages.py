@@ -135,19 +135,19 @@ def _listed(chosen: Chosen, descending: bool) -> _Listed:
 
 def _few(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[int], int]:
     """The numbers on a page, and how many there are in all; asked together: each row has to be looked at."""
-    found: Sequence[Sequence[Any]] = tx.execute(listed.page, values).all()
+    found = [tuple(row) for row in tx.execute(listed.page, values)]
     if not found and values["offset"]:
         return [], tx.scalar(listed.count, values) or 0
-    return [row[0] for row in found], found[0][1] if found else 0
+    return [row[0] for row in found], found[0][-1] if found else 0
 
 
 def _many(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[int], int]:
     """The numbers on a page, and how many there are; counted only where the page does not show it."""
-    found: Sequence[Sequence[Any]] = tx.execute(listed.page, values).all()
+    found = [tuple(row) for row in tx.execute(listed.page, values)]
     offset = values["offset"]
     if len(found) < values["limit"] and (found or not offset):
         return [row[0] for row in found], offset + len(found)
-    mark = found[0][1] if found else None
+    mark = found[0][-1] if found else None
     known = counts_of(tx)
     key = (listed.count, *sorted((name, value) for name, value in values.items() if name not in _PLACE))
     total = known.find(key, mark)
