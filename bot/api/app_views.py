@@ -13,7 +13,7 @@ from bot.domain.app import App, is_inside, is_repository, is_slug
 from bot.domain.environment import PRODUCTION, hostname_of
 from bot.intake.events import is_branch
 from bot.registration import INSIDE
-from bot.store.places import Live
+from bot.store.places import Production
 
 _REMOTE = r"^(https://[^\s@/]+/\S+|ssh://\S+|git@[\w.-]+:\S+)$"
 _NOTHING = "Nothing is live yet. The first deployment that succeeds makes the address work."
@@ -146,12 +146,10 @@ row = lean(AppView)
 """Makes a row of a list of the fields of an app."""
 
 
-def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
+def view(call: Call, app: App, live: Production | None) -> dict[str, Any]:
     """The fields of an app, as models take them."""
     settings = call.services.settings
-    hostname = (
-        live.environment.hostname if live else hostname_of(app.slug, PRODUCTION, settings.preview_domain)
-    )
+    hostname = live.hostname if live else hostname_of(app.slug, PRODUCTION, settings.preview_domain)
     status = "archived" if app.archived_at else "active" if app.enabled else "disabled"
     return {
         **dict(zip(_COPIED, _copied(app), strict=True)),
@@ -169,7 +167,7 @@ _COPIED = (
 _copied = attrgetter(*_COPIED)
 
 
-def _live(live: Live | None) -> dict[str, Any] | None:
+def _live(live: Production | None) -> dict[str, Any] | None:
     if live is None or live.release is None or live.release_number is None or live.sha is None:
         return None
     return {

@@ -14,7 +14,6 @@ from bot.registration import Registry, Wish
 from bot.store import apps, deployments, environments, pages, people, places
 from bot.store.pages import AppFilter
 from bot.store.people import Project
-from bot.store.places import Live
 
 TAG = "Apps"
 
@@ -24,14 +23,9 @@ def _shown(call: Call, app: App) -> AppView:
 
 
 def _fields(call: Call, found: list[App]) -> list[dict[str, Any]]:
-    live = _production(call, found)
+    live = places.productions(call.tx, [app.id for app in found])
     slugs = people.project_slugs(call.tx, {app.project_id for app in found})
     return [view(call, app, live.get(app.id)) | {"project": slugs[app.project_id]} for app in found]
-
-
-def _production(call: Call, found: list[App]) -> dict[int, Live]:
-    rows = places.live_in(call.tx, [app.id for app in found])
-    return {one.environment.app_id: one for one in rows if one.environment.name == PRODUCTION}
 
 
 def _list(call: Call) -> Page:

@@ -77,11 +77,17 @@ def _made(given: frozenset[str], states: int) -> Chosen:
 
 def _chosen(wanted: DeploymentFilter) -> Chosen:
     scope = _scope(wanted)
-    by_index, rest = _split(wanted, scope)
+    best, rest = _split(wanted, scope)
+    by_index = sa.select(deployments.c.id).where(*scope) if best is None else best
     if not rest:
         return Chosen(by_index, few=False)
     near = by_index.order_by(by_index.selected_columns.id.desc()).limit(LOOKED_AT).subquery("near")
-    found = sa.select(deployments.c.id).join(near, near.c.id == deployments.c.id)
+    if best is None:
+        # Along the scope's index from the oldest of them on: half the price of a look for each by its number.
+        oldest = sa.select(sa.func.min(near.c.id)).scalar_subquery()
+        found = by_index.where(deployments.c.id >= oldest)
+    else:
+        found = sa.select(deployments.c.id).join(near, near.c.id == deployments.c.id)
     if wanted.environment is not None and wanted.app_id is None:
         found = found.join(environments, environments.c.id == deployments.c.environment_id)
     if wanted.project_id is not None:
@@ -120,8 +126,8 @@ def _scope(wanted: DeploymentFilter) -> Where:
     return [deployments.c.tenant_id == wanted.tenant_id] if wanted.tenant_id is not None else []
 
 
-def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int], Where]:
-    """What the best index answers, and what is left to be looked at row by row."""
+def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int] | None, Where]:
+    """What the best of the indices answers, if one does, and what is left to be looked at row by row."""
     by_environment, by_states = _by_environment(wanted), _by_states(wanted, scope)
     branch = None if wanted.branch is None else deployments.c.branch == wanted.branch
     filters: list[tuple[sa.Select[int] | None, sa.ColumnElement[bool] | None]] = [
@@ -143,7 +149,7 @@ def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int], Wher
     if wanted.search is not None:
         text = sa.bindparam("search", type_=sa.Text)
         rest.append(mentions(text, deployments.c.message, deployments.c.branch, deployments.c.author))
-    return (sa.select(deployments.c.id).where(*scope) if best is None else best), rest
+    return best, rest
 
 
 def _sha(wanted: DeploymentFilter) -> sa.ColumnElement[bool] | None:

@@ -44,7 +44,7 @@ class Moment(TypeDecorator[datetime]):
         """Turn a datetime into what is stored."""
         return None if value is None else moment_to_number(value)
 
-    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], Any] | None:  # noqa: ARG002
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], Any]:  # noqa: ARG002 # pyright: ignore[reportIncompatibleMethodOverride]
         """What turns what is stored into a datetime; without steps in between, since lists have many."""
         return _moment_of
 

@@ -2,15 +2,15 @@
 
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
+from bot.domain.deployment import Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
+from bot.store.deployment_rows import deployment_of
 from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.forks import is_from_fork
@@ -22,14 +22,6 @@ _EVENTS = (
     .where(deployment_events.c.deployment_id == sa.bindparam("deployment"))
     .order_by(deployment_events.c.id)
 )
-# By a look instead of a call each: lists have many.
-_WORDS: dict[str, dict[str | None, StrEnum | None]] = {
-    "kind": {one.value: one for one in Kind},
-    "trigger": {one.value: one for one in Trigger},
-    "state": {one.value: one for one in State},
-    "phase": {None: None, **{one.value: one for one in Phase}},
-    "hold": {None: None, **{one.value: one for one in Hold}},
-}
 _UNFINISHED = [state for state in State if not state.is_final]
 
 
@@ -292,15 +284,3 @@ def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:
 
 def _deployment(row: RowMapping) -> Deployment:
     return deployment_of({str(name): value for name, value in row.items()})
-
-
-def deployment_of(values: dict[str, Any]) -> Deployment:
-    """A deployment from the values of its columns."""
-    for name, members in _WORDS.items():
-        values[name] = members[values[name]]
-    values["failure"] = _failure(values["failure"]) if values["failure"] else None
-    return Deployment(**values)
-
-
-def _failure(stored: dict[str, Any]) -> Failure:
-    return Failure(stored["code"], stored["facts"], Blame(stored["blame"]))

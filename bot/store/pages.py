@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from bot.domain.app import App
 from bot.domain.deployment import Deployment
 from bot.domain.ids import AppId, DeploymentId, ProjectId, TenantId
-from bot.store.apps import app_of
+from bot.store.apps import app_from
 from bot.store.choosing import COUNTED, Chosen, DeploymentFilter, choose, mentions, pattern
 from bot.store.counts import counts_of
-from bot.store.deployments import deployment_of
+from bot.store.deployment_rows import deployment_of
 from bot.store.engine import Tx
 from bot.store.schema import apps, deployment_events, deployments, environments, releases
 
@@ -63,7 +63,8 @@ class Shown:
 
 _OWN = [field.name for field in fields(Deployment)]
 _DEPLOYMENT = [deployments.c[field.name] for field in fields(Deployment)]
-_APP = [apps.c[field.name] for field in fields(App)]
+_APP_NAMES = [field.name for field in fields(App)]
+_APP = [apps.c[name] for name in _APP_NAMES]
 _NAMES = (
     apps.c.slug.label("shown_app"),
     environments.c.name.label("shown_environment"),
@@ -88,9 +89,35 @@ _SORTED = {"createdAt": deployments.c.id, "slug": apps.c.slug, "appCreatedAt": a
 
 def apps_page(tx: Tx, wanted: AppFilter, part: Slice) -> Found[App]:
     """A page of apps; `sort` is `slug` or `appCreatedAt`."""
-    query = sa.select(*_APP).where(*_apps_where(wanted))
-    rows = [app_of(row) for row in tx.execute(_cut(query, part)).mappings()]
-    return Found(rows, _count(tx, sa.select(apps.c.id).where(*_apps_where(wanted))))
+    values = {"tenant": wanted.tenant_id, "project": wanted.project_id, "enabled": wanted.enabled}
+    values |= {"search": pattern(wanted.search) if wanted.search else None}
+    given = frozenset(name for name, value in values.items() if value is not None)
+    page, count = _apps_listed(given, wanted.archived, part.sort)
+    values |= {"offset": part.offset, "limit": part.limit}
+    found = [tuple(row) for row in tx.execute(page, values).all()]
+    if not found and part.offset:
+        return Found([], tx.scalar(count, values) or 0)
+    rows = [app_from(dict(zip(_APP_NAMES, row, strict=False))) for row in found]
+    return Found(rows, found[0][-1] if found else 0)
+
+
+@lru_cache(maxsize=256)
+def _apps_listed(
+    given: frozenset[str],
+    archived: bool | None,
+    sort: str,
+) -> tuple[sa.Select[Any], sa.Select[int]]:
+    """What asks for a page of apps, beside each how many there are; and for how many there are."""
+    some = sa.select(apps.c.id).where(*_apps_where(given, archived)).limit(COUNTED).subquery()
+    count = sa.select(sa.func.count()).select_from(some)
+    ordered = _SORTED[sort.removeprefix("-")]
+    page = sa.select(*_APP, count.scalar_subquery()).where(*_apps_where(given, archived))
+    page = page.order_by(ordered.desc() if sort.startswith("-") else ordered.asc())
+    return page.offset(_bound("offset")).limit(_bound("limit")), count
+
+
+def _bound(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.Integer)
 
 
 def deployments_page(tx: Tx, wanted: DeploymentFilter, part: Slice) -> Found[Shown]:
@@ -126,16 +153,14 @@ def _listed(chosen: Chosen, descending: bool) -> _Listed:
     # Beside each of few stands how many there are; beside others the mark by which a count is known again.
     second = sa.func.count().over() if chosen.few else _MARK
     page = chosen.numbers.add_columns(second).order_by(number.desc() if descending else number.asc())
-    page = page.offset(sa.bindparam("offset", type_=sa.Integer)).limit(
-        sa.bindparam("limit", type_=sa.Integer)
-    )
+    page = page.offset(_bound("offset")).limit(_bound("limit"))
     some = chosen.numbers.limit(COUNTED).subquery()
     return _Listed(page, sa.select(sa.func.count()).select_from(some))
 
 
 def _few(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[int], int]:
     """The numbers on a page, and how many there are in all; asked together: each row has to be looked at."""
-    found = [tuple(row) for row in tx.execute(listed.page, values)]
+    found = [tuple(row) for row in tx.execute(listed.page, values).all()]
     if not found and values["offset"]:
         return [], tx.scalar(listed.count, values) or 0
     return [row[0] for row in found], found[0][-1] if found else 0
@@ -143,7 +168,7 @@ def _few(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[i
 
 def _many(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[int], int]:
     """The numbers on a page, and how many there are; counted only where the page does not show it."""
-    found = [tuple(row) for row in tx.execute(listed.page, values)]
+    found = [tuple(row) for row in tx.execute(listed.page, values).all()]
     offset = values["offset"]
     if len(found) < values["limit"] and (found or not offset):
         return [row[0] for row in found], offset + len(found)
@@ -159,7 +184,7 @@ def _many(tx: Tx, listed: _Listed, values: Mapping[str, Any]) -> tuple[Sequence[
 
 def _all_shown(tx: Tx, numbers: Sequence[int]) -> list[Shown]:
     """Deployments by their numbers, in that order."""
-    rows = tx.execute(_SOME, {"numbers": numbers}) if numbers else ()
+    rows = tx.execute(_SOME, {"numbers": numbers}).all() if numbers else ()
     found = {row[0]: _named(row) for row in rows}
     return [found[number] for number in numbers if number in found]
 
@@ -176,31 +201,15 @@ def shown(tx: Tx, deployment: DeploymentId) -> Shown | None:
     return _named(row) if row else None
 
 
-def _apps_where(wanted: AppFilter) -> list[sa.ColumnElement[bool]]:
+def _apps_where(given: frozenset[str], archived: bool | None) -> list[sa.ColumnElement[bool]]:
     where: list[sa.ColumnElement[bool]] = [apps.c.deleted_at.is_(None)]
-    if wanted.tenant_id is not None:
-        where.append(apps.c.tenant_id == wanted.tenant_id)
-    if wanted.project_id is not None:
-        where.append(apps.c.project_id == wanted.project_id)
-    if wanted.archived is not None:
-        where.append(apps.c.archived_at.is_not(None) if wanted.archived else apps.c.archived_at.is_(None))
-    if wanted.enabled is not None:
-        where.append(apps.c.enabled == wanted.enabled)
-    if wanted.search:
-        text = sa.bindparam("search", pattern(wanted.search), type_=sa.Text)
-        where.append(mentions(text, apps.c.slug, apps.c.repository))
+    columns = {"tenant": apps.c.tenant_id, "project": apps.c.project_id, "enabled": apps.c.enabled}
+    where += [column == sa.bindparam(name) for name, column in columns.items() if name in given]
+    if archived is not None:
+        where.append(apps.c.archived_at.is_not(None) if archived else apps.c.archived_at.is_(None))
+    if "search" in given:
+        where.append(mentions(sa.bindparam("search", type_=sa.Text), apps.c.slug, apps.c.repository))
     return where
-
-
-def _cut(query: sa.Select[*tuple[Any, ...]], part: Slice) -> sa.Select[*tuple[Any, ...]]:
-    ordered = _SORTED[part.sort.removeprefix("-")]
-    order = ordered.desc() if part.sort.startswith("-") else ordered.asc()
-    return query.order_by(order).offset(part.offset).limit(part.limit)
-
-
-def _count(tx: Tx, ids: sa.Select[*tuple[Any, ...]]) -> int:
-    some = ids.limit(COUNTED).subquery()
-    return tx.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
 def _named(row: Sequence[Any]) -> Shown:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId
-from bot.store.deployments import deployment_of
+from bot.store.deployment_rows import deployment_of
 from bot.store.engine import Tx
 from bot.store.schema import deployment_steps, deployments
 from bot.store.steps import Step
