@@ -10,7 +10,7 @@ from bot.api.envelope import Model
 from bot.api.locate import apps_of
 from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.reading import is_word
-from bot.api.refusals import Code, conflict, not_found, unfit
+from bot.api.refusals import Code, RefusalError, conflict, not_found, unfit
 from bot.domain.app import App
 from bot.domain.outgoing import DESCRIBED, Event, Message, MessageState, Receiver, ReceiverKind
 from bot.domain.roles import Verb
@@ -125,7 +125,7 @@ def listed(call: Call, kind: ReceiverKind) -> tuple[list[Receiver], int]:
     """A page of those that the caller may see."""
     asked = call.asked(ReceiverQuery)
     tenant = own_tenant(call)
-    app = None if asked.app is None else _app(call, asked.app, tenant_id=tenant)
+    app = None if asked.app is None else _app(call, asked.app, tenant, not_found("app", asked.app))
     found = receivers.of_tenant(call.tx, tenant, kind, asked.part(""), app=app.id if app else None)
     return found.rows, found.total
 
@@ -153,7 +153,11 @@ def create(call: Call, kind: ReceiverKind, given: CreateReceiver, *, address: st
     if receivers.count(call.tx, tenant) >= MAX_RECEIVERS:
         message = f"An organisation may have {MAX_RECEIVERS} webhooks and channels. Delete one first."
         raise conflict(Code.CONFLICT, message)
-    app = None if given.app is None else _fitting(call, given.app, tenant)
+    app = (
+        None
+        if given.app is None
+        else _app(call, given.app, tenant, unfit("app", f"There is no app '{given.app}'."))
+    )
     project = None if given.project is None else people.project(call.tx, tenant, given.project)
     if given.project is not None and project is None:
         raise unfit("project", f"There is no project '{given.project}'.")
@@ -246,23 +250,11 @@ def _refuse_disabled(one: Receiver) -> None:
         raise conflict(Code.CONFLICT, f"{one.name} is switched off. Switch it on first: PATCH enabled.")
 
 
-def _app(call: Call, word: str, *, tenant_id: Any) -> App:
-    found = _of_tenant(call, word, tenant_id)
-    if found is None:
-        raise not_found("app", word)
-    return found
-
-
-def _fitting(call: Call, word: str, tenant_id: Any) -> App:
-    found = _of_tenant(call, word, tenant_id)
-    if found is None:
-        raise unfit("app", f"There is no app '{word}'.")
-    return found
-
-
-def _of_tenant(call: Call, word: str, tenant_id: Any) -> App | None:
-    known = apps_of(call.tx, word) if is_word(word) else []
-    return next((one for one in known if one.tenant_id == tenant_id), None)
+def _app(call: Call, word: str, tenant_id: Any, refusal: RefusalError) -> App:
+    for found in apps_of(call.tx, word) if is_word(word) else ():
+        if found.tenant_id == tenant_id:
+            return found
+    raise refusal
 
 
 def _message(one: Message, attempts: list[Attempt]) -> MessageView:
