@@ -92,7 +92,8 @@ class Pipeline:
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
         is_last = True
         try:
-            with silent_about(given), troubles_said(log, self._settings.home):
+            kept_open = self._tools.mirrors.kept_open()
+            with silent_about(given), troubles_said(log, self._settings.home), kept_open:
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 context = replace(context, variables=given)
@@ -169,6 +170,7 @@ class Pipeline:
                 variables=context.variables.prints if planned.is_built else None,
                 trust=context.trust,
             )
+            # Synced, since the edge's folder is named by its number: no other release may ever get that.
             with writing(self._engine) as tx:
                 release = releases.insert(tx, new, self._clock())
                 deployments.set_release(tx, claim.deployment.id, release.id)
@@ -190,7 +192,7 @@ class Pipeline:
             raise
 
     def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
-        with writing(self._engine) as tx:
+        with writing(self._engine, synced=False) as tx:
             same = releases.by_key(tx, context.app.id, planned.key)
             if same is not None:
                 # In one transaction: from here on retention spares it.
@@ -259,7 +261,9 @@ class Pipeline:
         deployment, app = context.deployment, context.app
         if deployment.pull is None:
             branch = deployment.branch
-            return checkout.newest_head(context, self._tools.mirrors, branch) if branch is not None else None
+            if branch is None:
+                return None
+            return checkout.newest_head(context, self._tools.mirrors, branch, lately=True)
         with reading(self._engine) as tx:
             known = pulls.find(tx, app.repository_id, deployment.pull) if app.repository_id else None
         return checkout.newest_pull_head(context, self._tools.mirrors, known) if known is not None else None
@@ -283,7 +287,7 @@ class Pipeline:
         self._change_step(claim, phase, command=command, exit_code=code)
 
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
-        with writing(self._engine) as tx:
+        with writing(self._engine, synced=False) as tx:
             steps.change(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
 
 

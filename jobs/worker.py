@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import ForkProcess
 from types import FrameType
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import psutil
 from redis import Redis
 from rq import Queue as RqQueue
-from rq import SimpleWorker, Worker
+from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -45,6 +46,7 @@ from bot.queue import (
 )
 from bot.rehearsal import rehearse
 from bot.settings import Settings
+from jobs.horses import HorseWorker
 from jobs.workshop import Workshop, furnish
 
 _PAUSE_SECONDS = 0.2
@@ -97,19 +99,6 @@ class Executor:
     started: float = 0.0
 
 
-class HorseWorker(Worker):
-    """Deploys in a process per job, which hands its work back when this worker is killed.
-
-    Otherwise it would go on as an orphan that no launcher counts and no stop reaches.
-    """
-
-    def setup_work_horse_signals(self) -> None:
-        """Called in the new process, before the job."""
-        super().setup_work_horse_signals()
-        assert self.pid is not None
-        die_with_parent(self.pid)
-
-
 class Launcher:
     """Keeps the executors running until it is told to stop; then lets their work end or takes it back."""
 
@@ -133,7 +122,7 @@ class Launcher:
         signal.signal(signal.SIGINT, self._stop)
         # What an earlier worker of this machine left behind would otherwise wait for its lease's end.
         self.reap()
-        rehearse(self._workshop.engine)
+        rehearse(self._workshop.engine, self._workshop.steps)
         # What is here already stays: no collection writes into pages that the executors share.
         gc.collect()
         gc.freeze()
@@ -177,7 +166,8 @@ class Launcher:
         # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
         redis = Redis.from_url(self._settings.redis, driver_info=None)
         queue = RqQueue(executor.queue, connection=redis, serializer=JSONSerializer)
-        kind = HorseWorker if executor.forks else SimpleWorker
+        horses = partial(HorseWorker, work=self._workshop.deploy, prepare=self._workshop.warm_up)
+        kind = horses if executor.forks else SimpleWorker
         worker = kind(
             [queue],
             connection=redis,
@@ -192,7 +182,8 @@ class Launcher:
         worker.work(logging_level="WARNING")
 
     def _on_killed(self, _job: Job, _pid: int, status: int, _usage: Any) -> None:
-        logger.error("a deploying process was killed", status=status)
+        how = "was killed" if os.WIFSIGNALED(status) else "failed"
+        logger.error(f"a deploying process {how}", status=status)
         self.reap()
 
     def _drain(self) -> None:

@@ -24,7 +24,7 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
-from bot.store import apps
+from bot.store import apps, lease_rows
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
 from jobs import announce, answering, asking, recovery
@@ -45,6 +45,7 @@ from jobs.permissions import Permissions
 from jobs.pipeline import Pipeline, Tools
 from jobs.poll import Polling
 from jobs.records import Records
+from jobs.rehearsing import Steps
 from jobs.retention import rules
 from jobs.retention.rules import Retention
 from jobs.sandbox import choose
@@ -76,6 +77,15 @@ class Workshop:
     postman: Postman
     domains: Domains
     asking: Asking
+    log_redis: Redis
+    steps: Steps
+
+    def warm_up(self) -> None:
+        """Open what a deployment needs open."""
+        with reading(self.engine) as tx:
+            lease_rows.leased(tx)
+        self.queue.lengths()
+        self.log_redis.ping()
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -229,7 +239,8 @@ def furnish(settings: Settings) -> Workshop:
     made_app = MadeApp(settings, engine, vault)
     hub = _hub(settings, engine, redis, made_app)
     # A log never waits for Redis: its lines are in the spool already.
-    opener = LogOpener(settings, engine, connect(settings.redis, retries=0), made_app)
+    log_redis = connect(settings.redis, retries=0)
+    opener = LogOpener(settings, engine, log_redis, made_app)
     mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
@@ -256,4 +267,6 @@ def furnish(settings: Settings) -> Workshop:
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
         domains=domains,
         asking=asking.make(settings, lifecycle, queue=queue, github=hub),
+        log_redis=log_redis,
+        steps=Steps(settings, vault, sites, Gates(settings.edge_home)),
     )
