@@ -22,6 +22,21 @@ _EVENTS = (
     .order_by(deployment_events.c.id)
 )
 _UNFINISHED = [state for state in State if not state.is_final]
+# Made once: that takes several times as long as to ask them.
+_BY_ID = sa.select(*_FIELDS).where(deployments.c.id == sa.bindparam("number"))
+_IN_ENVIRONMENT = (
+    sa.select(*_FIELDS)
+    .where(deployments.c.environment_id == sa.bindparam("environment"))
+    .order_by(deployments.c.id.desc())
+)
+_OPEN = _IN_ENVIRONMENT.where(deployments.c.state.in_(_UNFINISHED))
+_NEWEST_OF_BRANCH = _IN_ENVIRONMENT.where(
+    deployments.c.kind == Kind.BUILD, deployments.c.state != State.SUPERSEDED
+).limit(1)
+_SET_PHASE = (
+    deployments.update().where(deployments.c.id == sa.bindparam("number")).values(phase=sa.bindparam("at"))
+)
+_APPEND = deployment_events.insert()
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,7 @@ def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
 
 def find(tx: Tx, deployment: DeploymentId) -> Deployment | None:
     """One deployment by its id, if there is one."""
-    query = sa.select(*_FIELDS).where(deployments.c.id == deployment)
-    row = tx.execute(query).mappings().one_or_none()
+    row = tx.execute(_BY_ID, {"number": deployment}).mappings().one_or_none()
     return _deployment(row) if row else None
 
 
@@ -101,9 +115,7 @@ def latest(
 
 def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
     """Deployments of an environment that have no last word yet, newest first."""
-    where = (deployments.c.environment_id == environment, deployments.c.state.in_(_UNFINISHED))
-    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc())
-    return [_deployment(row) for row in tx.execute(query).mappings()]
+    return [_deployment(row) for row in tx.execute(_OPEN, {"environment": environment}).mappings()]
 
 
 def all_where(tx: Tx, *where: sa.ColumnElement[bool]) -> list[Deployment]:
@@ -121,10 +133,7 @@ def newest(tx: Tx, environment: EnvironmentId) -> Deployment | None:
 
 def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The newest deployment that is about a commit and that none took the place of."""
-    where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)
-    query = sa.select(*_FIELDS).where(*where, deployments.c.state != State.SUPERSEDED)
-    query = query.order_by(deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
+    row = tx.execute(_NEWEST_OF_BRANCH, {"environment": environment}).mappings().one_or_none()
     return _deployment(row) if row else None
 
 
@@ -228,7 +237,7 @@ def change(
 
 def set_phase(tx: Tx, deployment: DeploymentId, phase: Phase) -> None:
     """Remember which step runs. Not a change that GitHub is told about, so the version stays."""
-    tx.execute(deployments.update().where(deployments.c.id == deployment).values(phase=phase))
+    tx.execute(_SET_PHASE, {"number": deployment, "at": phase})
 
 
 def set_release(tx: Tx, deployment: DeploymentId, release: ReleaseId) -> None:
@@ -278,7 +287,7 @@ def _last_event() -> sa.ScalarSelect[int]:
 
 
 def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:
-    tx.execute(deployment_events.insert().values(deployment_id=deployment, **asdict(event)))
+    tx.execute(_APPEND, {"deployment_id": deployment, **asdict(event)})
 
 
 def _deployment(row: RowMapping) -> Deployment:

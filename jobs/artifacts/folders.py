@@ -2,7 +2,7 @@
 
 Below `shared` each folder has the name of a digest of all that is in it: names, blobs, variants, and the
 folders below it, which are links to their neighbours. They never change. A release's own folder holds its
-files at the top, and links to these; so what a release costs grows with what is new in it. Who makes and finds
+files at the top, and links to these: what a release costs grows with what is new in it. Who makes and finds
 them holds a lock with others; the sweep has it alone for each folder that it takes away.
 """
 
