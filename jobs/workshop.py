@@ -24,7 +24,7 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
-from bot.store import apps, lease_rows
+from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
 from bot.vault import open_vault
 from jobs import announce, answering, asking, recovery
@@ -81,11 +81,10 @@ class Workshop:
     steps: Steps
 
     def warm_up(self) -> None:
-        """Open what a deployment needs open."""
-        with reading(self.engine) as tx:
-            lease_rows.leased(tx)
+        """Open what a deployment needs open, and ask once what its steps will ask."""
         self.queue.lengths()
         self.log_redis.ping()
+        self.steps.about_the_last(self.engine)
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -268,5 +267,5 @@ def furnish(settings: Settings) -> Workshop:
         domains=domains,
         asking=asking.make(settings, lifecycle, queue=queue, github=hub),
         log_redis=log_redis,
-        steps=Steps(settings, vault, sites, Gates(settings.edge_home)),
+        steps=Steps(settings, vault),
     )
