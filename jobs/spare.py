@@ -7,12 +7,13 @@ than many a deployment: so they are over before there is something to do.
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from bot.log import logger
 from bot.parent import die_with_parent
 
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 FAILED = 1
 """The exit code of work that raised."""
 
@@ -26,10 +27,13 @@ class Spare:
     def __init__(self, work: Callable[[], None], prepare: Callable[[], None]) -> None:
         parent = os.getpid()
         reading, self._writing = os.pipe()
+        # Until the new process has its own ways, a signal would send it the parent's.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self._writing)
-            _live(reading, parent, work, prepare)
+            _live(reading, parent, work, lambda: _make_ready(mask, prepare))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(reading)
 
     def is_alive(self) -> bool:
@@ -55,11 +59,8 @@ def _live(reading: int, parent: int, work: Callable[[], None], prepare: Callable
     code = FAILED
     try:
         os.setpgrp()
-        random.seed()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent(parent)
-        _try(prepare)
+        prepare()
         if os.read(reading, 1):
             work()
         code = os.EX_OK
@@ -70,7 +71,11 @@ def _live(reading: int, parent: int, work: Callable[[], None], prepare: Callable
         os._exit(code)
 
 
-def _try(prepare: Callable[[], None]) -> None:
+def _make_ready(mask: Iterable[int], prepare: Callable[[], None]) -> None:
+    random.seed()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         prepare()
     except Exception as error:  # noqa: BLE001 the work itself will say what is wrong
