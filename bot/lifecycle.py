@@ -244,8 +244,8 @@ class Lifecycle:
         return deployment
 
     def announced(self, deployment: DeploymentId, version: int) -> None:
-        """Remember that GitHub shows a deployment as of a version."""
-        with writing(self.engine) as tx:
+        """Remember that GitHub shows a deployment as of a version; forgotten, it is shown once more."""
+        with writing(self.engine, synced=False) as tx:
             deployments.set_announced(tx, deployment, version)
 
     def environment(self, change: Change, app: App, name: str, branch: str | None = None) -> Environment:

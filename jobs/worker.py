@@ -50,6 +50,7 @@ from jobs.horses import HorseWorker
 from jobs.workshop import Workshop, furnish
 
 _PAUSE_SECONDS = 0.2
+_NICE = 5
 _RESPAWN_SECONDS = 1.0
 _HAND_BACK_SECONDS = 2.5
 # RQ's own recovery is not relied on; short times only keep its books tidy after a crash.
@@ -91,10 +92,14 @@ def job_class_for(jobs: Jobs) -> type[Job]:
 
 @dataclass
 class Executor:
-    """One process of the worker: the queue that it serves, and whether jobs get a process each."""
+    """One process of the worker: the queue that it serves, and whether jobs get a process each.
+
+    `nice`: how far it gives way to the others; what is told may wait for what is done.
+    """
 
     queue: str
-    forks: bool
+    forks: bool = False
+    nice: int = 0
     process: ForkProcess | None = None
     started: float = 0.0
 
@@ -108,10 +113,10 @@ class Launcher:
         self._workshop = workshop
         deploying = [Executor(DEPLOY_QUEUE, forks=True) for _ in range(settings.build_concurrency)]
         self._executors = [
-            Executor(INTAKE_QUEUE, forks=False),
-            Executor(ANNOUNCE_QUEUE, forks=False),
-            Executor(ERRAND_QUEUE, forks=False),
-            Executor(OUTGOING_QUEUE, forks=False),
+            Executor(INTAKE_QUEUE),
+            Executor(ANNOUNCE_QUEUE, nice=_NICE),
+            Executor(ERRAND_QUEUE),
+            Executor(OUTGOING_QUEUE, nice=_NICE),
             *deploying,
         ]
         self._stopping = False
@@ -163,6 +168,7 @@ class Launcher:
         die_with_parent(parent, signal.SIGKILL if executor.forks else signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.nice(executor.nice)
         # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
         redis = Redis.from_url(self._settings.redis, driver_info=None)
         queue = RqQueue(executor.queue, connection=redis, serializer=JSONSerializer)
