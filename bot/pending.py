@@ -28,7 +28,7 @@ def is_trusted(tx: Tx, app: App, pull: PullNumber | None) -> bool:
     """Whether code may be given variables: that of a pull request only if it is known to be no fork's."""
     if pull is None:
         return True
-    known = pulls.find(tx, app.repository_id, pull) if app.repository_id is not None else None
+    known = pulls.of_app(tx, app, pull)
     return known is not None and not known.is_fork
 
 

@@ -22,8 +22,6 @@ class Giver:
         """What to give. Raises `PlatformError` ENCRYPTION_KEY_LOST when a value can't be opened."""
         with reading(self.engine) as tx:
             number = claim.deployment.pull or claim.environment.pull
-            pull = None
-            if number is not None and app.repository_id is not None:
-                pull = pulls.find(tx, app.repository_id, number)
+            pull = pulls.of_app(tx, app, number) if number is not None else None
             trusted = trust_of(claim.deployment, pull) is Trust.FULL
             return Book(tx, self.vault).given(app, claim.environment, trusted=trusted)

@@ -265,7 +265,7 @@ class Pipeline:
                 return None
             return checkout.newest_head(context, self._tools.mirrors, branch, lately=True)
         with reading(self._engine) as tx:
-            known = pulls.find(tx, app.repository_id, deployment.pull) if app.repository_id else None
+            known = pulls.of_app(tx, app, deployment.pull)
         return checkout.newest_pull_head(context, self._tools.mirrors, known) if known is not None else None
 
     @contextmanager

@@ -96,8 +96,8 @@ class Polling:
 
     def _key(self, app: App) -> str:
         if self._is_on_github(app):
-            return f"github {app.repository.lower()}"
-        return f"git {app.clone_url}"
+            return f"github {app.tenant_id} {app.repository.lower()}"
+        return f"git {app.tenant_id} {app.clone_url}"
 
     def _is_on_github(self, app: App) -> bool:
         base = self.settings.github_url.rstrip("/").lower()
@@ -190,8 +190,9 @@ class Polling:
             found += page.found or []
         # The first answer was about open ones alone: its tag says nothing of all.
         known.etags["pulls"] = etag if state == "all" else ""
+        by = self.github.installation(look.apps[0])
         for event in pull_events(known, [one for one in found if is_news(known, one)]):
-            self._tell(look, "pull_request", event)
+            self._tell(look, "pull_request", {**event, **by})
 
     def _look_by_git(self, look: _Look) -> None:
         heads = self.mirrors.heads(look.apps[0])

@@ -23,16 +23,17 @@ from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of, message_of
 from jobs.git.objects import Objects
 from jobs.git.recent import is_recent, now, remember
 from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
-from jobs.git.talk import Asking, silent, talk
+from jobs.git.talk import Asking, refs_of, silent, talk
+from jobs.git.upkeep import make, tidy
+from jobs.git.way import Ways
 
 Stopped = Callable[[], bool]
-MAX_PACKS = 40
 _SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 _ID = re.compile(r"[0-9a-f]{4,40}")
 
 
 class Mirrors:
-    """Mirrors below `home/mirrors`, one per clone URL, shared by all processes of the machine.
+    """Mirrors below `home/mirrors`, one per tenant and clone URL, shared by all processes of the machine.
 
     A full commit id names a commit; paths are relative to the repository's top. Where `stopped` is
     taken it is asked every 50 ms; once it is true `GitStoppedError` is raised. Whatever asks the remote
@@ -43,6 +44,7 @@ class Mirrors:
         self.home = settings.home / "mirrors"
         self.github_url = settings.github_url
         self._credentials = credentials
+        self._ways = Ways(settings.github_url, settings.outgoing_networks)
         self.git = Git(self.home)
         self._objects = Objects(self.git)
 
@@ -52,7 +54,7 @@ class Mirrors:
 
     def path(self, app: App) -> Path:
         """The mirror's folder; it may not exist yet."""
-        return self.home / mirror_name(app.clone_url)
+        return self.home / mirror_name(app.clone_url, app.tenant_id)
 
     def fetch(
         self, app: App, *, below: Sequence[str] = (), seconds: float = FETCH_SECONDS, stopped: Stopped = never
@@ -96,7 +98,7 @@ class Mirrors:
         Raises `UserError` REPOSITORY_UNREACHABLE.
         """
         answer = self._talk(app, ("ls-remote", "--quiet", "origin", *refs), QUICK_SECONDS, stopped)
-        return {name: sha for name, sha in _told(answer).items() if name in refs}
+        return {name: sha for name, sha in refs_of(answer).items() if name in refs}
 
     def lately(self, app: App, refs: Sequence[str]) -> dict[str, Sha] | None:
         """The same, as a fetch of the last seconds found them; None when they must be asked for."""
@@ -111,7 +113,7 @@ class Mirrors:
         Raises `UserError` REPOSITORY_UNREACHABLE.
         """
         answer = self._talk(app, ("ls-remote", "--quiet", "--heads", "origin"), QUICK_SECONDS, never)
-        return {name.removeprefix("refs/heads/"): sha for name, sha in _told(answer).items()}
+        return {name.removeprefix("refs/heads/"): sha for name, sha in refs_of(answer).items()}
 
     def fetch_alone(self, app: App, folder: Path, sha: Sha, seconds: float) -> None:
         """Fetch one commit without its history into a bare repository other than the mirror.
@@ -272,33 +274,12 @@ class Mirrors:
         argv = [*self._at(app), "fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", *refs]
         try:
             with locked(self.path(app).with_suffix(".lock"), seconds, stopped):
-                self._make(app)
+                make(self.git, self.path(app))
                 self._talk(app, argv, seconds, stopped)
-                self._tidy(app)
+                tidy(self.git, self.path(app))
         except TimeoutError as error:
             raise silent(app, str(error)) from error
 
-    def _make(self, app: App) -> None:
-        path = self.path(app)
-        if not path.exists():
-            new = path.with_suffix(".new")
-            self.git.must(["init", "--quiet", "--bare", "--template=", str(new)])
-            new.rename(path)
-        # We hold the lock, so these were left by a git that was killed.
-        for left in (*path.glob("*.lock"), *(path / "refs").rglob("*.lock")):
-            left.unlink()
-
-    def _tidy(self, app: App) -> None:
-        # Every fetch leaves a pack; many packs make each question slow.
-        if sum(1 for _ in (self.path(app) / "objects" / "pack").glob("*.pack")) > MAX_PACKS:
-            self.git.must([*self._at(app), "repack", "-d", "--quiet", "--geometric=2"])
-
     def _talk(self, app: App, argv: Sequence[str], seconds: float, stopped: Stopped) -> Answer:
         remote = remote_of(app, self.github_url, self._credentials)
-        return talk(self.git, remote, app, Asking(argv, seconds, stopped))
-
-
-def _told(answer: Answer) -> dict[str, Sha]:
-    """What `ls-remote` told: commits by ref."""
-    lines = (line.partition("\t") for line in answer.out.decode(errors="replace").splitlines())
-    return {name: Sha(sha) for sha, _, name in lines if is_sha(sha)}
+        return talk(self.git, self._ways, remote, app, asking=Asking(argv, seconds, stopped))
