@@ -198,8 +198,9 @@ class SharedFolders:
 
 
 def _digest(folder: Folder, below: Mapping[str, str]) -> str:
-    parts = (_FORMAT, sorted(folder.blobs()), sorted(below.items()))
-    return sha256(msgspec.json.encode(parts)).hexdigest()
+    # Which variants there are follows from these names.
+    parts = (_FORMAT, folder.files, below)
+    return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
 def _links_in(folder: str) -> Iterator[str]:
