@@ -31,7 +31,7 @@ class Steps:
             apps.sealed_secret(tx, app.id)
             github_app.shown(tx, self.settings)
             checks_for(tx, app.id, environment.name)
-            pulls.find(tx, app.repository_id or 0, PullNumber(0))
+            pulls.of_app(tx, app, PullNumber(0))
             environments.get(tx, environment.id)
             deployments.find(tx, claim.deployment.id)
             releases.get(tx, release)

@@ -44,7 +44,6 @@ from bot.queue import (
     PERMIT,
     SEND,
 )
-from bot.rehearsal import rehearse
 from bot.settings import Settings
 from jobs.horses import HorseWorker
 from jobs.workshop import Workshop, furnish
@@ -127,7 +126,7 @@ class Launcher:
         signal.signal(signal.SIGINT, self._stop)
         # What an earlier worker of this machine left behind would otherwise wait for its lease's end.
         self.reap()
-        rehearse(self._workshop.engine, self._workshop.steps)
+        self._workshop.rehearse()
         # What is here already stays: no collection writes into pages that the executors share.
         gc.collect()
         gc.freeze()

@@ -23,6 +23,7 @@ from bot.leases import Leases
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
+from bot.rehearsal import rehearse
 from bot.settings import Settings
 from bot.store import apps
 from bot.store.engine import Engine, open_engine, reading
@@ -79,6 +80,13 @@ class Workshop:
     asking: Asking
     log_redis: Redis
     steps: Steps
+
+    def rehearse(self) -> None:
+        """Have the statements of deployments made before anything forks. Without that they take longer."""
+        try:
+            rehearse(self.engine, self.steps)
+        except Exception as error:  # noqa: BLE001 no deployment needs it
+            logger.error("the rehearsal failed", error=repr(error))
 
     def warm_up(self) -> None:
         """Open what a deployment needs open, and ask once what its steps will ask."""
