@@ -78,7 +78,6 @@ class Workshop:
     postman: Postman
     domains: Domains
     asking: Asking
-    log_redis: Redis
     steps: Steps
 
     def rehearse(self) -> None:
@@ -91,7 +90,6 @@ class Workshop:
     def warm_up(self) -> None:
         """Open what a deployment needs open, and ask once what its steps will ask."""
         self.queue.lengths()
-        self.log_redis.ping()
         self.steps.about_the_last(self.engine)
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
@@ -256,17 +254,15 @@ def furnish(settings: Settings) -> Workshop:
     lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=forks)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency, strangers=settings.fork_concurrency)
     vault = open_vault(settings)
-    made_app = MadeApp(settings, engine, vault)
-    hub = _hub(settings, engine, redis, made_app)
+    hub = _hub(settings, engine, redis, made_app := MadeApp(settings, engine, vault))
     # A log never waits for Redis: its lines are in the spool already.
-    log_redis = connect(settings.redis, retries=0)
-    opener = LogOpener(settings, engine, log_redis, made_app)
+    opener = LogOpener(settings, engine, connect(settings.redis, retries=0), made_app)
     mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
-    sandbox = choose.choose(settings)
     addresses = Addresses(engine, sites, Gates(settings.edge_home), domain=domain, fork_domain=forks)
-    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open, Giver(engine, vault))
+    box, give = choose.choose(settings), Giver(engine, vault)
+    tools = Tools(mirrors, box, artifacts, sites, addresses, opener.open, give)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     domains = Domains(settings, engine, addresses, Records(settings.dns_servers).texts)
     return Workshop(
@@ -287,6 +283,5 @@ def furnish(settings: Settings) -> Workshop:
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
         domains=domains,
         asking=asking.make(settings, lifecycle, queue=queue, github=hub),
-        log_redis=log_redis,
         steps=Steps(settings, vault),
     )
