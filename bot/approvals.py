@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, replace
 
+from bot import trusting
 from bot.change import Change
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import reference
-from bot.domain.pull import PullRequest
-from bot.domain.trust import Trust, trust_of
+from bot.domain.trust import Trust
 from bot.errors import ErrorCode, UserError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
 from bot.lifecycle import Lifecycle
 from bot.orders import Order, is_of_fork
-from bot.store import apps, deployments, environments, forks, pulls
+from bot.store import apps, deployments, environments, forks
 from bot.store.engine import Tx
 
 
@@ -119,17 +119,12 @@ def _refuse_other(tx: Tx, deployment: Deployment, given: str) -> None:
 
 
 def _ran_as_strangers(tx: Tx, deployment: Deployment) -> bool:
-    pull = _pull(tx, apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id))
     ran = deployment.started_at is not None or deployment.state is State.QUEUED
-    return ran and trust_of(deployment, pull) is Trust.STRANGER
+    return ran and trusting.of_deployment(tx, deployment) is Trust.STRANGER
 
 
 def _forks(tx: Tx, app: App) -> str:
     return (policy_from_json(apps.policy(tx, app.id)) or Policy()).previews.forks
-
-
-def _pull(tx: Tx, app: App, environment: Environment) -> PullRequest | None:
-    return pulls.of_app(tx, app, environment.pull) if environment.pull is not None else None
 
 
 def _not_held(deployment: Deployment) -> UserError:

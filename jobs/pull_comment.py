@@ -126,15 +126,14 @@ def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> Pull
         if (place := _place(tx, one, number)) and place.policy.previews.comment == "comment"
     ]
     rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
-    held = [_held(one, settings) for one in places if _is_held(one)]
+    held = [_held(one) for one in places if _is_held(one)]
     skipped = [SkippedRow(one.app.slug, one.newest.reason) for one in places if _is_skipped(one)]
-    is_heard = settings.intake == "webhook"
     return PullComment(
         rows,
         held,
         skipped,
         notes=_notes(tx, places),
-        commands=_COMMANDS if is_heard else (),
+        commands=_COMMANDS,
         answer=_answer(tx, app, number),
     )
 
@@ -223,10 +222,9 @@ def _took(deployment: Deployment) -> timedelta | None:
     return deployment.finished_at - deployment.started_at
 
 
-def _held(place: _Place, settings: Settings) -> HeldRow:
+def _held(place: _Place) -> HeldRow:
     newest = place.newest
-    command = f"/approve {newest.sha[:7]}" if settings.intake == "webhook" else None
-    return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id, command)
+    return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id, f"/approve {newest.sha[:7]}")
 
 
 def _notes(tx: Tx, places: list[_Place]) -> list[str]:

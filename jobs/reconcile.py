@@ -5,7 +5,7 @@ delivery of our own, which is decided about like GitHub's; a repository that has
 archived, or can be reached again, is remembered as such.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from bot.clock import Clock, utc_now
 from bot.domain.app import Absence, App
 from bot.domain.ids import TenantId
 from bot.domain.listing import Listed
-from bot.domain.pull import PullNumber, PullRequest
+from bot.domain.pull import PullNumber, PullRequest, preview_name
 from bot.github import source
 from bot.github.client import GitHub
 from bot.github.errors import GitHubError, RejectedError, SuspendedError
@@ -24,7 +24,7 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.previews import learn_visibility
 from bot.queue import Queue
-from bot.store import apps, deliveries, pulls
+from bot.store import apps, deliveries, deployments, environments, pulls
 from bot.store.deliveries import NO_REPOSITORY_ID, RECONCILE, NewDelivery
 from bot.store.engine import Tx, reading, writing
 from jobs.asides import Asides, Who
@@ -49,6 +49,10 @@ class _Known:
     repository_etag: str = ""
     private: bool | None = None
     pulls_etag: str = ""
+    is_answered: bool = False
+    """Whether it was seen to that each open pull request has been decided about for each app."""
+    waits: bool = False
+    """Whether its pull requests were not asked for, since other news waited to be decided about."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,23 @@ class Reconciling:
     clock: Clock = utc_now
     known: dict[_Key, _Known] = field(default_factory=dict[_Key, _Known])
 
-    def run(self) -> int:
+    def forget(self) -> None:
+        """Ask for everything anew: an app is deployed again that was not for a while."""
+        self.known.clear()
+
+    def go_on(self) -> int:
+        """Ask about those repositories that had other news when they were asked about last."""
+        waiting = {key for key, known in self.known.items() if known.waits}
+        return self.run(waiting) if waiting else 0
+
+    def run(self, only: Collection[_Key] | None = None) -> int:
         """Ask about each repository; how many events that made. Raises nothing of GitHub's."""
         if not self.github.is_set:
             return 0
         made = 0
         for key, group in self._groups().items():
+            if only is not None and key not in only:
+                continue
             try:
                 made += self._look(key, group)
             except RejectedError as error:
@@ -107,9 +122,13 @@ class Reconciling:
             group = [apps.get(tx, app.id) for app in group]
             is_busy = bool(deliveries.undecided(tx, self.clock(), 1))
         # What waits to be decided about may be the very news.
-        if not self.with_pulls or is_busy or not any(app.enabled for app in group):
+        wants_pulls = (self.with_pulls or not known.is_answered) and any(app.enabled for app in group)
+        known.waits = wants_pulls and is_busy
+        if not wants_pulls or is_busy:
             return 0
-        return self._ask_for_pulls(key[1], group, known)
+        made = self._ask_for_pulls(key[1], group, known)
+        known.is_answered = True
+        return made
 
     def _suspend(self, group: list[App]) -> None:
         with self.lifecycle.change() as change:
@@ -155,16 +174,23 @@ class Reconciling:
         with reading(self.lifecycle.engine) as tx:
             stored = {one.number: one for one in pulls.open_of(tx, [app.id for app in group], number)}
             wanted = [raw for raw in listed if _is_missed(tx, number, raw, group)]
-        if is_whole:
+            unanswered = set[int]() if known.is_answered else _unanswered(tx, wanted, group)
+        if not self.with_pulls:
+            wanted = [raw for raw in wanted if raw.get("number") in unanswered]
+        elif is_whole:
             there = {raw.get("number") for raw in listed}
             unlisted = [one for one in stored if one not in there][:MAX_CLOSED]
             wanted += [source.pull(self.github, group[0], one) for one in unlisted]
-        seen = Polled(pulls={str(one.number): _seen(one) for one in stored.values()})
+        seen = Polled(
+            pulls={str(one.number): _seen(one) for one in stored.values() if one.number not in unanswered}
+        )
         return self._tell(group[0], pull_events(seen, wanted))
 
     def _open_pulls(self, app: App, known: _Known) -> tuple[list[dict[str, Any]] | None, bool]:
         """Open pull requests, and whether those are all; None: as they were when they were asked for last."""
-        page = source.pulls(self.github, app, state="open", etag=known.pulls_etag)
+        page = source.pulls(
+            self.github, app, state="open", etag=known.pulls_etag if known.is_answered else ""
+        )
         if page.found is None:
             return None, True
         found, etag, is_short = list(page.found), page.etag, not page.has_more
@@ -202,6 +228,26 @@ def _is_missed(tx: Tx, repository: int, raw: Mapping[str, Any], group: list[App]
         return True
     # GitHub's dates are whole seconds.
     return moment(raw.get("updated_at")) >= born.replace(microsecond=0)
+
+
+def _unanswered(tx: Tx, listed: Iterable[Mapping[str, Any]], group: list[App]) -> set[int]:
+    """The pull requests about whose head some app has nothing to say, as while it was switched off."""
+    found: set[int] = set()
+    for raw in listed:
+        number, head = raw.get("number"), raw.get("head")
+        sha: Any = head.get("sha") if isinstance(head, dict) else None  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(number, int) or not isinstance(sha, str):
+            continue
+        if any(_lacks(tx, app, raw, PullNumber(number), sha) for app in group):
+            found.add(number)
+    return found
+
+
+def _lacks(tx: Tx, app: App, raw: Mapping[str, Any], number: PullNumber, sha: str) -> bool:
+    if not app.enabled or moment(raw.get("updated_at")) < app.created_at.replace(microsecond=0):
+        return False
+    preview = environments.by_name(tx, app.id, preview_name(number))
+    return preview is None or deployments.newest_of_commit(tx, preview.id, sha) is None
 
 
 def _seen(pull: PullRequest) -> Seen:
