@@ -250,6 +250,11 @@ def test_an_environment_is_locked_with_a_reason_and_an_end_and_unlocked(world: W
     assert world.environment().lock is None
 
 
+def test_an_environment_shows_what_speaks_against_a_deployment(world: World):
+    page = world.browser("dora").get("/apps/shop/environments/production").text
+    assert "No worker is heard of" in page.partition('id="deploy"')[2]
+
+
 def test_what_a_form_is_refused_for_stands_above_it_with_what_was_typed(world: World):
     dora, page = world.browser("dora"), "/apps/shop/environments/production"
     answer = dora.send(page, f"{page}/lock", {"reason": "x" * 201, "length": "2h"})
