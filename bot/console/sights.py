@@ -85,6 +85,7 @@ SIGHTS = (
             "own": Read("listEnvironmentVariables"),
             "effective": Read("listEffectiveVariables"),
             "links": all_of("listShareLinks"),
+            "readiness": Read("getReadiness"),
         },
         {"kinds": _KINDS, "production": PRODUCTION},
     ),

@@ -155,7 +155,7 @@ addEventListener("pageshow", () => {
 if (/[?&]said=/.test(location.search)) {
   const kept = new URLSearchParams(location.search);
   kept.delete("said");
-  history.replaceState(null, "", location.pathname + (kept.size ? `?${kept}` : "") + location.hash);
+  history.replaceState(null, "", location.pathname + (`${kept}` ? `?${kept}` : "") + location.hash);
 }
 
 setInterval(tellTime, 1000);

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import httpx
 import pytest
@@ -91,16 +92,20 @@ class Browser:
     def get(self, path: str) -> httpx.Response:
         return self.client.get(path)
 
+    @cached_property
+    def token(self) -> str:
+        """What forms of this visitor's pages carry; the operator's carry none."""
+        found = re.search(r'name="token" value="([0-9a-f]+)"', self.get("/").text)
+        return found[1] if found else ""
+
     def send(self, page: str, action: str, fields: Fields | None = None) -> httpx.Response:
         """Fill in and send a form that the page has."""
         shown = self.get(page).text
         assert f'action="{action}"' in shown, f"{page} has no form {action}"
-        return self.post(action, fields, shown)
+        return self.post(action, fields)
 
-    def post(self, action: str, fields: Fields | None = None, shown: str | None = None) -> httpx.Response:
-        found = re.search(r'name="token" value="([0-9a-f]*)"', shown or self.get("/").text)
-        token = {"token": found[1]} if found else {}
-        return self.client.post(action, data={**token, **(fields or {})})
+    def post(self, action: str, fields: Fields | None = None) -> httpx.Response:
+        return self.client.post(action, data={"token": self.token, **(fields or {})})
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +221,7 @@ def test_no_form_counts_from_elsewhere(world: World, deed: Deed):
     assert olga.client.post(path).status_code == 403
     assert olga.client.post(path, data={"token": "0" * 64}).status_code == 403
     evil = {"origin": "http://evil.localhost:8080"}
-    token = re.findall(r'name="token" value="([0-9a-f]+)"', olga.get("/").text)[0]
-    assert olga.client.post(path, data={"token": token}, headers=evil).status_code == 403
+    assert olga.client.post(path, data={"token": olga.token}, headers=evil).status_code == 403
     assert olga.client.get(path).status_code in (200, 404, 405)
     assert world.audit() == before
 
@@ -246,6 +250,11 @@ def test_an_environment_is_locked_with_a_reason_and_an_end_and_unlocked(world: W
     assert world.environment().lock is None
 
 
+def test_an_environment_shows_what_speaks_against_a_deployment(world: World):
+    page = world.browser("dora").get("/apps/shop/environments/production").text
+    assert "No worker is heard of" in page.partition('id="deploy"')[2]
+
+
 def test_what_a_form_is_refused_for_stands_above_it_with_what_was_typed(world: World):
     dora, page = world.browser("dora"), "/apps/shop/environments/production"
     answer = dora.send(page, f"{page}/lock", {"reason": "x" * 201, "length": "2h"})
@@ -271,17 +280,21 @@ def test_what_a_form_is_refused_for_stands_above_it_with_what_was_typed(world: W
         ("/apps/shop/access/tokens", {"name": "ci"}),
     ],
 )
-def test_a_viewer_is_offered_no_form_and_refused(world: World, action: str, fields: dict[str, str]):
+def test_a_viewer_is_refused_and_others_find_nothing(world: World, action: str, fields: dict[str, str]):
     vera, before = world.browser("vera"), world.audit()
-    offered = set[str]()
-    for path in PAGES:
-        offered |= set(re.findall(r'method="post" action="([^"]+)"', vera.get(path).text))
-    assert offered == {"/sign-out"}
     answer = vera.post(action, {**fields})
     assert answer.status_code == 403
     assert "needs the right" in answer.text
     assert world.browser("fred").post(action, {**fields}).status_code == 404
     assert world.audit() == before
+
+
+def test_a_viewer_is_offered_no_form(world: World):
+    offered = set[str]()
+    for path in PAGES:
+        page = world.browser("vera").get(path).text
+        offered |= set(re.findall(r'method="post" action="([^"]+)"', page))
+    assert offered == {"/sign-out"}
 
 
 def test_a_held_commit_is_approved_or_turned_down_by_its_exact_name(world: World):
