@@ -14,7 +14,7 @@ from starlette.routing import Route
 from bot import health
 from bot.answers import refusal
 from bot.api import schema
-from bot.api.feed import Feeds
+from bot.api.feeds import Feeds
 from bot.api.openapi import document
 from bot.api.operation import Services
 from bot.api.rates import DEFAULT_RATES, Limiter, Rates
@@ -81,11 +81,11 @@ def create_app(
         exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
         routes=[
             Route("/webhooks/github", _webhook(settings, engine, ledger, vault)),
+            *api,
             *health.routes(settings, engine, redis),
             *schema.routes(settings.url),
             *console.routes(pages, services, limiter, access=access, desk=desk, issuer=issuer),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
-            *api,
         ],
     )
     app.router.redirect_slashes = False

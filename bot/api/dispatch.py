@@ -18,7 +18,7 @@ from bot.api.acts import act_of
 from bot.api.auth import Gate
 from bot.api.envelope import PaginationMeta, bare, failure, success
 from bot.api.locate import locate
-from bot.api.operation import Call, Operation, Page, Paging, Services, plain
+from bot.api.operation import Call, Operation, Page, Paging, Services, packed
 from bot.api.rates import Limiter
 from bot.api.refusals import Code, RefusalError, conflict, refusal_of
 from bot.api.visitors import wanted_org
@@ -83,8 +83,8 @@ class Dispatcher:
         """
 
         def admit(request: Request, look: Callable[[Call], object] = lambda _: None) -> Call:
-            principal = self._gate.identify(request)
             with reading(self._services.lifecycle.engine) as tx:
+                principal = self._gate.identify(request, tx)
                 call = Call(self._services, principal, tx, _path_of(request))
                 locate(call, operation)
                 look(call)
@@ -135,17 +135,22 @@ class Dispatcher:
         )
 
     def _carry_out(self, exchange: Exchange) -> Result:
-        principal = self._gate.identify(exchange.request)
-        exchange.caller = principal.key
-        exchange.headers.update(self._limiter.take(principal).headers)
         if not exchange.operation.writes:
             with reading(self._services.lifecycle.engine) as tx:
+                principal = self._admit(exchange, tx)
                 return self._result(exchange, self._call(exchange, principal, tx))
+        principal = self._admit(exchange, None)
         with self._services.lifecycle.change() as change:
             call = self._call(exchange, principal, change.tx)
             call.change = change
             result = self._once(exchange, call, change)
-        return result if call.finish is None else replace(result, data=plain(call.finish()))
+        return result if call.finish is None else replace(result, data=packed(call.finish()))
+
+    def _admit(self, exchange: Exchange, tx: Tx | None) -> Principal:
+        principal = self._gate.identify(exchange.request, tx)
+        exchange.caller = principal.key
+        exchange.headers.update(self._limiter.take(principal).headers)
+        return principal
 
     def _audited(self, exchange: Exchange, call: Call, change: Change) -> Result:
         result = self._result(exchange, call)
@@ -168,8 +173,9 @@ class Dispatcher:
         made = operation.handle(call)
         if isinstance(made, Page):
             assert isinstance(call.query, Paging)
-            return Result(operation.status, [plain(row) for row in made.rows], _pagination(call.query, made))
-        return Result(operation.status, plain(made))
+            rows = [packed(row) for row in made.rows]
+            return Result(operation.status, rows, _pagination(call.query, made))
+        return Result(operation.status, packed(made))
 
     def _once(self, exchange: Exchange, call: Call, change: Change) -> Result:
         """Do it; or, when the caller sent this request before, answer what was answered then."""

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from bot import trusting
 from bot.approvals import is_held
 from bot.console.clerk import Clerk
 from bot.console.failure import explain
@@ -21,11 +22,11 @@ from bot.domain.deployment import Deployment, State
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, parse_reference, reference
 from bot.domain.release import Release
-from bot.domain.trust import Trust, trust_of
+from bot.domain.trust import Trust
 from bot.logs import Line, LogReader
-from bot.store import apps, deployments, environments, pulls, releases, steps
+from bot.store import apps, deployments, environments, releases, steps
 from bot.store.deployments import Event
-from bot.store.engine import Engine, Tx, reading
+from bot.store.engine import Engine, reading
 from bot.store.steps import Step
 
 LINES = 2000
@@ -138,7 +139,7 @@ class DeploymentPages:
                 environments.get(tx, deployment.environment_id),
                 releases.get(tx, release) if release is not None else None,
                 steps.of_deployment(tx, named)[::-1],
-                _is_strangers(tx, deployment, app),
+                trusting.of_deployment(tx, deployment) is Trust.STRANGER,
             )
 
     def _lines(self, named: DeploymentId, after: int | None) -> tuple[list[Line], bool]:
@@ -158,10 +159,3 @@ class DeploymentPages:
 
 def _named(request: Request) -> DeploymentId | None:
     return parse_reference(request.path_params["deployment"])
-
-
-def _is_strangers(tx: Tx, deployment: Deployment, app: App) -> bool:
-    """Whether its build is given nothing, as long as nobody approves its commit with secrets."""
-    number = environments.get(tx, deployment.environment_id).pull
-    pull = pulls.find(tx, app.repository_id, number) if number and app.repository_id else None
-    return trust_of(deployment, pull) is Trust.STRANGER

@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
+from bot.domain.deployment import Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
+from bot.store.deployment_rows import deployment_of
 from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.forks import is_from_fork
@@ -277,18 +278,3 @@ def _one(tx: Tx, query: sa.Select[Any], **values: int) -> Deployment | None:
 
 def _deployment(row: RowMapping) -> Deployment:
     return deployment_of({str(name): value for name, value in row.items()})
-
-
-def deployment_of(values: dict[str, Any]) -> Deployment:
-    """A deployment from the values of its columns."""
-    values["kind"] = Kind(values["kind"])
-    values["trigger"] = Trigger(values["trigger"])
-    values["state"] = State(values["state"])
-    values["phase"] = Phase(values["phase"]) if values["phase"] else None
-    values["hold"] = Hold(values["hold"]) if values["hold"] else None
-    values["failure"] = _failure(values["failure"]) if values["failure"] else None
-    return Deployment(**values)
-
-
-def _failure(stored: dict[str, Any]) -> Failure:
-    return Failure(stored["code"], stored["facts"], Blame(stored["blame"]))
