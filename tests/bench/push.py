@@ -13,7 +13,7 @@ from tests.fakes.repository import Repository
 NAME = "push"
 TITLE = "Push to live, a plain site of 50 files, warm"
 QUEUE_MS = 100
-"""What a queue that loses nothing may take: a delivery and a decision stored, two messages, a claim, steps."""
+"""What a queue that loses nothing may take: delivery and decision stored, two messages, a claim, steps."""
 PIKU_MS = 310
 """What Piku takes for a static redeploy, measured once on a like machine (its push included)."""
 
