@@ -28,9 +28,9 @@ def materialise(
     """Make the folder `target` with `files/`, and `rules.json` when there are rules; all of it or nothing.
 
     Variants stand beside their file (`.br`, `.gz`, `.zst`) unless the release has a path of that name.
-    A target that exists already is left as it is. With `shared`, folders in it are links to those that other
-    releases have, too. `known` is what the manifest says, where that was read before. Raises `FileNotFoundError` when the store lacks the manifest or a file, `DamagedError`
-    when one is not what it was.
+    A target that exists already is left as it is. With `shared`, folders in it are links to those that
+    other releases have, too. `known` is what the manifest says, where that was read before. Raises
+    `FileNotFoundError` when the store lacks the manifest or a file, `DamagedError` when one is not what it was.
     """
     if target.is_dir():
         return
