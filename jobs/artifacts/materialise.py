@@ -29,8 +29,10 @@ def materialise(
 
     Variants stand beside their file (`.br`, `.gz`, `.zst`) unless the release has a path of that name.
     A target that exists already is left as it is. With `shared`, folders in it are links to those that
-    other releases have, too. `known` is what the manifest says, where that was read before. Raises
-    `FileNotFoundError` when the store lacks the manifest or a file, `DamagedError` when one is not what it was.
+    other releases have, too. `known` is what the manifest says, where that was read before.
+
+    Raises `FileNotFoundError` when the store lacks the manifest or a file, `DamagedError` when one is not
+    what it was.
     """
     if target.is_dir():
         return
