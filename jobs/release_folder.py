@@ -21,10 +21,11 @@ def lay_out(artifacts: ArtifactStore, manifest: Digest, target: Path) -> list[Ru
     found = read_manifest(artifacts, manifest)
     shared = shared_by(target.parent)
     if found.redirects is None and found.headers is None:
-        materialise(artifacts, manifest, target, shared=shared)
+        materialise(artifacts, manifest, target, shared=shared, known=found)
         return []
     rules, warnings = site_rules.parse(_text(artifacts, found.redirects), _text(artifacts, found.headers))
-    materialise(artifacts, manifest, target, rules=site_rules.to_json(rules), shared=shared)
+    laid = site_rules.to_json(rules)
+    materialise(artifacts, manifest, target, rules=laid, shared=shared, known=found)
     return warnings
 
 

@@ -23,20 +23,23 @@ def materialise(
     *,
     rules: bytes | None = None,
     shared: SharedFolders | None = None,
+    known: Manifest | None = None,
 ) -> None:
     """Make the folder `target` with `files/`, and `rules.json` when there are rules; all of it or nothing.
 
     Variants stand beside their file (`.br`, `.gz`, `.zst`) unless the release has a path of that name.
-    A target that exists already is left as it is. With `shared`, folders in it are links to those that other
-    releases have, too. Raises `FileNotFoundError` when the store lacks the manifest or a file, `DamagedError`
-    when one is not what it was.
+    A target that exists already is left as it is. With `shared`, folders in it are links to those that
+    other releases have, too. `known` is what the manifest says, where that was read before.
+
+    Raises `FileNotFoundError` when the store lacks the manifest or a file, `DamagedError` when one is not
+    what it was.
     """
     if target.is_dir():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
     try:
-        top = folder_of(read_manifest(store, manifest))
+        top = folder_of(known or read_manifest(store, manifest))
         make_folder(f"{draft}/files")
         with shared.in_use() if shared else nullcontext():
             _lay(store, top, f"{draft}/files", shared)

@@ -50,7 +50,7 @@ def _report(first: dict[str, float], large: dict[str, float], small: dict[str, f
     each = (large["live"] - small["live"]) / (FILES - 50) * 1000
     report.notes.append(
         f"Each file that did not change costs {each:.0f} µs: git's look at the work tree, the scan's at the "
-        "output, and a hard link for the release's folder."
+        "output, and one at the folder that releases share."
     )
     report.targets.append(Target("second deploy, of the first", large["live"] / first["live"], 0.5))
     report.targets.append(Target("per file that did not change", median([each]), 100, " µs"))
