@@ -361,9 +361,12 @@ def test_a_new_base_that_gets_no_previews_takes_the_preview_down(house: House):
     edit = {"base": {"ref": {"from": "main"}}}
     assert project.tell("edited", sha, base="elsewhere", changes=edit) == [("teardown", "base-unused")]
     project.gone()
-    assert project.tell("synchronize", sha, base="elsewhere") == [("ignore", "base-unused")]
-    assert project.tell("edited", sha, base="release/1", changes=edit) == [("deploy", "pull-request")]
-    wait_until(lambda: project.page() == "one", 20, "its return")
+    newer = project.change("two")
+    assert project.tell("synchronize", newer, base="elsewhere") == [("skip", "base-unused")]
+    said = project.told(newer, "success")
+    assert said == "Skipped: pull requests into that branch are not deployed."
+    assert project.tell("edited", newer, base="release/1", changes=edit) == [("deploy", "pull-request")]
+    wait_until(lambda: project.page() == "two", 20, "its return")
 
 
 def test_labels_drafts_markers_and_paths_say_why(house: House):
@@ -404,6 +407,7 @@ def test_the_preview_unused_longest_makes_room(house: House):
     project.gone(1)
     assert (project.page(2), project.page(3)) == ("page 2", "page 3")
     assert "made room" in str(project.environment(1).archive_reason)
+    assert "this one was unused longest" in project.comment("made room", 1).body
     again = project.change("page 1, later", "branch-1", number=1)
     project.tell("synchronize", again, number=1, branch="branch-1")
     project.live(again, 1)

@@ -329,6 +329,8 @@ class Life(RuleBasedStateMachine):
             shown = environment.active_deployment_id
             live = deployments.get(tx, shown).sha if shown is not None else None
         self._are_final(pull, mine)
+        now = self.house.now()
+        assert all(one is None or one <= now for one in (environment.born_at, environment.used_at))
         if environment.archived_at is not None or environment.born_at is None:
             reason = environment.archive_reason or ""
             assert not self._must_be_there(pull, mine) or reason.startswith(OWN_REASONS), environment
