@@ -261,7 +261,7 @@ class Pipeline:
             branch = deployment.branch
             return checkout.newest_head(context, self._tools.mirrors, branch) if branch is not None else None
         with reading(self._engine) as tx:
-            known = pulls.find(tx, app.repository_id, deployment.pull) if app.repository_id else None
+            known = pulls.of_app(tx, app, deployment.pull)
         return checkout.newest_pull_head(context, self._tools.mirrors, known) if known is not None else None
 
     @contextmanager

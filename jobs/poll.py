@@ -96,8 +96,8 @@ class Polling:
 
     def _key(self, app: App) -> str:
         if self._is_on_github(app):
-            return f"github {app.repository.lower()}"
-        return f"git {app.clone_url}"
+            return f"github {app.tenant_id} {app.repository.lower()}"
+        return f"git {app.tenant_id} {app.clone_url}"
 
     def _is_on_github(self, app: App) -> bool:
         base = self.settings.github_url.rstrip("/").lower()
@@ -192,8 +192,9 @@ class Polling:
             found += page.found or []
         # The first answer was about open ones alone: its tag says nothing of all.
         known.etags["pulls"] = etag if state == "all" else ""
+        by = self.github.installation(look.apps[0])
         for event in pull_events(known, [one for one in found if is_news(known, one)]):
-            self._tell(look, "pull_request", event)
+            self._tell(look, "pull_request", {**event, **by})
 
     def _look_at_comments(self, look: _Look) -> None:
         known, app = look.known, look.apps[0]
@@ -209,8 +210,9 @@ class Polling:
             page = source.comments(self.github, app, number=number)
             found += page.found or []
         known.etags["comments"] = etag
+        by = self.github.installation(app)
         for event in comment_events(known, found, begin):
-            self._tell(look, "issue_comment", event)
+            self._tell(look, "issue_comment", {**event, **by})
 
     def _look_by_git(self, look: _Look) -> None:
         heads = self.mirrors.heads(look.apps[0])

@@ -221,6 +221,7 @@ def _intake(
         ask_level=Permissions(hub),
         answer=answer,
         taken_down=taken_down,
+        has_sign_in=lambda: hub.is_set,
     )
 
 

@@ -126,7 +126,7 @@ def _order(call: Call, given: CreateDeployment, name: str) -> Order:
 
 def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> DeploymentView:
     app = call.of_app
-    pull = pulls.find(call.tx, app.repository_id, number) if app.repository_id is not None else None
+    pull = pulls.of_app(call.tx, app, number)
     if pull is None:
         raise unfit("pullRequest", f"Slipway has not heard of #{number} of {app.repository}.")
     name = preview_name(number)

@@ -135,6 +135,8 @@ pull_requests = sa.Table(
     "pull_requests",
     metadata,
     _key(),
+    # Each app has what was told to it: others may have been lied to.
+    _to("apps"),
     sa.Column("repository_id", sa.BigInteger, nullable=False),
     sa.Column("number", sa.BigInteger, nullable=False),
     _text("state"),
@@ -154,7 +156,7 @@ pull_requests = sa.Table(
     _moment("updated_at", nullable=False),
     _flag("reopened"),
     _moment("seen_at", nullable=False),
-    sa.UniqueConstraint("repository_id", "number"),
+    sa.UniqueConstraint("app_id", "repository_id", "number"),
 )
 
 deliveries = sa.Table(

@@ -129,7 +129,7 @@ def tell_of_pull(site: Site, number: int, *, fork: bool) -> None:
             base_sha=None,
             updated_at=now,
         )
-        pulls.keep(tx, pull, now)
+        pulls.keep(tx, site.shop.id, pull, now)
 
 
 def test_the_queue_tells_whose_turn_is_when(site: Site):

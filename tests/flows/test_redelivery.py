@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.domain.ids import DeliveryId
 from bot.store import deliveries
 from bot.store.deliveries import GITHUB
 from bot.store.engine import reading
@@ -106,7 +107,7 @@ def told(house: House) -> list[tuple[str, str, dict[str, Any]]]:
     """Every delivery: its event, its GUID, and what it said."""
     with reading(house.slipway.engine) as tx:
         count = tx.exec_driver_sql("SELECT max(id) FROM deliveries").scalar_one()
-        found = [deliveries.get(tx, number) for number in range(1, count + 1)]
+        found = [deliveries.get(tx, DeliveryId(number)) for number in range(1, count + 1)]
     return [(one.event, one.guid, json.loads(one.body)) for one in found if one and one.source == GITHUB]
 
 

@@ -42,7 +42,7 @@ class Ground:
     def request(self, sha: str, *, head: str, hold: HoldFor | None = None) -> Deployment:
         instance = self.site.instance
         with writing(instance.engine) as tx:
-            pulls.keep(tx, pull_of(head_repository=head), instance.now())
+            pulls.keep(tx, self.app.id, pull_of(head_repository=head), instance.now())
         order = Order(
             self.app,
             preview_name(ONE),
@@ -122,7 +122,7 @@ def test_a_fork_approved_with_secrets_is_shown_with_the_variables_that_its_build
 def test_before_anything_was_deployed_a_place_of_a_fork_is_a_strangers(ground: Ground):
     instance = ground.site.instance
     with writing(instance.engine) as tx:
-        pulls.keep(tx, pull_of(head_repository="eve/shop"), instance.now())
+        pulls.keep(tx, ground.app.id, pull_of(head_repository="eve/shop"), instance.now())
     with instance.lifecycle.change() as change:
         place = instance.lifecycle.environment(change, ground.app, preview_name(ONE))
         own = instance.lifecycle.environment(change, ground.app, "staging")

@@ -96,7 +96,7 @@ def test_a_lost_opening_deploys_and_a_lost_closing_tears_down(house: House):
     assert ended is not None
     assert (ended.state, ended.reason) == (State.CANCELLED, "#1 was merged")
     with reading(house.office.engine) as tx:
-        assert pulls.open_of(tx, [1]) == []
+        assert pulls.open_of(tx, [house.id], 1) == []
     assert house.ask() == 0
 
 
