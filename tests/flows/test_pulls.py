@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.clock import utc_now
-from bot.domain.deployment import Deployment, State
+from bot.domain.deployment import Deployment, Phase, State
 from bot.domain.environment import Environment
 from bot.domain.ids import AppId, Sha
 from bot.domain.pull import PullNumber, preview_name
@@ -270,7 +270,8 @@ def test_close_beats_a_running_build_and_an_event_that_comes_late(house: House):
     first = project.change("one")
     opened = project.payload("opened", first)
     project.deliver(opened)
-    wait_until(lambda: project.newest().state is State.RUNNING, 20, "a running build")
+    # Before that, the work would begin with a look at where the branch is.
+    wait_until(lambda: project.newest().phase is Phase.BUILD, 20, "a running build")
     second = project.change("two")
     late = project.payload("synchronize", second)
     assert project.tell("closed", second) == [("teardown", "pull-closed")]
