@@ -51,6 +51,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_NAME = "unknown-name"
     VARIABLE_REFUSED = "variable-refused"
     VARIABLES_CHANGED = "variables-changed"
+    VARIABLES_MISSING = "variables-missing"
     # The platform.
     DISK_FULL = "disk-full"
     EDGE_SILENT = "edge-silent"

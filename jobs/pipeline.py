@@ -29,6 +29,7 @@ from bot.store import apps, deployments, environments, pulls, releases, steps
 from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
 from bot.variables import NOTHING, Given
+from jobs import required
 from jobs.addresses import Addresses
 from jobs.artifacts.store import ArtifactStore
 from jobs.copying import remove_folder
@@ -135,6 +136,7 @@ class Pipeline:
             source = checkout.run(context, self._tools.mirrors)
         with self._step(context, claim, Phase.PLAN):
             planned = plan.run(context, source, self._mentions(context))
+            required.see(self._engine, context, planned)
             same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
 

@@ -201,4 +201,6 @@ def app_of(row: RowMapping) -> App:
     """An app from the values of its columns."""
     values: dict[str, Any] = {str(name): value for name, value in row.items()}
     values["absence"] = Absence(values["absence"]) if values["absence"] else None
+    required = values["required_variables"]
+    values["required_variables"] = tuple(required) if required is not None else None
     return App(**values)

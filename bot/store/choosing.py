@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.domain.deployment import State
+from bot.domain.deployment import Kind, State
 from bot.domain.ids import AppId, ProjectId, TenantId
 from bot.store.schema import apps, deployments, environments
 
@@ -35,6 +35,7 @@ class DeploymentFilter:
     branch: str | None = None
     sha: str | None = None
     search: str | None = None
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int], Wher
             rest.append(condition)
     if wanted.project_id is not None:
         rest.append(apps.c.project_id == wanted.project_id)
+    if wanted.kind is not None:
+        rest.append(deployments.c.kind == wanted.kind)
     if wanted.search:
         rest.append(
             mentions(wanted.search, deployments.c.message, deployments.c.branch, deployments.c.author)

@@ -78,6 +78,8 @@ apps = sa.Table(
     _text("install_command", nullable=True),
     _text("build_command", nullable=True),
     _text("output_directory", nullable=True),
+    # Names of variables that builds need, where that was set here.
+    sa.Column("required_variables", sa.JSON(none_as_null=True), nullable=True),
     _sealed("webhook_secret", nullable=True),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
     # Why GitHub switched automatic deploys off; null when a person did, or when they are on.
@@ -125,6 +127,8 @@ environments = sa.Table(
     _text("lock_key", nullable=True),
     _text("lock_reason", nullable=True),
     sa.Column("lock_until", Moment, nullable=True, index=True),
+    # Names of variables that builds need, as the commit says that was planned here last.
+    sa.Column("required_variables", sa.JSON(none_as_null=True), nullable=True),
     _text("lease_holder", nullable=True),
     _number("lease_token"),
     sa.Column("lease_until", Moment, nullable=True, index=True),

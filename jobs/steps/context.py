@@ -75,6 +75,7 @@ class Plan:
     build, the first of `alternatives` that is there is the output. `key` is the digest of everything
     that decides the release's content: the tree, the recipe, the tools. With `tells_place` the build is
     told which environment, address and branch it is for, and what it makes is used nowhere else.
+    `required` names variables that must be set, as `required_by` says: a file, or the app's settings.
     """
 
     framework: str
@@ -88,6 +89,8 @@ class Plan:
     key: Digest
     alternatives: tuple[str, ...] = ()
     tells_place: bool = True
+    required: tuple[str, ...] = ()
+    required_by: str = ""
 
     @property
     def is_built(self) -> bool:
