@@ -2,12 +2,15 @@
 
 import asyncio
 import resource
+from typing import cast
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bot import program
+from bot.api.handover import HANDOVER, Taker
 from bot.app import create_app
 from bot.log import set_up_logging
 from bot.settings import Settings
@@ -86,6 +89,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._head = 0
         self._is_headed = False
         super().on_message_begin()
+        cast("dict[str, object]", self.scope)["extensions"] = {HANDOVER: self._hand_over}
 
     def on_headers_complete(self) -> None:
         """All headers are there: from here on, the answer is the application's."""
@@ -96,6 +100,25 @@ class PatientProtocol(HttpToolsProtocol):
         """A request has arrived."""
         self._arriving = False
         super().on_message_complete()
+
+    def _hand_over(self, taker: Taker) -> None:
+        """Give the connection to what writes the rest of an answer without an end; see `bot.api.handover`.
+
+        It counts among the connections, as this did. What the client sends from now on is no request.
+        """
+        if self.cycle.disconnected:
+            return
+        # Else uvicorn would say that the answer is not complete.
+        self.cycle.disconnected = True
+        self._arriving = False
+        self._watch()
+        self.flow.resume_reading()
+        self.transport.set_protocol(taker)
+        self.connections.discard(self)
+        self.connections.add(taker)  # type: ignore[arg-type]
+        taker.take(self.transport, self.connections.discard)
+        # Each points at this object, which at each of them: only the garbage collector would find them.
+        self.parser = self.scope = self.cycle = None  # type: ignore[assignment]
 
     def _make_room(self) -> None:
         others = [one for one in self.connections if isinstance(one, PatientProtocol) and one is not self]
@@ -128,10 +151,15 @@ class PatientProtocol(HttpToolsProtocol):
 
 def serve(settings: Settings) -> None:
     """Listen until a signal ends the process; open requests get some seconds to end."""
+    run(create_app(settings), settings)
+
+
+def run(app: ASGIApp, settings: Settings) -> None:
+    """Serve an application as the web process is served."""
     connections = _allow_connections()
     host, _, port = settings.web_address.rpartition(":")
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host="" if host == "*" else host.strip("[]"),
         port=int(port),
         loop="uvloop",

@@ -1,17 +1,19 @@
 """What apps look like in requests and answers."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from bot.api.envelope import Model
+from bot.api.lean import lean
 from bot.api.operation import Call, Searching
 from bot.domain.app import App, is_inside, is_repository, is_slug
 from bot.domain.environment import PRODUCTION, hostname_of
 from bot.intake.events import is_branch
 from bot.registration import INSIDE
-from bot.store.places import Live
+from bot.store.places import Production
 
 _REMOTE = r"^(https://[^\s@/]+/\S+|ssh://\S+|git@[\w.-]+:\S+)$"
 _NOTHING = "Nothing is live yet. The first deployment that succeeds makes the address work."
@@ -141,15 +143,17 @@ class AppQuery(Searching):
     sort: Literal["slug", "-slug", "createdAt", "-createdAt"] = Field(default="slug", examples=["slug"])
 
 
-def view(call: Call, app: App, live: Live | None) -> dict[str, Any]:
+row = lean(AppView)
+"""Makes a row of a list of the fields of an app."""
+
+
+def view(call: Call, app: App, live: Production | None) -> dict[str, Any]:
     """The fields of an app, as models take them."""
     settings = call.services.settings
-    hostname = (
-        live.environment.hostname if live else hostname_of(app.slug, PRODUCTION, settings.preview_domain)
-    )
+    hostname = live.hostname if live else hostname_of(app.slug, PRODUCTION, settings.preview_domain)
     status = "archived" if app.archived_at else "active" if app.enabled else "disabled"
     return {
-        **{name: getattr(app, name) for name in _COPIED},
+        **dict(zip(_COPIED, _copied(app), strict=True)),
         "status": status,
         "url": settings.site_url(hostname),
         "live": _live(live),
@@ -161,9 +165,15 @@ _COPIED = (
     "id slug repository clone_url production_branch root_directory install_command build_command "
     "output_directory enabled private protection created_at archived_at"
 ).split()
+_copied = attrgetter(*_COPIED)
 
 
-def _live(live: Live | None) -> LiveRelease | None:
+def _live(live: Production | None) -> dict[str, Any] | None:
     if live is None or live.release is None or live.release_number is None or live.sha is None:
         return None
-    return LiveRelease(release=live.release, number=live.release_number, commit=live.sha, since=live.since)
+    return {
+        "release": live.release,
+        "number": live.release_number,
+        "commit": live.sha,
+        "since": live.since,
+    }

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bot import listings
-from bot.api.app_views import AppQuery, AppView, CreateApp, CreatedApp, UpdateApp, view
+from bot.api.app_views import AppQuery, AppView, CreateApp, CreatedApp, UpdateApp, row, view
 from bot.api.operation import About, Call, Operation, Page
 from bot.api.reading import is_word
 from bot.api.refusals import Code, conflict, unfit
@@ -16,7 +16,6 @@ from bot.registration import Registry, Wish
 from bot.store import apps, deployments, environments, pages, people, places
 from bot.store.pages import AppFilter
 from bot.store.people import Project
-from bot.store.places import Live
 
 TAG = "Apps"
 
@@ -26,14 +25,9 @@ def _shown(call: Call, app: App) -> AppView:
 
 
 def _fields(call: Call, found: list[App]) -> list[dict[str, Any]]:
-    live = _production(call, found)
+    live = places.productions(call.tx, [app.id for app in found])
     slugs = people.project_slugs(call.tx, {app.project_id for app in found})
     return [view(call, app, live.get(app.id)) | {"project": slugs[app.project_id]} for app in found]
-
-
-def _production(call: Call, found: list[App]) -> dict[int, Live]:
-    rows = places.live_in(call.tx, [app.id for app in found])
-    return {one.environment.app_id: one for one in rows if one.environment.name == PRODUCTION}
 
 
 def _list(call: Call) -> Page:
@@ -46,7 +40,7 @@ def _list(call: Call) -> Page:
         search=asked.search,
     )
     found = pages.apps_page(call.tx, wanted, asked.part(asked.sort.replace("createdAt", "appCreatedAt")))
-    return Page([AppView(**one) for one in _fields(call, found.rows)], found.total)
+    return Page([row(**one) for one in _fields(call, found.rows)], found.total)
 
 
 def _create(call: Call) -> CreatedApp:

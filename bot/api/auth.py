@@ -5,7 +5,7 @@ Who guesses is answered with a growing pause.
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from starlette.requests import Request
 
@@ -18,7 +18,7 @@ from bot.minted import fits, mint
 from bot.oidc import IdTokenError, Wrong, looks_like_one
 from bot.store import tokens
 from bot.store.engine import Engine, StoreError, Tx, reading, writing
-from bot.store.tokens import Token
+from bot.store.tokens import Holder, Token
 
 PERSONAL, OF_APP = "slp", "sld"
 """What tokens begin with: those of people, and deploy tokens of one app."""
@@ -44,12 +44,16 @@ class Gate:
         self._clock = clock
         self._attempts = Attempts()
 
-    def identify(self, request: Request) -> Principal:
-        """The caller. Raises `RefusalError` 401, or 429 after several wrong tokens from one address."""
+    def identify(self, request: Request, tx: Tx | None = None) -> Principal:
+        """The caller. Raises `RefusalError` 401, or 429 after several wrong tokens from one address.
+
+        Tokens are looked up in the transaction that is given, else in one of their own.
+        """
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
         presented = presented.strip()
         if match := _TOKEN.fullmatch(presented) if scheme.lower() == "bearer" else None:
-            return self._holder_of(match[2], match[3], _address(request))
+            with nullcontext(tx) if tx is not None else reading(self._engine) as there:
+                return self._holder_of(there, match[2], match[3], address=_address(request))
         # Whoever has the key gets in: others behind the same proxy must not be able to keep the operator out.
         if self._is_operator(request):
             return operator("operator", "the instance's operator")
@@ -75,10 +79,10 @@ class Gate:
                 self._attempts.failed(_address(request))
             raise RefusalError(401, error.code, str(error), headers=_ASK) from error
 
-    def _holder_of(self, handle: str, secret: str, address: str) -> Principal:
-        with reading(self._engine) as tx:
-            token = tokens.by_handle(tx, handle)
-            principal = _principal(tx, token) if token else None
+    def _holder_of(self, tx: Tx, handle: str, secret: str, *, address: str) -> Principal:
+        found = tokens.bearer(tx, handle)
+        token = found[0] if found else None
+        principal = _principal(*found) if found else None
         # By handle, too: who guesses at one token must not lock out others behind the same proxy.
         guesser = f"{address} {handle}" if token else address
         self._check_pause(guesser)
@@ -116,13 +120,12 @@ class Gate:
                 tokens.note_use(tx, token.id, now)
 
 
-def _principal(tx: Tx, token: Token) -> Principal | None:
+def _principal(token: Token, holder: Holder | None) -> Principal | None:
     """Whom a token makes of its bearer; None when its holder is no member any more."""
     key = f"token:{token.id}"
     if token.app_id is not None:
         verbs = APP_VERBS & (token.scopes if token.scopes is not None else APP_VERBS)
         return Principal(key, f"the deploy token '{token.name}'", verbs, token.tenant_id, token.app_id)
-    holder = tokens.holder(tx, token)
     if holder is None or holder.role is None:
         return None
     own = VERBS_OF[holder.role]

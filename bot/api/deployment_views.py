@@ -1,12 +1,14 @@
 """What deployments look like in answers."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Literal
 
 from pydantic import Field
 
 from bot import render
 from bot.api.envelope import Model
+from bot.api.lean import lean
 from bot.api.operation import Call
 from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Hold, Kind, State, Trigger
 from bot.domain.ids import Sha, reference
@@ -138,17 +140,21 @@ class LogView(Model):
     """Whether nothing follows any more."""
 
 
+row = lean(DeploymentView)
+"""Makes a row of a list of the fields of a deployment."""
+
+
 def view(call: Call, shown: Shown) -> dict[str, Any]:
     """The fields of a deployment, as models take them."""
     one, settings = shown.deployment, call.services.settings
     return {
-        **{name: getattr(one, name) for name in _COPIED},
+        **dict(zip(_COPIED, _copied(one), strict=True)),
         "reference": reference(one.id),
         "app": shown.app,
         "pull_request": one.pull,
         "environment": shown.environment,
         "status": one.state,
-        "commit": CommitView(sha=_known(one.sha), message=one.message, author=one.author),
+        "commit": {"sha": _known(one.sha), "message": one.message, "author": one.author},
         "release": shown.release,
         "release_number": shown.release_number,
         "superseded_by": reference(one.superseded_by) if one.superseded_by else None,
@@ -162,6 +168,7 @@ _COPIED = (
     "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets attempt "
     "created_at started_at finished_at"
 ).split()
+_copied = attrgetter(*_COPIED)
 
 
 def _known(sha: Sha) -> str | None:

@@ -13,10 +13,12 @@ from bot.api.deployment_views import (
     LineView,
     LogView,
     StepView,
+    row,
     sentence,
     view,
 )
 from bot.api.envelope import Model
+from bot.api.lean import Lean, lean
 from bot.api.locate import app_of
 from bot.api.operation import About, Call, Operation, Page, Searching
 from bot.api.queue import place_view, places
@@ -34,6 +36,7 @@ TAG = "Deployments"
 _STATES = ",".join(State)
 _DECISIVE = 20
 _TAIL = 400
+_LOG = lean(LogView)
 
 
 class DeploymentQuery(Searching):
@@ -112,7 +115,7 @@ def _list(call: Call) -> Page:
         kind=asked.kind,
     )
     found = pages.deployments_page(call.tx, wanted, asked.part(asked.sort))
-    return Page([DeploymentView(**view(call, one)) for one in found.rows], found.total)
+    return Page([row(**view(call, one)) for one in found.rows], found.total)
 
 
 def _environment(call: Call, word: str | None) -> str | None:
@@ -173,13 +176,14 @@ def _decisive(call: Call, one: Deployment, step: str | None) -> list[LineView]:
     return [LineView(**vars(line)) for line in lines[-_DECISIVE:]]
 
 
-def _logs(call: Call) -> LogView:
+def _logs(call: Call) -> Lean:
     asked, logs, one = call.asked(LogQuery), call.services.logs, call.of_deployment.deployment
     # Asked first: what is complete now can't lack a line that is read afterwards.
     complete = logs.is_complete(one.id)
     lines = logs.page(one.id, asked.after, asked.limit)
-    return LogView(
-        lines=[LineView(**vars(line)) for line in lines],
+    return _LOG(
+        # Lines have the fields of `LineView`, and are sent as they are.
+        lines=lines,
         next=lines[-1].n if lines else asked.after,
         is_complete=complete and len(lines) < asked.limit,
     )

@@ -14,14 +14,14 @@ from starlette.responses import Response
 from structlog.contextvars import bound_contextvars
 
 from bot.api import reading as incoming
+from bot.api.acts import act_of
 from bot.api.auth import Gate
 from bot.api.envelope import PaginationMeta, bare, failure, success
 from bot.api.locate import locate
-from bot.api.operation import Call, Operation, Page, Paging, Services, plain
+from bot.api.operation import Call, Operation, Page, Paging, Services, packed
 from bot.api.rates import Limiter
 from bot.api.refusals import Code, RefusalError, conflict, refusal_of
 from bot.api.visitors import wanted_org
-from bot.domain.audit import Act
 from bot.domain.deployment import ImpossibleMoveError
 from bot.domain.roles import Principal
 from bot.errors import SlipwayError
@@ -83,8 +83,8 @@ class Dispatcher:
         """
 
         def admit(request: Request, look: Callable[[Call], object] = lambda _: None) -> Call:
-            principal = self._gate.identify(request)
             with reading(self._services.lifecycle.engine) as tx:
+                principal = self._gate.identify(request, tx)
                 call = Call(self._services, principal, tx, _path_of(request))
                 locate(call, operation)
                 look(call)
@@ -135,34 +135,29 @@ class Dispatcher:
         )
 
     def _carry_out(self, exchange: Exchange) -> Result:
-        principal = self._gate.identify(exchange.request)
-        exchange.caller = principal.key
-        exchange.headers.update(self._limiter.take(principal).headers)
         if not exchange.operation.writes:
             with reading(self._services.lifecycle.engine) as tx:
+                principal = self._admit(exchange, tx)
                 return self._result(exchange, self._call(exchange, principal, tx))
+        principal = self._admit(exchange, None)
         with self._services.lifecycle.change() as change:
             call = self._call(exchange, principal, change.tx)
             call.change = change
             result = self._once(exchange, call, change)
-        return result if call.finish is None else replace(result, data=plain(call.finish()))
+        return result if call.finish is None else replace(result, data=packed(call.finish()))
+
+    def _admit(self, exchange: Exchange, tx: Tx | None) -> Principal:
+        principal = self._gate.identify(exchange.request, tx)
+        exchange.caller = principal.key
+        exchange.headers.update(self._limiter.take(principal).headers)
+        return principal
 
     def _audited(self, exchange: Exchange, call: Call, change: Change) -> Result:
         result = self._result(exchange, call)
-        request, who, noted = exchange.request, call.principal, call.noted
+        request = exchange.request
         address = request.client.host if request.client else ""
-        act = Act(
-            action=exchange.operation.id,
-            actor=who.name,
-            actor_key=who.key,
-            origin=f"{address} {exchange.request_id}".strip(),
-            tenant_id=call.app.tenant_id if call.app else call.tenant.id if call.tenant else None,
-            app_id=call.app.id if call.app else None,
-            subject=noted.subject or request.url.path,
-            before=noted.before,
-            after=noted.after,
-        )
-        change.record(act)
+        origin = f"{address} {exchange.request_id}".strip()
+        change.record(act_of(call, exchange.operation, origin=origin, path=request.url.path))
         return result
 
     def _call(self, exchange: Exchange, principal: Principal, tx: Tx) -> Call:
@@ -178,8 +173,9 @@ class Dispatcher:
         made = operation.handle(call)
         if isinstance(made, Page):
             assert isinstance(call.query, Paging)
-            return Result(operation.status, [plain(row) for row in made.rows], _pagination(call.query, made))
-        return Result(operation.status, plain(made))
+            rows = [packed(row) for row in made.rows]
+            return Result(operation.status, rows, _pagination(call.query, made))
+        return Result(operation.status, packed(made))
 
     def _once(self, exchange: Exchange, call: Call, change: Change) -> Result:
         """Do it; or, when the caller sent this request before, answer what was answered then."""

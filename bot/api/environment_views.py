@@ -101,8 +101,18 @@ class Rollback(Model):
 
 def environment_views(call: Call, found: Sequence[Live]) -> list[EnvironmentView]:
     """An app's environments as they stand."""
-    changed = pending.of_app(call.tx, call.of_app, [one.environment for one in found])
-    return [_view(call, one, changed.get(one.environment.id, [])) for one in found]
+    there = [one.environment for one in found]
+    changed = pending.of_app(call.tx, call.of_app, there)
+    custom = domains.hostnames(call.tx, [one.id for one in there])
+    policy = policy_from_json(apps.policy(call.tx, call.of_app.id))
+    views: list[EnvironmentView] = []
+    for one in found:
+        number, name = one.environment.id, one.environment.name
+        checks = policy.checks_for(name) if policy else None
+        more = {"hostnames": [one.environment.hostname, *custom.get(number, [])]}
+        more |= {"checks": list(checks.require) if checks else []}
+        views.append(_view(call, one, **more, pending_variables=changed.get(number, [])))
+    return views
 
 
 def environment_view(call: Call, live: Live) -> EnvironmentView:
@@ -110,7 +120,7 @@ def environment_view(call: Call, live: Live) -> EnvironmentView:
     return environment_views(call, [live])[0]
 
 
-def _view(call: Call, live: Live, changed: list[str]) -> EnvironmentView:
+def _view(call: Call, live: Live, **more: list[str]) -> EnvironmentView:
     one, now = live.environment, call.services.clock()
     return EnvironmentView(
         id=one.id,
@@ -118,9 +128,7 @@ def _view(call: Call, live: Live, changed: list[str]) -> EnvironmentView:
         kind=one.kind,
         branch=one.branch,
         url=call.services.settings.site_url(one.hostname),
-        hostnames=[one.hostname, *(domain.hostname for domain in domains.verified(call.tx, one.id))],
         deploys="manual" if one.manual else "automatic",
-        checks=_checks(call, one),
         release=live.release,
         release_number=live.release_number,
         commit=live.sha,
@@ -133,7 +141,7 @@ def _view(call: Call, live: Live, changed: list[str]) -> EnvironmentView:
         held=live.held,
         is_busy=one.lease_until is not None and one.lease_until > now,
         archived_at=one.archived_at,
-        pending_variables=changed,
+        **more,
     )
 
 
@@ -141,12 +149,6 @@ def _lock_view(one: Environment) -> LockView | None:
     if one.locked_by is None:
         return None
     return LockView(by=one.locked_by, reason=one.lock_reason or "", until=one.lock_until)
-
-
-def _checks(call: Call, environment: Environment) -> list[str]:
-    policy = policy_from_json(apps.policy(call.tx, environment.app_id))
-    found = policy.checks_for(environment.name) if policy else None
-    return list(found.require) if found else []
 
 
 def place(call: Call) -> Live:

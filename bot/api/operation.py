@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Annotated, Any, Literal, TypeVar
 
+import msgspec
 from pydantic import Field
 
 from bot.api.envelope import Model
+from bot.api.lean import Lean
 from bot.clock import Clock
 from bot.domain.app import App
 from bot.domain.roles import Principal, Verb
@@ -116,11 +118,11 @@ class Call:
 class Page:
     """What an operation that lists returns."""
 
-    rows: Sequence[Model]
+    rows: Sequence[Model | Lean]
     total: int
 
 
-Handler = Callable[[Call], Model | Page | None]
+Handler = Callable[[Call], Model | Lean | Page | None]
 
 
 @dataclass(frozen=True)
@@ -187,3 +189,10 @@ class Searching(Paging):
 def plain(model: Model | None) -> Any:
     """A model as JSON holds it."""
     return None if model is None else model.model_dump(mode="json", by_alias=True)
+
+
+def packed(answer: Model | Lean | None) -> msgspec.Raw | Lean | None:
+    """An answer as JSON, made once: no objects in between, which would take as long again."""
+    if not isinstance(answer, Model):
+        return answer
+    return msgspec.Raw(answer.__pydantic_serializer__.to_json(answer, by_alias=True))

@@ -7,12 +7,16 @@ MAX_FRAMES = 20_000
 MAX_BYTES = 8 * 1024 * 1024
 MAX_CHUNK = 256 * 1024
 """Bytes that one viewer is sent at once; bounds what a slow one holds."""
+_STRIDE = 512
 _KEPT_JOINS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Frames joined for sending, the position after them, and the last line's number among them."""
+    """Frames joined for sending, the position after them, and the last line's number among them.
+
+    `data` is one chunk of an HTTP body (RFC 9112, section 7.1): made once, whoever reads it.
+    """
 
     data: bytes
     position: int
@@ -34,7 +38,9 @@ class Ring:
         self._size = 0
         self._max_frames = max_frames
         self._max_bytes = max_bytes
-        self._joins: dict[int, Chunk] = {}
+        # Of whole chunks, to which nothing can be added; and of those that reach to the end.
+        self._whole: dict[int, Chunk] = {}
+        self._open: dict[int, Chunk] = {}
 
     @property
     def end(self) -> int:
@@ -51,7 +57,7 @@ class Ring:
         self._frames.append(frame)
         self._lines.append(self.last_line if line is None else line)
         self._size += len(frame)
-        self._joins.clear()
+        self._open.clear()
         if len(self._frames) > self._max_frames or self._size > self._max_bytes:
             self._trim()
 
@@ -62,7 +68,8 @@ class Ring:
         self.floor = floor
         self._frames.clear()
         self._lines.clear()
-        self._joins.clear()
+        self._whole.clear()
+        self._open.clear()
         self._size = 0
 
     def position_after(self, line: int) -> int:
@@ -70,21 +77,34 @@ class Ring:
         return self.start + bisect_right(self._lines, line)
 
     def take(self, position: int) -> Chunk | None:
-        """The frames from a position on, joined once for all who stand there; None at the end."""
+        """The frames from a position on, joined once for all who stand there; None at the end.
+
+        Chunks end at the same positions for all, so that those who fell behind share what they wait for.
+        """
         if position >= self.end:
             return None
-        if (known := self._joins.get(position)) is not None:
+        if (known := self._open.get(position) or self._whole.get(position)) is not None:
             return known
+        first, last = self._extent(position)
+        made = self._join(self._frames[first:last], last)
+        kept = self._open if last == len(self._frames) else self._whole
+        if len(kept) >= _KEPT_JOINS:
+            del kept[next(iter(kept))]
+        kept[position] = made
+        return made
+
+    def _extent(self, position: int) -> tuple[int, int]:
+        """Where the chunk begins and ends that begins at a position, as indices."""
         first = last = position - self.start
+        furthest = min(len(self._frames), (position // _STRIDE + 1) * _STRIDE - self.start)
         size = 0
-        while last < len(self._frames) and size < MAX_CHUNK:
+        while last < furthest and size < MAX_CHUNK:
             size += len(self._frames[last])
             last += 1
-        chunk = Chunk(b"".join(self._frames[first:last]), self.start + last, self._lines[last - 1])
-        if len(self._joins) >= _KEPT_JOINS:
-            self._joins.clear()
-        self._joins[position] = chunk
-        return chunk
+        return first, last
+
+    def _join(self, frames: list[bytes], last: int) -> Chunk:
+        return Chunk(chunked(b"".join(frames)), self.start + last, self._lines[last - 1])
 
     def line_before(self, position: int) -> int:
         """Number of the last line that stands before a position."""
@@ -93,15 +113,15 @@ class Ring:
 
     def take_past(self, position: int, line: int) -> Chunk | None:
         """What `take` gives, but for lines up to one: for a viewer that has seen more than was known here."""
-        if (chunk := self.take(position)) is None:
+        if position >= self.end:
             return None
-        first, last = position - self.start, chunk.position - self.start
+        first, last = self._extent(position)
         kept = [
             frame
             for frame, number in zip(self._frames[first:last], self._lines[first:last], strict=True)
             if number > line or not frame.startswith(b"id:")
         ]
-        return Chunk(b"".join(kept), chunk.position, chunk.line)
+        return self._join(kept, last)
 
     def _trim(self) -> None:
         drop = max(1, len(self._frames) // 4)
@@ -110,3 +130,8 @@ class Ring:
         self._size -= sum(map(len, self._frames[:drop]))
         del self._frames[:drop]
         del self._lines[:drop]
+
+
+def chunked(data: bytes) -> bytes:
+    """Bytes as one chunk of an HTTP body; nothing of nothing, since an empty chunk would be the end."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

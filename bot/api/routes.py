@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.api import (
@@ -45,6 +45,7 @@ from bot.api.envelope import failure
 from bot.api.operation import About, Operation
 from bot.api.reading import request_id_of
 from bot.api.refusals import Code, RefusalError
+from bot.api.tree import Addresses
 
 PREFIX = "/api/v1"
 OPERATIONS: tuple[Operation, ...] = (
@@ -109,15 +110,16 @@ def addresses(operation: Operation) -> list[Address]:
 
 
 def routes(dispatcher: Dispatcher, streams: Mapping[str, ASGIApp]) -> list[BaseRoute]:
-    """One route per address."""
+    """The way to every address."""
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         for address in addresses(operation):
             by_path.setdefault(address.path, {})[operation.method] = operation
     return [
-        Route(f"{PREFIX}{path}", Endpoint(dispatcher, operations, streams))
-        # Fixed words count more than parts that vary.
-        for path, operations in sorted(by_path.items(), key=lambda pair: pair[0].count("{"))
+        Addresses(
+            PREFIX,
+            {path: Endpoint(dispatcher, operations, streams) for path, operations in by_path.items()},
+        )
     ]
 
 

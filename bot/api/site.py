@@ -14,7 +14,7 @@ from bot.api.archive import Archive
 from bot.api.audit_export import AuditExport
 from bot.api.auth import Gate
 from bot.api.dispatch import Dispatcher
-from bot.api.feed import Feeds
+from bot.api.feeds import Feeds
 from bot.api.hook_door import HookDoor
 from bot.api.operation import Services
 from bot.api.preview_door import PreviewDoor

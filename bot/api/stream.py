@@ -1,8 +1,6 @@
 """`GET /api/v1/deployments/{deployment}/stream`: a deployment's log and state as Server-Sent Events."""
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,11 +8,13 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from bot.api.envelope import failure
-from bot.api.feed import Feed, Feeds, batch_of
+from bot.api.feed import batch_of
+from bot.api.feeds import Feeds
 from bot.api.frames import OPENING, done_frame, log_frame, status_frame
+from bot.api.handover import HandOver, hand_over_of
 from bot.api.reading import request_id_of
 from bot.api.refusals import RefusalError, not_found
-from bot.api.ring import Chunk
+from bot.api.viewer import Viewer
 from bot.domain.deployment import Deployment
 from bot.domain.ids import DeploymentId, parse_reference
 from bot.store import deployments, steps
@@ -31,7 +31,7 @@ _HEADERS = [
 
 
 class Stream:
-    """The endpoint, without a response object: that would more than double what a viewer costs.
+    """The endpoint. Who follows a log that goes on leaves the machinery of requests (`bot.api.handover`).
 
     `admit` raises `RefusalError` unless the caller of a request may see its deployment. It blocks.
     """
@@ -47,11 +47,16 @@ class Stream:
         if isinstance(found, Response):
             await found(scope, receive, send)
             return
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        if found.state.is_final and self._feeds.logs.is_archived(found.id):
-            await self._replay(found, _last_seen(request), send)
+        line = _last_seen(request)
+        if request.method == "HEAD":
+            await send(_head())
+            await send(_body(b"", more=False))
+        elif found.state.is_final and self._feeds.logs.is_archived(found.id):
+            await send(_head())
+            await self._replay(found, line, send)
         else:
-            await self._follow(found, request, receive, send)
+            await send(_head((b"connection", b"close")))
+            await self._follow(found, line, hand_over_of(scope))
 
     async def _replay(self, deployment: Deployment, line: int, send: Send) -> None:
         steps = await run_in_threadpool(self._steps, deployment.id)
@@ -61,16 +66,11 @@ class Stream:
             await send(_body(b"".join(map(log_frame, batch))))
         await send(_body(done_frame(deployment), more=False))
 
-    async def _follow(self, deployment: Deployment, request: Request, receive: Receive, send: Send) -> None:
+    async def _follow(self, deployment: Deployment, line: int, hand_over: HandOver) -> None:
         async with self._feeds.watch(deployment.id) as feed:
-            viewer = _Viewer(feed, send, _last_seen(request))
-            leaving = asyncio.create_task(_notice_leaving(viewer, receive))
-            try:
-                await viewer.serve()
-            finally:
-                leaving.cancel()
-        if not viewer.is_gone:
-            await send(_body(b"", more=False))
+            viewer = Viewer(feed, line)
+            hand_over(viewer)
+            viewer.begin(OPENING + feed.status)
 
     async def _find(self, request: Request) -> Deployment | Response:
         try:
@@ -96,51 +96,8 @@ class Stream:
             return steps.of_deployment(tx, deployment)
 
 
-class _Viewer:
-    def __init__(self, feed: Feed, send: Send, line: int) -> None:
-        self.feed = feed
-        self.is_gone = False
-        self._send = send
-        self._line = line
-
-    async def serve(self) -> None:
-        await self.give(OPENING + self.feed.status)
-        position = -1
-        while not self.is_gone:
-            if position < self.feed.ring.start:
-                position = await self._find_place()
-            elif chunk := self._take(position):
-                position, self._line = chunk.position, max(self._line, chunk.line)
-                await self.give(chunk.data)
-            elif self.feed.ended:
-                return
-            else:
-                await self.feed.news()
-
-    def _take(self, position: int) -> Chunk | None:
-        ring = self.feed.ring
-        if self._line > ring.line_before(position):
-            return ring.take_past(position, self._line)
-        return ring.take(position)
-
-    async def give(self, data: bytes) -> None:
-        if data:
-            await self._send(_body(data))
-
-    async def _find_place(self) -> int:
-        if self._line < self.feed.ring.floor:
-            self._line = await self.feed.catch_up(self._line, self.give)
-        if self._line < self.feed.ring.floor:
-            return -1
-        return self.feed.ring.position_after(self._line)
-
-
-async def _notice_leaving(viewer: _Viewer, receive: Receive) -> None:
-    with suppress(asyncio.CancelledError):
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        viewer.is_gone = True
-        viewer.feed.wake()
+def _head(*more: tuple[bytes, bytes]) -> Message:
+    return {"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *more]}
 
 
 def _body(data: bytes, *, more: bool = True) -> Message:

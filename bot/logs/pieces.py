@@ -8,7 +8,12 @@ import gzip
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +25,7 @@ _BEGIN, _MARK = b"\x1f\x8b\x08\x04", b"SL"
 _UNKNOWN_SYSTEM = 255
 _OWN = struct.calcsize("<IQ")
 _LEVEL = 6
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 def write(file: BinaryIO, rows: Iterable[tuple[int, bytes]]) -> None:
@@ -38,11 +44,42 @@ def write(file: BinaryIO, rows: Iterable[tuple[int, bytes]]) -> None:
         file.write(_piece(first, b"".join(gathered)))
 
 
-def read(path: Path, after: int) -> Iterator[bytes]:
-    """The rows of the pieces that may have numbers behind one. Raises `FileNotFoundError`, or `OSError`."""
+def read(path: Path, after: int) -> Iterator[list[bytes]]:
+    """The rows of each piece that may have numbers behind one. Raises `FileNotFoundError`, or `OSError`."""
     with path.open("rb") as file:
-        file.seek(_place(file.fileno(), after))
-        yield from gzip.GzipFile(fileobj=file)
+        status = os.fstat(file.fileno())
+        index = _index(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+        if not index.places:
+            yield list(gzip.GzipFile(fileobj=file))
+        begin = max(0, bisect_right(index.firsts, after + 1) - 1)
+        for place, end in pairwise((*index.places[begin:], status.st_size)):
+            try:
+                rows = zlib.decompress(os.pread(file.fileno(), end - place, place), wbits=_GZIP)
+            except zlib.error as error:
+                raise OSError(f"{path} can't be read: {error}") from error
+            yield rows.splitlines(keepends=True)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Where pieces begin, and with which number; neither in files of other make."""
+
+    places: Sequence[int]
+    firsts: Sequence[int]
+
+
+@lru_cache(maxsize=64)
+def _index(path: Path, mark: tuple[int, int, int]) -> _Index:
+    """The pieces of a file, remembered: a long log has a thousand. `mark` changes when the file does."""
+    size = mark[-1]
+    places, firsts = array("Q"), array("Q")
+    with path.open("rb") as file:
+        place = 0
+        while (here := _head(file.fileno(), place)) is not None:
+            places.append(place)
+            firsts.append(here[1])
+            place += here[0]
+    return _Index(places, firsts) if place == size else _Index((), ())
 
 
 def _piece(first: int, rows: bytes) -> bytes:
@@ -50,17 +87,6 @@ def _piece(first: int, rows: bytes) -> bytes:
     body = squeeze.compress(rows) + squeeze.flush() + _TAIL.pack(zlib.crc32(rows), len(rows))
     extra = (4 + _OWN, _MARK, _OWN, _HEAD.size + len(body), first)
     return _HEAD.pack(_BEGIN, 0, 0, _UNKNOWN_SYSTEM, *extra) + body
-
-
-def _place(descriptor: int, after: int) -> int:
-    """Where the last piece begins before which no row is wanted; 0 in files of other make."""
-    place, here = 0, _head(descriptor, 0)
-    while here is not None:
-        following = _head(descriptor, place + here[0])
-        if following is None or following[1] > after + 1:
-            break
-        place, here = place + here[0], following
-    return place
 
 
 def _head(descriptor: int, place: int) -> tuple[int, int] | None:

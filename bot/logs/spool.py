@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -58,7 +58,18 @@ def read_spool(home: Path, deployment: DeploymentId, after: int = 0) -> Iterator
 
 def read_archive(home: Path, deployment: DeploymentId, after: int = 0) -> Iterator[Line]:
     """Lines of the complete log with higher numbers, in order. Raises `FileNotFoundError`."""
-    yield from _lines(pieces.read(archive_path(home, deployment), after), after)
+    for rows in pieces.read(archive_path(home, deployment), after):
+        yield from _lines(rows[_place(rows, after) :], after)
+
+
+def _place(rows: Sequence[bytes], after: int) -> int:
+    """Where the rows behind a number may begin, by halves; rows that can't be read count as behind it."""
+    low, high = 0, len(rows)
+    while after and low < high:
+        middle = (low + high) // 2
+        number = _number(rows[middle])
+        low, high = (middle + 1, high) if number is not None and number <= after else (low, middle)
+    return low
 
 
 def _seek(file: BinaryIO, after: int) -> None:

@@ -19,6 +19,7 @@ _FIELDS = [apps.c[field.name] for field in fields(App)]
 _THERE = apps.c.deleted_at.is_(None)
 _BY_ID = sa.select(*_FIELDS).where(apps.c.id == sa.bindparam("app"))
 _BY_SLUG = sa.select(*_FIELDS).where(apps.c.slug == sa.bindparam("slug"))
+_POLICY = sa.select(apps.c.policy).where(apps.c.id == sa.bindparam("app"))
 DEFAULT = "default"
 """Slug of the tenant and the project that an instance starts with."""
 
@@ -126,7 +127,7 @@ def sealed_secret(tx: Tx, app: AppId) -> bytes | None:
 
 def policy(tx: Tx, app: AppId) -> dict[str, Any] | None:
     """The policy that was last read from the app's default branch, as JSON."""
-    return tx.scalar(sa.select(apps.c.policy).where(apps.c.id == app))
+    return tx.scalar(_POLICY, {"app": app})
 
 
 def keep_policy(tx: Tx, app: AppId, value: dict[str, Any]) -> None:
@@ -198,8 +199,12 @@ def delete(tx: Tx, app: AppId, now: datetime) -> None:
 
 
 def app_of(row: RowMapping) -> App:
+    """An app from a row."""
+    return app_from({str(name): value for name, value in row.items()})
+
+
+def app_from(values: dict[str, Any]) -> App:
     """An app from the values of its columns."""
-    values: dict[str, Any] = {str(name): value for name, value in row.items()}
     values["absence"] = Absence(values["absence"]) if values["absence"] else None
     required = values["required_variables"]
     values["required_variables"] = tuple(required) if required is not None else None

@@ -5,11 +5,15 @@ words of a message or a second filter beside the first, is looked for among the 
 the index gave: a filter that nothing fits would else read all there ever was.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from bot.domain.deployment import Kind, State
 from bot.domain.ids import AppId, ProjectId, TenantId
@@ -38,22 +42,53 @@ class DeploymentFilter:
     kind: Kind | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chosen:
-    """The numbers of the deployments that are wanted, in no order; `few`: at most `LOOKED_AT`."""
+    """The numbers of the deployments that are wanted, in no order; `few`: at most `LOOKED_AT`.
+
+    Made once for each kind of filter: `values` of a filter are given when it is asked.
+    """
 
     numbers: sa.Select[int]
     few: bool
 
 
-def choose(wanted: DeploymentFilter) -> Chosen:
-    """What asks for the deployments that are wanted."""
+def choose(wanted: DeploymentFilter) -> tuple[Chosen, Mapping[str, Any]]:
+    """What asks for the deployments that are wanted, and the values to ask with."""
+    given = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
+    states = given.pop("states")
+    values = {name: value for name, value in given.items() if value is not None}
+    made = _made(frozenset(values), len(states))
+    values |= {f"state{place}": state for place, state in enumerate(states)}
+    if wanted.sha is not None:
+        # A range, which an index answers as LIKE would not: digits of a commit come before the letter g.
+        values["sha_end"] = f"{wanted.sha}g"
+    if wanted.search is not None:
+        values["search"] = pattern(wanted.search)
+    return made, values
+
+
+@lru_cache(maxsize=1024)
+def _made(given: frozenset[str], states: int) -> Chosen:
+    """A filter by values that are not known yet."""
+    named: dict[str, Any] = {name: sa.bindparam(name) for name in given}
+    named["states"] = [sa.bindparam(f"state{place}") for place in range(states)]
+    return _chosen(DeploymentFilter(**named))
+
+
+def _chosen(wanted: DeploymentFilter) -> Chosen:
     scope = _scope(wanted)
-    by_index, rest = _split(wanted, scope)
+    best, rest = _split(wanted, scope)
+    by_index = sa.select(deployments.c.id).where(*scope) if best is None else best
     if not rest:
         return Chosen(by_index, few=False)
     near = by_index.order_by(by_index.selected_columns.id.desc()).limit(LOOKED_AT).subquery("near")
-    found = sa.select(deployments.c.id).join(near, near.c.id == deployments.c.id)
+    if best is None:
+        # Along the scope's index from the oldest of them on: half the price of a look for each by its number.
+        oldest = sa.select(sa.func.min(near.c.id)).scalar_subquery()
+        found = by_index.where(deployments.c.id >= oldest)
+    else:
+        found = sa.select(deployments.c.id).join(near, near.c.id == deployments.c.id)
     if wanted.environment is not None and wanted.app_id is None:
         found = found.join(environments, environments.c.id == deployments.c.environment_id)
     if wanted.project_id is not None:
@@ -61,9 +96,29 @@ def choose(wanted: DeploymentFilter) -> Chosen:
     return Chosen(found.where(*rest), few=True)
 
 
-def mentions(text: str, *columns: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Whether some column has a text in it, in any case."""
-    return sa.or_(*(column.icontains(text, autoescape=True) for column in columns))
+def pattern(text: str) -> str:
+    """What `mentions` finds a text by."""
+    escaped = text.translate({ord(letter): f"/{letter}" for letter in "/%_"})
+    return f"%{escaped}%"
+
+
+def mentions(text: sa.ColumnElement[str], *columns: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether some column fits a `pattern`, in any case."""
+    return sa.or_(*(_Fits(column, text) for column in columns))
+
+
+class _Fits(FunctionElement[bool]):
+    name = "fits"
+    inherit_cache = True
+    type = sa.Boolean()
+
+
+@compiles(_Fits)
+def _fits(element: _Fits, compiler: SQLCompiler, **more: Any) -> str:
+    # SQLite's LIKE goes by no case, and lower() on both sides would cost as much again.
+    like = "LIKE" if compiler.dialect.name == "sqlite" else "ILIKE"
+    column, text = (compiler.process(one, **more) for one in element.clauses)
+    return f"{column} {like} {text} ESCAPE '/'"
 
 
 def _scope(wanted: DeploymentFilter) -> Where:
@@ -72,13 +127,14 @@ def _scope(wanted: DeploymentFilter) -> Where:
     return [deployments.c.tenant_id == wanted.tenant_id] if wanted.tenant_id is not None else []
 
 
-def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int], Where]:
-    """What the best index answers, and what is left to be looked at row by row."""
+def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int] | None, Where]:
+    """What the best of the indices answers, if one does, and what is left to be looked at row by row."""
     by_environment, by_states = _by_environment(wanted), _by_states(wanted, scope)
+    branch = None if wanted.branch is None else deployments.c.branch == wanted.branch
     filters: list[tuple[sa.Select[int] | None, sa.ColumnElement[bool] | None]] = [
         (_by_sha(wanted), _sha(wanted)),
         (by_environment, _environment(wanted)),
-        (_by_branch(wanted, scope), deployments.c.branch == wanted.branch if wanted.branch else None),
+        (_by_branch(wanted, scope), branch),
         (by_states, deployments.c.state.in_(wanted.states) if wanted.states else None),
     ]
     best: sa.Select[int] | None = None
@@ -93,18 +149,16 @@ def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int], Wher
         rest.append(apps.c.project_id == wanted.project_id)
     if wanted.kind is not None:
         rest.append(deployments.c.kind == wanted.kind)
-    if wanted.search:
-        rest.append(
-            mentions(wanted.search, deployments.c.message, deployments.c.branch, deployments.c.author)
-        )
-    return (sa.select(deployments.c.id).where(*scope) if best is None else best), rest
+    if wanted.search is not None:
+        text = sa.bindparam("search", type_=sa.Text)
+        rest.append(mentions(text, deployments.c.message, deployments.c.branch, deployments.c.author))
+    return best, rest
 
 
 def _sha(wanted: DeploymentFilter) -> sa.ColumnElement[bool] | None:
     if wanted.sha is None:
         return None
-    # A range, which an index answers as LIKE would not: digits of a commit come before the letter g.
-    return sa.and_(deployments.c.sha >= wanted.sha, deployments.c.sha < f"{wanted.sha}g")
+    return sa.and_(deployments.c.sha >= wanted.sha, deployments.c.sha < sa.bindparam("sha_end"))
 
 
 def _by_sha(wanted: DeploymentFilter) -> sa.Select[int] | None:

@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
-from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
+from bot.domain.deployment import Commit, Deployment, Failure, Hold, Kind, Phase, State, Trigger
 from bot.domain.ids import AppId, DeliveryId, DeploymentId, EnvironmentId, ReleaseId
 from bot.domain.pull import PullNumber
+from bot.store.deployment_rows import deployment_of
 from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.forks import is_from_fork
@@ -76,8 +77,7 @@ def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
 def find(tx: Tx, deployment: DeploymentId) -> Deployment | None:
     """One deployment by its id, if there is one."""
     query = sa.select(*_FIELDS).where(deployments.c.id == deployment)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, query)
 
 
 def get(tx: Tx, deployment: DeploymentId) -> Deployment:
@@ -119,8 +119,7 @@ def newest(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """
     query = sa.select(*_FIELDS).where(deployments.c.environment_id == environment)
     query = query.order_by(deployments.c.state == State.SUPERSEDED, deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, query)
 
 
 def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
@@ -128,16 +127,14 @@ def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)
     query = sa.select(*_FIELDS).where(*where, deployments.c.state != State.SUPERSEDED)
     query = query.order_by(deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, query)
 
 
 def last_succeeded(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The deployment of an environment that succeeded last."""
     where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
     order = (deployments.c.activation.desc().nulls_last(), deployments.c.id.desc())
-    row = tx.execute(sa.select(*_FIELDS).where(*where).order_by(*order).limit(1)).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, sa.select(*_FIELDS).where(*where).order_by(*order).limit(1))
 
 
 def ended_before(tx: Tx, deployment: Deployment) -> State | None:
@@ -167,8 +164,7 @@ def head_of_branch(tx: Tx, environment: EnvironmentId, branch: str | None) -> De
         sa.or_(deployments.c.state.not_in(unwanted), deployments.c.superseded_by.in_(rollbacks)),
     )
     query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, query)
 
 
 def happened_after(tx: Tx, deployment: DeploymentId, other: DeploymentId) -> bool:
@@ -285,20 +281,10 @@ def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:
     tx.execute(deployment_events.insert().values(deployment_id=deployment, **asdict(event)))
 
 
+def _one(tx: Tx, query: sa.Select[Any]) -> Deployment | None:
+    row = tx.execute(query).mappings().one_or_none()
+    return _deployment(row) if row else None
+
+
 def _deployment(row: RowMapping) -> Deployment:
     return deployment_of({str(name): value for name, value in row.items()})
-
-
-def deployment_of(values: dict[str, Any]) -> Deployment:
-    """A deployment from the values of its columns."""
-    values["kind"] = Kind(values["kind"])
-    values["trigger"] = Trigger(values["trigger"])
-    values["state"] = State(values["state"])
-    values["phase"] = Phase(values["phase"]) if values["phase"] else None
-    values["hold"] = Hold(values["hold"]) if values["hold"] else None
-    values["failure"] = _failure(values["failure"]) if values["failure"] else None
-    return Deployment(**values)
-
-
-def _failure(stored: dict[str, Any]) -> Failure:
-    return Failure(stored["code"], stored["facts"], Blame(stored["blame"]))

@@ -14,6 +14,11 @@ from bot.store.schema import domains
 
 _FIELDS = [domains.c[field.name] for field in fields(Domain)]
 _VERIFIED = domains.c.verified_at.is_not(None)
+_HOSTNAMES = (
+    sa.select(domains.c.environment_id, domains.c.hostname)
+    .where(domains.c.environment_id.in_(sa.bindparam("environments", expanding=True)), _VERIFIED)
+    .order_by(domains.c.id)
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,14 @@ def verified(tx: Tx, environment: EnvironmentId | None = None) -> list[Domain]:
     if environment is not None:
         query = query.where(domains.c.environment_id == environment)
     return [_domain(row) for row in tx.execute(query).mappings()]
+
+
+def hostnames(tx: Tx, ids: Sequence[EnvironmentId]) -> dict[EnvironmentId, list[str]]:
+    """What is verified of some environments, oldest first; those that have none are left out."""
+    found: dict[EnvironmentId, list[str]] = {}
+    for row in tx.execute(_HOSTNAMES, {"environments": list(ids)}):
+        found.setdefault(EnvironmentId(row[0]), []).append(row[1])
+    return found
 
 
 def holder(tx: Tx, hostname: str) -> Domain | None:

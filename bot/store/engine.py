@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 from sqlalchemy.util import LRUCache
 
+from bot.store.counts import OPTION, Counts
 from bot.store.schema import metadata
 
 Tx = Connection
@@ -23,6 +24,7 @@ StoreUnavailableError = OperationalError
 """The store can't be used at present: it is locked, its disk is full or read-only, its server is away."""
 BUSY_SECONDS = 10
 _STATEMENTS = 500
+_CONNECTIONS = 16
 WAL_BYTES = 16 * 1024 * 1024
 """What SQLite's log of writes is cut to once all of it is in the database."""
 
@@ -33,13 +35,16 @@ def open_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
     `busy_seconds` is how long a transaction waits for another process's on SQLite before it fails.
     """
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_pre_ping=True)
+        return sa.create_engine(url, pool_pre_ping=True, execution_options={OPTION: Counts()})
     path = Path(url.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url,
         connect_args={"timeout": busy_seconds, "check_same_thread": False},
-        execution_options={"compiled_cache": LRUCache[Any, Any](_STATEMENTS)},
+        execution_options={"compiled_cache": LRUCache[Any, Any](_STATEMENTS), OPTION: Counts()},
+        # As many as there are threads: they are made and closed for each request else.
+        pool_size=_CONNECTIONS,
+        max_overflow=-1,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -59,7 +64,8 @@ def rehearsal_of(engine: Engine) -> Engine | None:
     event.listen(stage, "connect", _prepare_sqlite)
     event.listen(stage, "begin", _begin_sqlite)
     metadata.create_all(stage)
-    return stage.execution_options(compiled_cache=engine.get_execution_options()["compiled_cache"])
+    options = engine.get_execution_options()
+    return stage.execution_options(**{name: options[name] for name in ("compiled_cache", OPTION)})
 
 
 @contextmanager

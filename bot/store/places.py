@@ -28,6 +28,17 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Production:
+    """Where an app's production is, and what is live there."""
+
+    hostname: str
+    release: str | None
+    release_number: int | None
+    sha: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True)
 class Received:
     """A delivery without its body."""
 
@@ -77,6 +88,28 @@ _LIVE_IN = (
     .where(environments.c.app_id.in_(sa.bindparam("apps", expanding=True)))
     .order_by(environments.c.app_id, environments.c.name != PRODUCTION, environments.c.id)
 )
+
+
+_PRODUCTIONS = (
+    sa.select(
+        environments.c.app_id,
+        environments.c.hostname,
+        releases.c.name,
+        releases.c.number,
+        releases.c.sha,
+        deployments.c.finished_at,
+    )
+    .select_from(environments)
+    .outerjoin(releases, releases.c.id == environments.c.active_release_id)
+    .outerjoin(deployments, deployments.c.id == environments.c.active_deployment_id)
+    .where(environments.c.app_id.in_(sa.bindparam("apps", expanding=True)), environments.c.name == PRODUCTION)
+)
+
+
+def productions(tx: Tx, app_ids: Sequence[AppId]) -> dict[AppId, Production]:
+    """The production of each of some apps; those that have none yet are left out."""
+    rows = tx.execute(_PRODUCTIONS, {"apps": app_ids}).all()
+    return {AppId(row[0]): Production(*row[1:]) for row in rows}
 
 
 def live_in(tx: Tx, app_ids: Sequence[AppId]) -> list[Live]:

@@ -18,6 +18,9 @@ from bot.store.schema import deployments, environments, releases
 
 _KEPT = releases.c.expired_at.is_(None)
 _FIELDS = [releases.c[field.name] for field in fields(Release)]
+_VARIABLES = sa.select(releases.c.id, releases.c.variables).where(
+    releases.c.id.in_(sa.bindparam("releases", expanding=True)), releases.c.variables.is_not(None)
+)
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,7 @@ def expire(tx: Tx, gone: Collection[ReleaseId], now: datetime) -> None:
 
 def variables_of(tx: Tx, ids: Collection[ReleaseId]) -> dict[ReleaseId, dict[str, str]]:
     """What releases' builds were given: fingerprints by name. Where none could matter, it is left out."""
-    columns = (releases.c.id, releases.c.variables)
-    rows = tx.execute(sa.select(*columns).where(releases.c.id.in_(ids), releases.c.variables.is_not(None)))
+    rows = tx.execute(_VARIABLES, {"releases": list(ids)}) if ids else ()
     return {ReleaseId(row[0]): row[1] for row in rows}
 
 

@@ -1,5 +1,6 @@
 """Tokens: personal ones, and those of one app. Only a digest of the secret part is stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,9 +59,18 @@ class Holder:
     role: Role | None
 
 
-_FIELDS = [tokens.c[field.name] for field in fields(Token)]
+_NAMES = [field.name for field in fields(Token)]
+_FIELDS = [tokens.c[name] for name in _NAMES]
 # Made once: every request asks them, and making a statement takes three times as long as its answer.
-_BY_HANDLE = sa.select(*_FIELDS).where(tokens.c.handle == sa.bindparam("handle"))
+_BEARER = (
+    sa.select(*_FIELDS, users.c.email, members.c.role)
+    .select_from(tokens)
+    .outerjoin(users, users.c.id == tokens.c.user_id)
+    .outerjoin(
+        members, sa.and_(members.c.user_id == tokens.c.user_id, members.c.tenant_id == tokens.c.tenant_id)
+    )
+    .where(tokens.c.handle == sa.bindparam("handle"))
+)
 _HOLDER = (
     sa.select(users.c.email, members.c.role)
     .select_from(users)
@@ -79,10 +89,15 @@ def insert(tx: Tx, new: NewToken, now: datetime) -> Token:
     return _token(row)
 
 
-def by_handle(tx: Tx, handle: str) -> Token | None:
-    """The token with that handle, whatever became of it."""
-    row = tx.execute(_BY_HANDLE, {"handle": handle}).mappings().one_or_none()
-    return _token(row) if row else None
+def bearer(tx: Tx, handle: str) -> tuple[Token, Holder | None] | None:
+    """The token with that handle, whatever became of it, and the person whose it is."""
+    row = tx.execute(_BEARER, {"handle": handle}).one_or_none()
+    if row is None:
+        return None
+    values = dict(zip((*_NAMES, "email", "role"), row, strict=True))
+    email, role = values.pop("email"), values.pop("role")
+    token = _token(values)
+    return token, None if token.user_id is None else Holder(email, Role(role) if role else None)
 
 
 def get(tx: Tx, token: int) -> Token | None:
@@ -135,7 +150,7 @@ def note_use(tx: Tx, token: int, now: datetime) -> None:
     tx.execute(tokens.update().where(tokens.c.id == token).values(last_used_at=now))
 
 
-def _token(row: RowMapping) -> Token:
+def _token(row: Mapping[str, Any] | RowMapping) -> Token:
     values: dict[str, Any] = {str(name): value for name, value in row.items()}
     if values["scopes"] is not None:
         values["scopes"] = frozenset(Verb(one) for one in values["scopes"])

@@ -18,6 +18,17 @@ from bot.store.variable_schema import variable_changes, variables
 KEPT_CHANGES = 2000
 """Changes remembered of one scope; the audit log has them all."""
 _FIELDS = [variables.c[field.name] for field in fields(Variable)]
+_OF_APP = sa.select(*_FIELDS).where(
+    sa.or_(
+        sa.and_(variables.c.scope == Scope.TENANT, variables.c.owner_id == sa.bindparam("tenant")),
+        sa.and_(variables.c.scope == Scope.PROJECT, variables.c.owner_id == sa.bindparam("project")),
+        sa.and_(variables.c.scope == Scope.APP, variables.c.owner_id == sa.bindparam("app")),
+        sa.and_(
+            variables.c.scope == Scope.ENVIRONMENT,
+            variables.c.owner_id.in_(sa.bindparam("within", expanding=True)),
+        ),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -41,10 +52,8 @@ def of_place(tx: Tx, place: Place) -> list[Variable]:
 
 def of_app(tx: Tx, app: App, within: Sequence[EnvironmentId]) -> list[Variable]:
     """All that may count in some environments of an app, of every scope."""
-    owners = ((Scope.TENANT, app.tenant_id), (Scope.PROJECT, app.project_id), (Scope.APP, app.id))
-    owned = [sa.and_(variables.c.scope == scope, variables.c.owner_id == owner) for scope, owner in owners]
-    owned.append(sa.and_(variables.c.scope == Scope.ENVIRONMENT, variables.c.owner_id.in_(within)))
-    return [_variable(row) for row in tx.execute(sa.select(*_FIELDS).where(sa.or_(*owned))).mappings()]
+    owners = {"tenant": app.tenant_id, "project": app.project_id, "app": app.id, "within": list(within)}
+    return [_variable(row) for row in tx.execute(_OF_APP, owners).mappings()]
 
 
 def named(tx: Tx, tenant: TenantId, names: Collection[str]) -> list[Variable]:

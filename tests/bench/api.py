@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 import psutil
-import uvicorn
 
+from bot import web
 from bot.api.auth import PERSONAL, mint
 from bot.api.rates import Rates
 from bot.app import create_app
@@ -280,9 +280,9 @@ async def _caller(port: int, request: bytes, until: float, *, pause: float, late
 
 def main(home: str, port: str, redis: str) -> None:
     """Serve a home until killed."""
-    settings = Settings.model_validate({"home": home, "redis_url": redis})
-    app = create_app(settings, rates=Rates(10**9, 10**9))
-    uvicorn.run(app, host="127.0.0.1", port=int(port), http="httptools", loop="uvloop", log_level="error")
+    address = f"127.0.0.1:{port}"
+    settings = Settings.model_validate({"home": home, "redis_url": redis, "web_address": address})
+    web.run(create_app(settings, rates=Rates(10**9, 10**9)), settings)
 
 
 if __name__ == "__main__":

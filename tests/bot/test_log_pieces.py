@@ -52,8 +52,8 @@ def test_an_archive_is_read_from_any_line(archive: Path, after: int) -> None:
 
 
 def test_the_end_of_an_archive_is_read_without_what_comes_before(archive: Path) -> None:
-    rows = list(pieces.read(archive / "logs" / "1.jsonl.gz", COUNT - 1))
-    assert 0 < sum(map(len, rows)) < 2 * pieces.SIZE
+    read = list(pieces.read(archive / "logs" / "1.jsonl.gz", COUNT - 1))
+    assert 0 < sum(len(row) for rows in read for row in rows) < 2 * pieces.SIZE
 
 
 def test_an_archive_is_a_gzip_file(archive: Path) -> None:
@@ -71,5 +71,23 @@ def test_an_archive_of_one_piece_without_a_mark_is_read(tmp_path: Path) -> None:
 def test_an_empty_log_is_an_archive_too(tmp_path: Path) -> None:
     with (tmp_path / "empty.gz").open("wb") as file:
         pieces.write(file, [])
-    assert list(pieces.read(tmp_path / "empty.gz", 0)) == []
+    assert list(pieces.read(tmp_path / "empty.gz", 0)) == [[]]
     assert gzip.decompress((tmp_path / "empty.gz").read_bytes()) == b""
+
+
+def test_an_archive_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    path = tmp_path / "logs" / "3.jsonl.gz"
+    for count in (5000, 9000):
+        with path.open("wb") as file:
+            pieces.write(file, ((n, _line(n).to_json() + b"\n") for n in range(1, count + 1)))
+        assert [line.n for line in read_archive(tmp_path, DeploymentId(3), count - 2)] == [count - 1, count]
+
+
+def test_a_damaged_archive_is_an_error_of_reading(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    whole = bytearray((archive / "logs" / "1.jsonl.gz").read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    (tmp_path / "logs" / "4.jsonl.gz").write_bytes(whole)
+    with pytest.raises(OSError, match="can't be read"):
+        list(read_archive(tmp_path, DeploymentId(4), 0))

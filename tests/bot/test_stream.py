@@ -1,4 +1,6 @@
 import json
+import re
+import socket
 from collections.abc import Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from bot.api import stream
-from bot.api.feed import Feeds
+from bot.api.feeds import Feeds
 from bot.api.refusals import RefusalError
 from bot.domain.deployment import Phase, State
 from bot.logs import DeploymentLog, Line, LogReader, stream_key
@@ -212,3 +214,75 @@ def test_strangers_and_unknown_deployments_are_refused(site: Site):
     answer = httpx.get(unknown, headers={"authorization": "Bearer key"})
     assert answer.status_code == 404
     assert answer.json()["success"] is False
+
+
+def connected(site: Site) -> socket.socket:
+    """A reader that has sent its request and takes what it is sent when the test says so."""
+    host, port = site.url.removeprefix("http://").split(":")
+    client = socket.socket()
+    client.settimeout(10)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    client.connect((host, int(port)))
+    path = site.path.removeprefix(site.url)
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer key\r\n\r\n".encode())
+    return client
+
+
+def test_who_reads_slowly_holds_up_nobody_and_gets_every_line(site: Site):
+    # More than a connection's buffers hold.
+    texts = [f"{n} {'x' * 12_000}" for n in range(1, 601)]
+    with connected(site) as slow, site.watch() as frames:
+        assert slow.recv(20).startswith(b"HTTP/1.1 200")
+        for start in range(0, len(texts), 200):
+            site.write(*texts[start : start + 200])
+            assert numbers(frames, 200)[-1] == start + 200
+        site.finish()
+        assert numbers(frames) == []
+        received = bytearray()
+        while part := slow.recv(1 << 20):
+            received += part
+    assert received.endswith(b"0\r\n\r\n")
+    found = [int(one) for one in re.findall(rb"\bid: (\d+)\n", unchunked(bytes(received)))]
+    assert found == list(range(1, len(texts) + 1))
+
+
+def unchunked(answer: bytes) -> bytes:
+    parts: list[bytes] = []
+    place = answer.index(b"\r\n\r\n") + 4
+    while count := int(answer[place : (begin := answer.index(b"\r\n", place) + 2)], 16):
+        place = begin + count + 2
+        assert answer[begin + count : place] == b"\r\n"
+        parts.append(answer[begin : begin + count])
+    return b"".join(parts)
+
+
+def test_who_leaves_is_forgotten_and_the_others_stay(site: Site):
+    with site.watch() as frames:
+        next(frames)
+        for _ in range(3):
+            with connected(site) as client:
+                assert client.recv(20)
+        site.write("one")
+        assert numbers(frames, 1) == [1]
+        assert site.feeds.watched == 1
+    wait_until(lambda: site.feeds.watched == 0, what="nobody reads any more")
+
+
+def test_asking_for_the_head_alone_ends(site: Site):
+    answer = httpx.head(site.path, headers={"authorization": "Bearer key"}, timeout=5)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert site.feeds.watched == 0
+
+
+def test_an_ending_server_lets_its_viewers_go(tmp_path: Path, valkey: Valkey):
+    instance = Instance(tmp_path, valkey.url)
+    site = Site(instance, valkey)
+    with site.serve() as site.url:
+        client = connected(site)
+        assert client.recv(20)
+    with client:
+        while client.recv(1 << 16):
+            pass
+    site.log.close()
+    instance.close()
