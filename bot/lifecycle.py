@@ -17,7 +17,7 @@ from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind, hos
 from bot.domain.ids import DeploymentId, reference
 from bot.domain.pull import PullRequest
 from bot.errors import ErrorCode, UserError
-from bot.making_way import make_way, supersede
+from bot.making_way import make_way, supersede, void_approvals
 from bot.orders import (
     RESUMED,
     Order,
@@ -119,14 +119,16 @@ class Lifecycle:
     def skip(self, change: Change, order: Order, sentence: str) -> Deployment:
         """Leave a deployment that was skipped before it began, so that GitHub is told the reason.
 
-        It supersedes nothing. When the newest deployment of the environment is about the commit
-        already, that one is the answer.
+        It supersedes nothing but what waits for approval. When the newest deployment of the environment
+        is about the commit already, that one is the answer.
         """
         environment = self._environment(change, order)
         newest = deployments.newest_of_branch(change.tx, environment.id)
         if newest is not None and newest.sha == order.commit.sha and not says_otherwise(newest, sentence):
             return newest
-        return self._leave(change, order, environment, state=State.SKIPPED, reason=sentence)
+        left = self._leave(change, order, environment, state=State.SKIPPED, reason=sentence)
+        void_approvals(change, environment, left)
+        return left
 
     def overtaken(self, change: Change, order: Order, newer: Deployment) -> Deployment:
         """Leave a deployment that a newer commit took the place of before it was asked for."""

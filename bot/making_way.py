@@ -19,6 +19,14 @@ def supersede(change: Change, environment: Environment, newest: Deployment) -> N
             _replace_running(change, older, newest, reason)
 
 
+def void_approvals(change: Change, environment: Environment, newest: Deployment) -> None:
+    """Let what waits for somebody's word wait no more, once another commit is the head: it would be void."""
+    reason = f"superseded by {reference(newest.id)}"
+    for older in deployments.unfinished(change.tx, environment.id):
+        if older.id < newest.id and older.hold is Hold.APPROVAL and older.sha != newest.sha:
+            change.move(older, State.SUPERSEDED, reason, superseded_by=newest.id)
+
+
 def make_way(change: Change, other: Deployment, rollback: Deployment) -> None:
     """Let another deployment make way for a rollback, which is urgent."""
     if other.id == rollback.id:

@@ -62,6 +62,7 @@ def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None =
 
 def tidy(change: Change) -> list[Environment]:
     """Take down previews that are too old, too many, or whose pull request is closed; those taken down."""
+    environments.meet_clock(change.tx, change.now)
     return [gone for app in apps.all_apps(change.tx) for gone in _tidy_app(change, app)]
 
 

@@ -25,15 +25,15 @@ def of_place(tx: Tx, app: App, environment: Environment) -> Trust:
     """
     newest = deployments.newest_of_branch(tx, environment.id)
     if newest is not None:
-        return trust_of(newest, _pull(tx, app, environment.pull))
+        return trust_of(newest, _known(tx, app, environment.pull))
     return Trust.STRANGER if is_of_fork(tx, app, environment.pull) else Trust.FULL
 
 
 def pull_of(tx: Tx, deployment: Deployment) -> PullRequest | None:
     """What is known by now of the pull request that a deployment, or its environment, is of."""
     number = deployment.pull or environments.get(tx, deployment.environment_id).pull
-    return _pull(tx, apps.get(tx, deployment.app_id), number)
+    return _known(tx, apps.get(tx, deployment.app_id), number)
 
 
-def _pull(tx: Tx, app: App, number: PullNumber | None) -> PullRequest | None:
+def _known(tx: Tx, app: App, number: PullNumber | None) -> PullRequest | None:
     return pulls.of_app(tx, app, number) if number is not None else None

@@ -185,8 +185,7 @@ class _ForApp:
         answers = tuple(_too_late(one) if late else doing.carry_out(one) for one in mine)
         self.gone += doing.gone
         self._remember(Outcome.DONE if all(one.ok for one in answers) else Outcome.REFUSED, answers)
-        if any(one.ok for one in answers):
-            self._audit(asked.speaker, mine, answers, doing)
+        self._audit(asked.speaker, mine, answers, doing)
         said = ", ".join(f"/{one.word} {'was done' if one.ok else 'was refused'}" for one in answers)
         facts = {"pull": self.event.pull, "deployments": doing.made, "answers": [one.text for one in answers]}
         return Command(Reason.COMMAND, f"{self.event.author} commanded: {said}."), facts
@@ -248,12 +247,11 @@ class _ForApp:
         doing: Commanding,
     ) -> None:
         for command, answer in zip(mine, answers, strict=True):
-            if not answer.ok:
+            if isinstance(command.verb, commands.Unknown):
                 continue
-            after = {
-                "comment": self.event.comment,
-                "deployments": [reference(one) for one in doing.of(command)],
-            }
+            after: dict[str, Any] = {"comment": self.event.comment}
+            after |= {"deployments": [reference(one) for one in doing.of(command)]} if answer.ok else {}
+            after |= {} if answer.ok else {"refused": answer.text}
             act = Act(
                 action=f"command.{command.word}",
                 actor=speaker.login,

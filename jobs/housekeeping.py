@@ -25,8 +25,8 @@ from jobs.copying import remove_folder
 from jobs.gates import Gates
 from jobs.release_folder import brings_rules, has_rules, lay_out
 from jobs.sandbox.box import Sandbox, attempt_prefix
-from jobs.site_entry import NO_RELEASE, Entry
-from jobs.sites import GRACE, Sites
+from jobs.site_entry import NO_RELEASE, Entry, has_settled
+from jobs.sites import Sites
 from jobs.visits import Visits
 
 KEPT_FOR_RETURN = timedelta(days=7)
@@ -109,7 +109,7 @@ class Housekeeping:
 
         def is_settled(address: Address) -> bool:
             since = [there[one].asleep_at for one in address.environments if one in there]
-            return all(moment is not None and now - moment > GRACE for moment in since)
+            return all(moment is not None and has_settled(moment, now) for moment in since)
 
         asleep = {one.release.id for one in shown if one.watch.is_asleep and is_settled(one)}
         for release in asleep - needed - self._sites.releases(awake=True):

@@ -23,7 +23,7 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.orders import Order, until_checked
 from bot.previews import learn_visibility
-from bot.store import apps, deliveries
+from bot.store import apps, deliveries, deployments
 from bot.store.deliveries import GITHUB, NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery
 from bot.store.engine import reading, writing
 from jobs.asides import Aside, Asides, leave_to_the_sweep
@@ -268,12 +268,16 @@ class Intake:
         return made
 
     def _request(self, change: Change, order: Order, newer: Commit | None) -> int:
-        """Ask for a deployment; of the branch's head, when that took the place of the event's commit."""
+        """Ask for a deployment; of the branch's head, when that took the place of the event's commit.
+
+        A commit that had its deployment, and its word, gets no other one by an event that comes again.
+        """
         if newer is None:
             return self._lifecycle.request(change, order).deployment.id
         reason = f"{order.branch} moved on to {newer.sha[:7]}" if order.hold is None else order.reason
         head = self._lifecycle.request(change, replace(order, commit=newer, reason=reason)).deployment
-        return self._lifecycle.overtaken(change, order, head).id
+        known = deployments.newest_of_commit(change.tx, head.environment_id, order.commit.sha)
+        return known if known is not None else self._lifecycle.overtaken(change, order, head).id
 
     def _put_off(self, delivery: Delivery, error: Exception) -> None:
         attempt = delivery.attempts + 1

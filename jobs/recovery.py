@@ -140,7 +140,8 @@ def reconcile_heads(tools: Recovery, queue: Queue, apps: list[App], head: Head) 
 
     Only where automatic deploys happen, and of an app that never had any deployment the production branch:
     its first push may be the one that was lost. Intake decides about the push as about any other, so a
-    commit that is to be skipped needs its message from `head`. Each head is brought up once.
+    commit that is to be skipped needs its message from `head`. Each head is brought up once, and once more
+    when the branch is put back to it.
     """
     with reading(tools.lifecycle.engine) as tx:
         found = [one for app in apps if app.enabled for one in _followed(tx, app)]
@@ -149,7 +150,7 @@ def reconcile_heads(tools: Recovery, queue: Queue, apps: list[App], head: Head) 
         commit = _head_of(one.app, one.branch, head)
         if commit is not None:
             with reading(tools.lifecycle.engine) as tx:
-                if _is_new(tx, one, commit):
+                if _is_new(tx, one, commit) or _is_back(tx, one, commit):
                     missed.append(_synthetic(tx, one, commit, now=tools.clock()))
     return len(_append(tools, queue, missed))
 
@@ -174,6 +175,17 @@ def _is_new(tx: Tx, one: _Followed, commit: Commit) -> bool:
     if one.environment is None:
         return not environments.of_apps(tx, [one.app.id])
     return deployments.newest_of_commit(tx, one.environment.id, commit.sha) is None
+
+
+def _is_back(tx: Tx, one: _Followed, commit: Commit) -> bool:
+    """Whether a branch was put back to a commit that had been deployed before another one."""
+    if one.environment is None:
+        return False
+    newest = deployments.newest_of_branch(tx, one.environment.id)
+    # What a rollback stopped waits for somebody to resume.
+    stopped = deployments.head_of_branch(tx, one.environment.id, one.branch)
+    is_head = commit.sha in [found.sha for found in (newest, stopped) if found is not None]
+    return newest is not None and newest.trigger.is_automatic and not is_head
 
 
 def _is_followed(tx: Tx, environment: Environment) -> bool:
@@ -201,7 +213,9 @@ def _append(tools: Recovery, queue: Queue, missed: list[NewDelivery]) -> list[De
 
 def _synthetic(tx: Tx, one: _Followed, commit: Commit, *, now: datetime) -> NewDelivery:
     newest = deployments.newest_of_branch(tx, one.environment.id) if one.environment else None
-    place = one.environment.id if one.environment else f"first-{one.app.id}"
+    place = f"{one.environment.id}" if one.environment else f"first-{one.app.id}"
+    if newest is not None and not _is_new(tx, one, commit):
+        place = f"{place}-after-{newest.id}"
     payload = push_payload(one.app, one.branch, commit, newest.sha if newest else NO_COMMIT)
     return NewDelivery(
         hook_id=RECONCILE,

@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.ids import ReleaseId
 
 LAST = 9_999_999_999
 """The highest number of an activation."""
+GRACE = timedelta(seconds=60)
+"""How long a replaced entry is kept for requests that read it just before, or one ahead of the store."""
 NO_RELEASE = ReleaseId(0)
 """What a hostname shows that only sends its visitors on."""
 
@@ -15,6 +18,14 @@ _ENTRY = re.compile(
     r"(?P<sequence>[0-9]{10})\.(?P<release>0|[1-9][0-9]{0,18})\."
     r"(?:(?P<flags>-|(?=[rsp])r?s?p?)(?:\.(?P<watch>t|(?=[gz])g?z?))?|m@(?P<to>[a-z0-9.-]{1,180}))"
 )
+
+
+def has_settled(since: datetime, now: datetime) -> bool:
+    """Whether something has been there for longer than `GRACE`.
+
+    What is of a time that is yet to come, is: the clock was set back.
+    """
+    return abs(now - since) > GRACE
 
 
 class Watch(StrEnum):

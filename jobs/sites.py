@@ -15,16 +15,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from bot.clock import Clock, utc_now
 from bot.domain.hostname import is_hostname
 from bot.domain.ids import ReleaseId
-from jobs.site_entry import LAST, Entry, Watch
+from jobs.site_entry import LAST, Entry, Watch, has_settled
 
-GRACE = timedelta(seconds=60)
-"""How long a replaced entry is kept for requests that read it just before, or one ahead of the store."""
 KEPT = 5
 OLDER = KEPT - 1
 _SETTLE_SECONDS = 0.1
@@ -132,7 +130,7 @@ class Sites:
                 # Of one switch, an older one is outdone; a younger one is about to take the place.
                 is_rival = index > 0 and entries[index - 1].activation == entry.activation
                 is_outdone = is_rival and created < replaced
-                if (index >= KEPT or is_outdone) and now - max(created, replaced) > GRACE:
+                if (index >= KEPT or is_outdone) and has_settled(max(created, replaced), now):
                     path.unlink(missing_ok=True)
                 replaced = created
             self._link_older(hostname, entries)
@@ -145,7 +143,7 @@ class Sites:
         # Asked afterwards: a hostname gets its entry just after its links.
         shown = set(self.hostnames())
         now = self._clock()
-        gone = [one for one in former if one.name not in shown and now - (_changed(one) or now) > GRACE]
+        gone = [one for one in former if one.name not in shown and has_settled(_changed(one) or now, now)]
         for folder in gone:
             self._discard(folder)
         return len(gone)
@@ -181,9 +179,8 @@ class Sites:
         now = self._clock()
         for hostname in self.hostnames():
             entries = self._entries(hostname)
-            if any(
-                now - (_changed(self._hosts / hostname / entry.name) or now) <= GRACE for entry in entries
-            ):
+            changed = [_changed(self._hosts / hostname / entry.name) or now for entry in entries]
+            if not all(has_settled(one, now) for one in changed):
                 continue
             if hostname not in wanted:
                 self.retire(hostname)

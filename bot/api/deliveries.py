@@ -7,14 +7,16 @@ from pydantic import Field
 
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Paging
-from bot.api.refusals import not_found
+from bot.api.refusals import Code, conflict, not_found
 from bot.domain.ids import DeploymentId, TenantId, reference
 from bot.domain.roles import Verb
 from bot.explain import explain
-from bot.store import places
+from bot.store import deliveries, places
+from bot.store.gaps import last_check
 from bot.store.places import Decided, Received
 
 TAG = "Deliveries"
+_MOST = 100
 
 
 class DecisionView(Model):
@@ -52,6 +54,28 @@ class ExplainView(Model):
     sentences: list[str] = Field(examples=[["Received: a 'push' event from github."]])
 
 
+class GapView(Model):
+    """A delivery that GitHub could not hand over."""
+
+    guid: str = Field(examples=["72d3162e-cc78-11e3-81ab-4c9367dc0958"])
+    event: str = Field(examples=["push"])
+    delivered_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
+    asked_for: int = Field(examples=[1])
+    """How often GitHub was asked to deliver it again."""
+
+
+class GapsView(Model):
+    """What GitHub could not deliver, by its own list of the last three days, and is not here yet."""
+
+    gaps: int = Field(examples=[0])
+    checked_at: datetime | None = Field(examples=["2026-01-31T12:00:00Z"])
+    """When GitHub was asked last; null: never, as without a GitHub App."""
+    note: str = Field(examples=[""])
+    """Why that could not be done to the end, if it couldn't."""
+    missing: list[GapView]
+    """Each of them, for the instance's operator: whose they are is not known."""
+
+
 class DeliveryQuery(Paging):
     """Which deliveries."""
 
@@ -73,6 +97,25 @@ def _read(call: Call) -> DeliveryView:
 def _explain(call: Call) -> ExplainView:
     guid = _found(call)[0].guid
     return ExplainView(guid=guid, sentences=explain(call.tx, guid, _tenant(call)))
+
+
+def _gaps(call: Call) -> GapsView:
+    found = last_check(call.tx)
+    missing = sorted(found.open.items(), key=lambda pair: pair[1].delivered_at, reverse=True)
+    shown = missing[:_MOST] if _tenant(call) is None else []
+    listed = [
+        GapView(guid=guid, event=one.event, delivered_at=one.delivered_at, asked_for=one.times)
+        for guid, one in shown
+    ]
+    return GapsView(gaps=found.gaps, checked_at=found.checked_at, note=found.note, missing=listed)
+
+
+def _replay(call: Call) -> DeliveryView:
+    for one in _found(call):
+        if deliveries.take_up(call.tx, one.id):
+            call.note(f"delivery {one.guid}", {"status": one.state, "note": one.note})
+            return _read(call)
+    raise conflict(Code.CONFLICT, "It is decided, or waits for that already: /explain tells.")
 
 
 def _found(call: Call) -> list[Received]:
@@ -139,5 +182,27 @@ OPERATIONS = (
         summary="Explain a delivery",
         handle=_explain,
         answer=ExplainView,
+    ),
+    _about(
+        id="getGaps",
+        path="/deliveries/gaps",
+        summary="Read which deliveries are missing",
+        handle=_gaps,
+        answer=GapsView,
+        description="GitHub repeats nothing by itself: every five minutes what failed is looked for and "
+        "asked for again.",
+    ),
+    Operation(
+        id="replayDelivery",
+        method="POST",
+        path="/deliveries/{delivery}/replay",
+        summary="Decide about a delivery once more",
+        tag=TAG,
+        about=About.TENANT,
+        verb=Verb.CONFIGURE,
+        handle=_replay,
+        answer=DeliveryView,
+        refusals={409: "It is decided, or waits for that already."},
+        description="One that was given up, or waits for its next attempt, is taken up within seconds.",
     ),
 )

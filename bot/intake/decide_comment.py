@@ -18,7 +18,7 @@ def ignored(event: CommentEvent, app: App) -> Ignore | None:
     if not event.is_person:
         return Ignore(Reason.NO_PERSON, "Commands count when people write them, not bots or apps.")
     if not app.enabled:
-        return Ignore(Reason.APP_DISABLED, f"Deploys of {app.slug} are switched off.")
+        return Ignore(Reason.APP_DISABLED, app.off_reason)
     return None
 
 

@@ -109,7 +109,8 @@ def _unwanted(facts: PullFacts) -> Decision | None:
     code, why = found
     if facts.has_preview:
         return TearDown(pull.number, code, f"The preview of {pull.name} is taken down: {why}.")
-    if code in (Reason.LABEL_MISSING, Reason.LABEL_SKIPS):
+    if code is not Reason.PREVIEWS_OFF:
+        # A branch's rules may require our status of every pull request.
         return _skip(facts, code, why)
     return Ignore(code, f"{pull.name} gets no preview: {why}.")
 

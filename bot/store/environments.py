@@ -210,6 +210,17 @@ def sleep(tx: Tx, environment: EnvironmentId, now: datetime) -> Environment:
     return environment_of(tx.execute(changed.returning(*FIELDS)).mappings().one())
 
 
+def meet_clock(tx: Tx, now: datetime) -> None:
+    """Bring back to now what environments remember of a time that is yet to come: the clock was set back.
+
+    Else they would live, stay awake or sleep until that time comes again.
+    """
+    columns = (environments.c.born_at, environments.c.used_at, environments.c.asleep_at)
+    wrong = sa.or_(*(column > now for column in columns))
+    mended = {one.name: sa.case((one > now, sa.literal(now, Moment)), else_=one) for one in columns}
+    tx.execute(environments.update().where(wrong).values(mended))
+
+
 def expire_at(tx: Tx, environment: EnvironmentId, moment: datetime) -> Environment:
     """Remember when an environment is to be taken down."""
     changed = environments.update().where(environments.c.id == environment).values(expires_at=moment)

@@ -11,9 +11,10 @@ from bot.api.openapi import document
 from bot.domain.deployment import Blame, Failure, Phase
 from bot.logs import DeploymentLog
 from bot.queue import connect
-from bot.store import deliveries, people, tokens
+from bot.store import deliveries, gaps, people, tokens
 from bot.store.deliveries import NewDelivery, StoredDecision
 from bot.store.engine import reading, writing
+from bot.store.gaps import Open, Recovered
 from tests.calling import PREFIX, Site, api_site, check
 from tests.keeping import keep_files
 
@@ -102,6 +103,8 @@ ROWS = {
     "listDeliveries": "list",
     "getDelivery": "list",
     "explainDelivery": "list",
+    "getGaps": "list",
+    "replayDelivery": "configure",
     "getMe": "known",
     "listTokens": "account",
     "createToken": "account",
@@ -175,6 +178,7 @@ ROWS = {
 }
 # Of these a stranger has some of its own, where no organisation is named.
 OWN = set(
+    "getGaps replayDelivery "
     "listApps createApp detectApp listQueue listDeployments listDeliveries listOrgs listMembers addMember "
     "updateMember "
     "removeMember getMe listTokens createToken revokeToken listSessions revokeSession listInvitations "
@@ -348,3 +352,20 @@ def test_the_document_has_examples_that_fit_and_is_served_to_everybody(site: Sit
     assert page.status_code == 200
     for operation, _, _ in operations():
         assert (f'id="{operation}"' in page.text) == (operation == base_of(operation))
+
+
+def test_what_is_missing_is_shown_and_what_was_given_up_is_taken_up_again(site: Site):
+    now = datetime.now(UTC)
+    with writing(site.instance.engine) as tx:
+        lost = Open(7, now, times=2, event="push")
+        gaps.keep(tx, Recovered(checked_at=now, gaps=1, open={"lost": lost}))
+        failed = deliveries.insert_new(tx, [NewDelivery("1", "failed", "push", b"{}", now)])["1", "failed"]
+        deliveries.put_off(tx, failed, "it broke", None)
+    told = site["operator"].get("/deliveries/gaps")
+    assert [(one["guid"], one["event"], one["askedFor"]) for one in told["missing"]] == [("lost", "push", 2)]
+    assert site["viewer"].get("/deliveries/gaps") == {**told, "missing": []}
+    assert site["operator"].get("/deliveries/failed")["status"] == "failed"
+    # Whose it is was never found out.
+    assert site.owner.post("/deliveries/failed/replay", status=404)
+    assert site["operator"].post("/deliveries/failed/replay", status=200)["status"] == "received"
+    assert site["operator"].post(f"/deliveries/{GUID}/replay", status=409)

@@ -71,7 +71,7 @@ KEPT_BACK: list[tuple[dict[str, Any], type, str]] = [
     ({"policy": Previews(enabled=False)}, Ignore, "previews-off"),
     ({"policy": Previews(enabled=False), "there": True}, TearDown, "previews-off"),
     ({"policy": Previews(base_branches=("main", "release/*")), "base": "release/2"}, Deploy, "pull-request"),
-    ({"policy": Previews(base_branches=("main",)), "base": "feature-1"}, Ignore, "base-unused"),
+    ({"policy": Previews(base_branches=("main",)), "base": "feature-1"}, Skip, "base-unused"),
     ({"policy": Previews(base_branches=("main",)), "base": "x", "there": True}, TearDown, "base-unused"),
     ({"message": "Words\n\n[skip ci]"}, Skip, "skip-marker"),
     ({"title": "Words [CI SKIP]"}, Skip, "skip-marker"),

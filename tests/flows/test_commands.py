@@ -318,9 +318,12 @@ def test_each_command_is_in_the_audit_log_with_actor_and_delivery(house: House):
     sha = project.change("one")
     project.tell("opened", sha)
     project.live(sha)
-    comment = talk.write("/lock now\n/cancel")
+    comment = talk.write("/lock now\n/cancel\n/lgtm")
     assert talk.deliver(talk.payload(comment), "audited") == [("command", "command")]
     with reading(house.slipway.engine) as tx:
-        rows = tx.exec_driver_sql("SELECT action, actor_key, origin, subject FROM audit").all()
-    mine = [tuple(row) for row in rows if row.origin == "delivery audited"]
-    assert mine == [("command.lock", "github:mona", "delivery audited", "pull request #1")]
+        rows = tx.exec_driver_sql("SELECT action, actor_key, origin, subject, after FROM audit").all()
+    mine = [tuple(row)[:4] for row in rows if row.origin == "delivery audited"]
+    said = ("github:mona", "delivery audited", "pull request #1")
+    assert mine == [("command.lock", *said), ("command.cancel", *said)]
+    refused = [row.after for row in rows if row.action == "command.cancel"]
+    assert "Nothing waits or runs for this preview." in refused[-1]

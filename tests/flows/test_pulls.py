@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.clock import utc_now
-from bot.domain.deployment import Deployment, State
+from bot.domain.deployment import Deployment, Phase, State
 from bot.domain.environment import Environment
 from bot.domain.ids import AppId, Sha
 from bot.domain.pull import PullNumber, preview_name
@@ -270,7 +270,8 @@ def test_close_beats_a_running_build_and_an_event_that_comes_late(house: House):
     first = project.change("one")
     opened = project.payload("opened", first)
     project.deliver(opened)
-    wait_until(lambda: project.newest().state is State.RUNNING, 20, "a running build")
+    # Before that, the work would begin with a look at where the branch is.
+    wait_until(lambda: project.newest().phase is Phase.BUILD, 20, "a running build")
     second = project.change("two")
     late = project.payload("synchronize", second)
     assert project.tell("closed", second) == [("teardown", "pull-closed")]
@@ -361,9 +362,12 @@ def test_a_new_base_that_gets_no_previews_takes_the_preview_down(house: House):
     edit = {"base": {"ref": {"from": "main"}}}
     assert project.tell("edited", sha, base="elsewhere", changes=edit) == [("teardown", "base-unused")]
     project.gone()
-    assert project.tell("synchronize", sha, base="elsewhere") == [("ignore", "base-unused")]
-    assert project.tell("edited", sha, base="release/1", changes=edit) == [("deploy", "pull-request")]
-    wait_until(lambda: project.page() == "one", 20, "its return")
+    newer = project.change("two")
+    assert project.tell("synchronize", newer, base="elsewhere") == [("skip", "base-unused")]
+    said = project.told(newer, "success")
+    assert said == "Skipped: pull requests into that branch are not deployed."
+    assert project.tell("edited", newer, base="release/1", changes=edit) == [("deploy", "pull-request")]
+    wait_until(lambda: project.page() == "two", 20, "its return")
 
 
 def test_labels_drafts_markers_and_paths_say_why(house: House):
@@ -404,6 +408,7 @@ def test_the_preview_unused_longest_makes_room(house: House):
     project.gone(1)
     assert (project.page(2), project.page(3)) == ("page 2", "page 3")
     assert "made room" in str(project.environment(1).archive_reason)
+    assert "this one was unused longest" in project.comment("made room", 1).body
     again = project.change("page 1, later", "branch-1", number=1)
     project.tell("synchronize", again, number=1, branch="branch-1")
     project.live(again, 1)

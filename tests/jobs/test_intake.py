@@ -99,6 +99,20 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
+def test_an_old_push_that_is_told_of_again_gives_its_commit_no_other_word(house: House):
+    house.app()
+    first = house.repository.commit({"index.html": "one"})
+    house.push(after=first)
+    second = house.repository.commit({"index.html": "two"})
+    house.push(after=second, before=first)
+    before = house.deployments()
+    # With GUIDs of their own, as another webhook sends them.
+    for sha in (first, second):
+        (decision,) = house.decisions(house.push(after=sha))
+        assert [one.sha for one in before if one.id in decision.facts["deployments"]] == [sha]
+    assert house.deployments() == before
+
+
 def test_a_push_is_decided_deployed_and_explained(house: House):
     app = house.app()
     sha = house.repository.commit({"index.html": "hi"}, "Open the shop")

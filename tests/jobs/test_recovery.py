@@ -261,6 +261,21 @@ def test_a_head_that_nobody_told_of_becomes_a_push_once(house: House):
     assert (told["repository"]["id"], told["repository"]["full_name"]) == (1, "acme/shop")
 
 
+def test_a_branch_that_was_put_back_unheard_is_followed_and_what_a_person_deployed_stays(house: House):
+    app = house.add_app()
+    one, two = "1" * 40, "2" * 40
+    house.deploy(app, one)
+    house.deploy(app, two)
+    assert reconcile_heads(house.tools, house.queue, [app], at(two)) == 0
+    assert reconcile_heads(house.tools, house.queue, [app], at(one)) == 1
+    assert reconcile_heads(house.tools, house.queue, [app], at(one)) == 0
+    house.deploy(app, one)
+    assert reconcile_heads(house.tools, house.queue, [app], at(one)) == 0
+    assert reconcile_heads(house.tools, house.queue, [app], at(two)) == 1
+    house.deploy(app, "3" * 40, Trigger.MANUAL)
+    assert reconcile_heads(house.tools, house.queue, [app], at(one)) == 0
+
+
 def test_heads_that_are_known_gone_unreadable_or_not_followed_are_left_alone(house: House):
     followed, manual, disabled = house.add_app(), house.add_app("manual"), house.add_app("disabled")
     house.deploy(followed, "1" * 40)

@@ -26,7 +26,8 @@ from jobs.retention.caches import Caches
 from jobs.retention.logs import Logs
 from jobs.retention.mirrors import MirrorFolders
 from jobs.retention.trees import WorkTrees
-from jobs.sites import GRACE, Sites
+from jobs.site_entry import GRACE
+from jobs.sites import Sites
 from tests.fakes.repository import Repository
 from tests.instance import Instance
 
