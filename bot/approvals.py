@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, replace
 
+from bot import trusting
 from bot.change import Change
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Hold, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import reference
-from bot.domain.pull import PullRequest
-from bot.domain.trust import Trust, trust_of
+from bot.domain.trust import Trust
 from bot.errors import ErrorCode, UserError
 from bot.intake.recipe import policy_from_json
 from bot.intake.recipe_file import Policy, Previews
 from bot.lifecycle import Lifecycle
 from bot.orders import Order, is_of_fork
-from bot.store import apps, deployments, environments, pulls
+from bot.store import apps, deployments, environments, forks
 from bot.store.engine import Tx
 
 
@@ -30,10 +30,11 @@ class Approval:
 def approve(lifecycle: Lifecycle, change: Change, deployment: Deployment, approval: Approval) -> Deployment:
     """Let a deployment go on that waits for approval; a stranger's that ran is asked for again with secrets.
 
-    Raises `UserError` COMMIT_DIFFERS, NOT_HELD when nothing is left to approve, or PULL_CLOSED.
+    Raises `UserError` COMMIT_DIFFERS, COMMIT_AMBIGUOUS, NOT_HELD when nothing is left to approve, or
+    PULL_CLOSED.
     """
-    if approval.sha is not None and not deployment.sha.startswith(approval.sha):
-        raise UserError(ErrorCode.COMMIT_DIFFERS, given=approval.sha, sha=deployment.sha[:7])
+    if approval.sha is not None:
+        _refuse_other(change.tx, deployment, approval.sha)
     reason = f"approved by {approval.by}" + (" with secrets" if approval.with_secrets else "")
     if is_held(deployment):
         approved = {"approved_by": approval.by, "with_secrets": approval.with_secrets}
@@ -105,20 +106,25 @@ def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Orde
     )
 
 
+def _refuse_other(tx: Tx, deployment: Deployment, given: str) -> None:
+    """Raise `UserError` unless the commit that somebody looked at is a deployment's, and no other's.
+
+    A commit whose id begins as another's does is made within minutes: seven letters may have meant the one
+    that was there before.
+    """
+    if not deployment.sha.startswith(given):
+        raise UserError(ErrorCode.COMMIT_DIFFERS, given=given, sha=deployment.sha[:7])
+    if len(forks.commits_like(tx, deployment.environment_id, given)) > 1:
+        raise UserError(ErrorCode.COMMIT_AMBIGUOUS, given=given, sha=deployment.sha)
+
+
 def _ran_as_strangers(tx: Tx, deployment: Deployment) -> bool:
-    pull = _pull(tx, apps.get(tx, deployment.app_id), environments.get(tx, deployment.environment_id))
     ran = deployment.started_at is not None or deployment.state is State.QUEUED
-    return ran and trust_of(deployment, pull) is Trust.STRANGER
+    return ran and trusting.of_deployment(tx, deployment) is Trust.STRANGER
 
 
 def _forks(tx: Tx, app: App) -> str:
     return (policy_from_json(apps.policy(tx, app.id)) or Policy()).previews.forks
-
-
-def _pull(tx: Tx, app: App, environment: Environment) -> PullRequest | None:
-    if environment.pull is None or app.repository_id is None:
-        return None
-    return pulls.find(tx, app.repository_id, environment.pull)
 
 
 def _not_held(deployment: Deployment) -> UserError:

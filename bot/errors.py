@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     BUILD_OUT_OF_MEMORY = "build-out-of-memory"
     BUILD_TOO_LARGE = "build-too-large"
     CHECKOUT_REFUSED = "checkout-refused"
+    COMMIT_AMBIGUOUS = "commit-ambiguous"
     COMMIT_GONE = "commit-gone"
     COMMIT_DIFFERS = "commit-differs"
     COMMIT_OF_FORK = "commit-of-fork"
@@ -50,6 +51,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_NAME = "unknown-name"
     VARIABLE_REFUSED = "variable-refused"
     VARIABLES_CHANGED = "variables-changed"
+    VARIABLES_MISSING = "variables-missing"
     # The platform.
     DISK_FULL = "disk-full"
     EDGE_SILENT = "edge-silent"

@@ -270,9 +270,9 @@ class Lifecycle:
 
 
 def _closed_pull(tx: Tx, app: App, environment: Environment) -> PullRequest | None:
-    if environment.pull is None or app.repository_id is None:
+    if environment.pull is None:
         return None
-    pull = pulls.find(tx, app.repository_id, environment.pull)
+    pull = pulls.of_app(tx, app, environment.pull)
     return pull if pull is not None and not pull.is_open else None
 
 

@@ -83,7 +83,7 @@ def is_of_fork(tx: Tx, app: App, number: PullNumber | None) -> bool:
     """Whether a pull request, if it is one, is not known to come from the app's own repository."""
     if number is None:
         return False
-    pull = pulls.find(tx, app.repository_id, number) if app.repository_id is not None else None
+    pull = pulls.of_app(tx, app, number)
     return pull is None or pull.is_fork
 
 

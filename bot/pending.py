@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot import trusting
 from bot.domain.app import App
 from bot.domain.environment import Environment
 from bot.domain.ids import AppId, EnvironmentId, ProjectId, ReleaseId
-from bot.domain.pull import PullNumber
+from bot.domain.trust import Trust
 from bot.domain.variable import Place, Scope, Use, Variable, differing, effective, prints
-from bot.store import apps, environments, pulls, releases, variables
+from bot.store import apps, environments, releases, variables
 from bot.store.engine import Tx
 
 LOOKED_AT = 200
@@ -22,14 +23,6 @@ class Pending:
     app: App
     environment: Environment
     names: Sequence[str]
-
-
-def is_trusted(tx: Tx, app: App, pull: PullNumber | None) -> bool:
-    """Whether code may be given variables: that of a pull request only if it is known to be no fork's."""
-    if pull is None:
-        return True
-    known = pulls.find(tx, app.repository_id, pull) if app.repository_id is not None else None
-    return known is not None and not known.is_fork
 
 
 def of_app(tx: Tx, app: App, there: Sequence[Environment]) -> dict[EnvironmentId, list[str]]:
@@ -94,7 +87,9 @@ def _names(
 ) -> list[str]:
     live = environment.active_release_id
     then = built.get(live) if live is not None else None
-    if then is None or not is_trusted(tx, app, environment.pull):
+    if then is None:
         return []
     above = [one for one in found if _is_above(one, app, environment)]
-    return differing(prints(effective(above, environment.kind, Use.BUILD)), then)
+    names = differing(prints(effective(above, environment.kind, Use.BUILD)), then)
+    # To deploy again would give a stranger's code nothing.
+    return names if names and trusting.of_place(tx, app, environment) is Trust.FULL else []

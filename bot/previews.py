@@ -154,8 +154,8 @@ def _tidy_app(change: Change, app: App) -> list[Environment]:
 
 
 def _fate(change: Change, app: App, environment: Environment, rules: Previews) -> str | None:
-    if environment.pull is not None and app.repository_id is not None:
-        pull = pulls.find(change.tx, app.repository_id, environment.pull)
+    if environment.pull is not None:
+        pull = pulls.of_app(change.tx, app, environment.pull)
         if pull is not None and not pull.is_open:
             return closing(pull)
     end = end_of(environment, rules)

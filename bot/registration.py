@@ -1,14 +1,14 @@
 """Registers apps: what of a wish is given, what is guessed, and what can't be."""
 
-import dataclasses
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from bot.domain.app import App, is_inside, is_repository, is_slug, slug_of
 from bot.domain.environment import PRODUCTION, hostname_of
 from bot.domain.ids import ProjectId, TenantId
+from bot.domain.listing import Listed
 from bot.errors import ErrorCode, UserError
 from bot.intake.events import is_branch
 from bot.settings import Settings
@@ -24,14 +24,17 @@ INSIDE = "a path below the repository's top, without '..'"
 
 @dataclass(frozen=True)
 class Wish:
-    """An app as somebody wants it. Without a slug it is named after its folder or repository."""
+    """An app as somebody wants it. Without a slug it is named after its folder or repository.
+
+    Without a branch it is the default one of GitHub, where that is known, else `main`.
+    """
 
     repository: str
     clone_url: str | None = None
     root_directory: str = ""
     build_command: str | None = None
     output_directory: str | None = None
-    production_branch: str = "main"
+    production_branch: str | None = None
     slug: str | None = None
     own_secret: bool = False
     install_command: str | None = None
@@ -53,23 +56,38 @@ class Registry:
     vault: Vault
 
     def register(
-        self, tx: Tx, wish: Wish, now: datetime, scope: tuple[TenantId, ProjectId] | None = None
+        self,
+        tx: Tx,
+        wish: Wish,
+        now: datetime,
+        scope: tuple[TenantId, ProjectId] | None = None,
+        *,
+        listed: Listed | None = None,
     ) -> Registered:
-        """Store an app. Raises `UserError` INVALID_VALUE."""
-        _check_wish(wish)
+        """Store an app; `listed` is its repository as GitHub listed it, which fills in what nobody said.
+
+        Raises `UserError` INVALID_VALUE.
+        """
+        if listed is not None:
+            wish = replace(wish, repository=listed.full_name, clone_url=listed.clone_url)
+        branch = wish.production_branch or (listed.default_branch if listed else "main")
+        _check_wish(wish, branch)
         secret = secrets.token_hex(32) if wish.own_secret else None
         new = NewApp(
             slug=wish.slug or "",
             repository=wish.repository,
             clone_url=self._clone_url(wish),
-            production_branch=wish.production_branch,
+            production_branch=branch,
             root_directory="/".join(PurePosixPath(wish.root_directory).parts),
             install_command=wish.install_command,
             build_command=wish.build_command,
             output_directory=wish.output_directory,
             webhook_secret=self.vault.seal(secret.encode()) if secret else None,
         )
-        return Registered(apps.insert(tx, self._named(tx, new), now, scope), secret)
+        app = apps.insert(tx, self._named(tx, new), now, scope)
+        if listed is not None:
+            apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
+        return Registered(apps.get(tx, app.id), secret)
 
     def _clone_url(self, wish: Wish) -> str:
         if wish.clone_url is None:
@@ -85,7 +103,7 @@ class Registry:
         hostname = hostname_of(slug, PRODUCTION, self.settings.preview_domain)
         free = not environments.has_hostname(tx, hostname)
         check("slug", slug, free, f"a slug whose hostname {hostname} is not in use")
-        return dataclasses.replace(new, slug=slug)
+        return replace(new, slug=slug)
 
 
 def check(field: str, value: str, ok: bool, expected: str) -> None:
@@ -94,9 +112,9 @@ def check(field: str, value: str, ok: bool, expected: str) -> None:
         raise UserError(ErrorCode.INVALID_VALUE, field=field, value=value, expected=expected)
 
 
-def _check_wish(wish: Wish) -> None:
+def _check_wish(wish: Wish, branch: str) -> None:
     check("repository", wish.repository, is_repository(wish.repository), "OWNER/NAME, such as acme/shop")
-    check("production-branch", wish.production_branch, is_branch(wish.production_branch), "a branch's name")
+    check("production-branch", branch, is_branch(branch), "a branch's name")
     check("root-directory", wish.root_directory, is_inside(wish.root_directory), INSIDE)
     output = wish.output_directory or ""
     check("output-directory", output, is_inside(output), INSIDE)

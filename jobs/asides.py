@@ -67,17 +67,20 @@ def leave_to_the_sweep(_thing: object) -> None:
 
 
 class Asides:
-    """Decides about events that deploy nothing. `taken_down` as for `Intake`."""
+    """Decides about events that deploy nothing. `taken_down` and `has_sign_in` as for `Intake`."""
 
     def __init__(
         self,
         lifecycle: Lifecycle,
         github_url: str,
         taken_down: Callable[[Environment], None] = leave_to_the_sweep,
+        *,
+        has_sign_in: Callable[[], bool] = lambda: False,
     ) -> None:
         self._lifecycle = lifecycle
         self._github_url = github_url
         self._taken_down = taken_down
+        self._has_sign_in = has_sign_in
 
     def decide(self, delivery: Delivery, event: Aside, found: list[App]) -> None:
         """Remember and do what an event means for each app; `found` are those of its repository."""
@@ -100,6 +103,15 @@ class Asides:
         for environment in gone:
             self._taken_down(environment)
         log(delivery, decided)
+
+    def hear(self, change: Change, app: App, full_name: str, delivery: Delivery, sender: str = "") -> None:
+        """Follow the name that a delivery tells of an app's repository.
+
+        Whoever knows an app's own secret could name any repository, and our sign-in would read that one. So
+        where there is a sign-in, GitHub is asked for the name instead (`jobs/reconcile.py`).
+        """
+        if delivery.verified_app_id is None or not self._has_sign_in():
+            self.follow(change, app, full_name, Who.of(delivery, sender))
 
     def follow(self, change: Change, app: App, full_name: str, who: Who) -> bool:
         """Let an app have the name that its repository has by now; whether that is another one."""
@@ -163,7 +175,7 @@ class Asides:
             case "renamed" | "transferred":
                 by = event.installation_id if may_keep(change.tx, app, event.installation_id) else None
                 apps.pin_repository(change.tx, app.id, event.repository.id, by)
-                self.follow(change, app, name, who)
+                self.hear(change, app, name, case.delivery, event.sender)
                 return Note(Reason.REPOSITORY_MOVED, f"The repository of {app.slug} is {name} by now.")
             case "deleted":
                 case.gone.extend(_end(change, app))
@@ -202,7 +214,7 @@ def _reported(change: Change, event: CheckEvent, app: App) -> Ignore | Note:
         if _needs(change.tx, one, check and check.name)
     ]
     if check is not None and (concerned or _may_need(change.tx, app, check.name)):
-        checks.keep(change.tx, CheckReport(event.repository.id, event.sha, check), change.now)
+        checks.keep(change.tx, app.id, CheckReport(event.sha, check), change.now)
     what = (
         f"'{check.name}' {_WORDS[check.state]} for {sha}" if check else f"A suite of checks ended for {sha}"
     )

@@ -149,10 +149,8 @@ class Checking:
             return _Found([], str(error), is_sure=False)
 
     def _told(self, app: App, deployment: Deployment) -> list[Check]:
-        if app.repository_id is None:
-            return []
         with reading(self.lifecycle.engine) as tx:
-            return checks.of_commit(tx, app.repository_id, deployment.sha)
+            return checks.of_commit(tx, app.id, deployment.sha)
 
     def _let_go(self, deployment: Deployment, reason: str) -> None:
         try:

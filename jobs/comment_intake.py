@@ -1,7 +1,7 @@
 """Decides about comments on pull requests: asks GitHub who may, then carries their commands out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from bot.domain.app import App
 from bot.domain.audit import Act
 from bot.domain.deployment import Commit
 from bot.domain.environment import Environment
-from bot.domain.ids import reference
+from bot.domain.ids import AppId, reference
 from bot.domain.permission import Level
 from bot.domain.pull import PullRequest, newer
 from bot.domain.spoken import Outcome, Said, SpokenId
@@ -26,7 +26,8 @@ from bot.speaking import Ground, Speaker
 from bot.store import apps, audit, deliveries, pulls, spoken
 from bot.store.deliveries import Delivery
 from bot.store.engine import reading
-from bot.store.spoken import NewSpoken
+from bot.store.spoken import NewSpoken, Pull
+from jobs.entitled import kin
 from jobs.knowledge import Knowledge
 from jobs.verdicts import stored
 
@@ -74,17 +75,15 @@ class CommentIntake:
 
         Raises `PermissionUnknownError` while there are attempts left.
         """
-        asked = None
-        if any(ignored(event, app) is None for app in found):
-            asked = self._gather(event, found, known, last_attempt=last_attempt)
+        asked = self._ask_for(delivery, event, found, known, last_attempt=last_attempt)
         gone: list[Environment] = []
         spoke: list[SpokenId] = []
         with self._lifecycle.change() as change:
             if not deliveries.mark_decided(change.tx, delivery.id, change.now):
                 return []
             for app in found:
-                one = _ForApp(self._lifecycle, change, delivery, event, app, [other.slug for other in found])
-                decision, facts = one.decide(asked)
+                one = _ForApp(self._lifecycle, change, delivery, event, app, kin(change.tx, app, found))
+                decision, facts = one.decide(asked.get(app.id))
                 spoke += one.spoke
                 gone += one.gone
                 kept = stored(delivery, app, decision, now=change.now, facts=facts)
@@ -93,25 +92,43 @@ class CommentIntake:
             self._told(spoken_id)
         return gone
 
-    def _gather(
-        self, event: CommentEvent, found: list[App], known: Knowledge, *, last_attempt: bool
-    ) -> _Asked | None:
-        enabled = next(app for app in found if app.enabled)
-        level = self._ask(enabled, event.author, event.author_id)
-        if level is None:
-            if not last_attempt:
-                raise PermissionUnknownError("GitHub did not say what the author may do.")
-            return None
+    def _ask_for(
+        self,
+        delivery: Delivery,
+        event: CommentEvent,
+        found: list[App],
+        known: Knowledge,
+        *,
+        last_attempt: bool,
+    ) -> dict[AppId, _Asked]:
+        """What is known of each app's speaker; those are missing of whom GitHub does not say it.
+
+        For each app by itself: others may say of their repositories that they are this one.
+        """
+        heeding = [app for app in found if ignored(event, app) is None]
+        levels = {
+            app.id: self._ask(_as_named(app, event, delivery), event.author, event.author_id)
+            for app in heeding
+        }
+        allowing = {app.tenant_id for app in heeding if (levels[app.id] or Level.NONE) >= Level.WRITE}
+        # Who may command in one tenant's app does not wait for what is said of another's.
+        missing = [app for app in heeding if levels[app.id] is None and not allowing - {app.tenant_id}]
+        if missing and not last_attempt:
+            raise PermissionUnknownError("GitHub did not say what the author may do.")
+        told = [(app, level) for app in heeding if (level := levels[app.id]) is not None]
+        return {app.id: self._gather(event, app, known, level) for app, level in told}
+
+    def _gather(self, event: CommentEvent, app: App, known: Knowledge, level: Level) -> _Asked:
         speaker = Speaker(event.author, level)
         asks_head = any(isinstance(one.verb, commands.Deploy) for one in event.commands)
         if level < Level.WRITE or not asks_head:
             return _Asked(speaker, None, None)
-        pull = self._pull(event, enabled, known)
-        return _Asked(speaker, pull, self._head(enabled, pull, known) if pull else None)
+        pull = self._pull(event, app, known)
+        return _Asked(speaker, pull, self._head(app, pull, known) if pull else None)
 
     def _pull(self, event: CommentEvent, app: App, known: Knowledge) -> PullRequest | None:
         with reading(self._engine) as tx:
-            kept = pulls.find(tx, event.repository.id, event.pull)
+            kept = pulls.find(tx, app.id, event.repository.id, event.pull)
         told = known.pull(app, event.pull)
         if told is None or told.repository_id != event.repository.id:
             return kept
@@ -133,7 +150,7 @@ class _ForApp:
     delivery: Delivery
     event: CommentEvent
     app: App
-    slugs: Sequence[str]
+    siblings: Sequence[App]
     spoke: list[SpokenId] = field(default_factory=list[SpokenId])
     gone: list[Environment] = field(default_factory=list[Environment])
 
@@ -176,32 +193,38 @@ class _ForApp:
 
     def _mine(self) -> tuple[commands.Command, ...]:
         """Commands for this app; for none at all, those that name an app that there is not."""
-        nobodys = self.app.slug == self.slugs[0]
+        slugs = self._slugs
+        nobodys = self.app.slug == slugs[0]
         return tuple(
             one
             for one in self.event.commands
-            if one.app in (None, self.app.slug) or (one.app not in self.slugs and nobodys)
+            if one.app in (None, self.app.slug) or (one.app not in slugs and nobodys)
         )
 
     def _ground(self, asked: _Asked) -> Ground:
         tx, event = self.change.tx, self.event
         if asked.pull is not None and newer(self._known_pull(), asked.pull) is asked.pull:
-            pulls.keep(tx, asked.pull, self.change.now)
+            pulls.keep(tx, self.app.id, asked.pull, self.change.now)
         return Ground(
             app=self.app,
             number=event.pull,
             policy=policy_from_json(apps.policy(tx, self.app.id)) or Policy(),
             pull=self._known_pull(),
             head=asked.head,
-            siblings=self.slugs,
+            siblings=self._slugs,
         )
 
+    @property
+    def _slugs(self) -> list[str]:
+        return [one.slug for one in self.siblings]
+
     def _known_pull(self) -> PullRequest | None:
-        return pulls.find(self.change.tx, self.event.repository.id, self.event.pull)
+        return pulls.find(self.change.tx, self.app.id, self.event.repository.id, self.event.pull)
 
     def _explained_before(self) -> bool:
         """Whether somebody was told on this pull request already which commands there are."""
-        before = spoken.on_pull(self.change.tx, self.event.repository.id, self.event.pull)
+        place = Pull(self.event.repository.id, self.event.pull, [one.id for one in self.siblings])
+        before = spoken.on_pull(self.change.tx, place)
         return any(answer.helps for one in before for answer in one.answers)
 
     def _remember(self, outcome: Outcome, answers: tuple[Said, ...] = ()) -> None:
@@ -242,6 +265,13 @@ class _ForApp:
                 after=after,
             )
             audit.record(self.change.tx, act, self.change.now)
+
+
+def _as_named(app: App, event: CommentEvent, delivery: Delivery) -> App:
+    """The app with the name that GitHub says its repository has by now: the old one may be another's."""
+    if delivery.verified_app_id is not None:
+        return app
+    return replace(app, repository=event.repository.full_name)
 
 
 def _too_late(command: commands.Command) -> Said:

@@ -50,12 +50,16 @@ def source_of(file: RecipeFile | None, where: str = "") -> Source | None:
 def build_values(app: App, root: str, recipe: Effective, source: Source | None) -> list[Value]:
     """What builds the app."""
 
+    def says(key: str) -> str | None:
+        return source.says(app.slug, ("build", key)) if source else None
+
     def said(choice: Choice, key: str) -> str:
         if source is not None and choice.origin == source.file.path:
-            return source.says(app.slug, ("build", key)) or choice.origin
+            return says(key) or choice.origin
         return _detected(recipe) if choice.origin in (DETECTED, "") else choice.origin
 
-    rooted = source.says(app.slug, ("build", "root_directory")) if source else None
+    rooted = says("root_directory")
+    needed = SETTINGS if app.required_variables is not None else says("required_variables")
     spa = source.says(app.slug, ("site", "spa")) if source else None
     manager = recipe.manager
     return [
@@ -67,6 +71,7 @@ def build_values(app: App, root: str, recipe: Effective, source: Source | None) 
         Value("build.install", recipe.install.command or None, said(recipe.install, "install")),
         Value("build.command", recipe.build.command or None, said(recipe.build, "command")),
         Value("build.output", " or ".join(recipe.outputs.value), said(recipe.outputs, "output")),
+        Value("build.required_variables", list(recipe.required.value), needed or DEFAULT),
         Value("site.spa", recipe.spa, spa or DEFAULT),
     ]
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Deployment, State
-from bot.domain.ids import DeploymentId, Sha, reference
+from bot.domain.ids import AppId, DeploymentId, Sha, reference
 from bot.domain.pull import PullNumber
 from bot.github import feedback, shown
 from bot.github.client import GitHub
@@ -26,6 +26,7 @@ from bot.store import announcements, comments, deployments, drift, environments
 from bot.store.announcements import Announcement
 from bot.store.drift import Compared
 from bot.store.engine import Tx, reading, writing
+from jobs import pull_comment
 from jobs.announce import view_of
 from jobs.turns import TakenError, Turn
 
@@ -53,7 +54,7 @@ class _Run:
         default_factory=dict[tuple[str, Sha], dict[str, ShownStatus]]
     )
     contexts: set[tuple[Sha, str]] = field(default_factory=set[tuple[Sha, str]])
-    pulls: set[tuple[int, PullNumber]] = field(default_factory=set[tuple[int, PullNumber]])
+    pulls: set[tuple[AppId, PullNumber]] = field(default_factory=set[tuple[AppId, PullNumber]])
     refused: set[str] = field(default_factory=set[str])
 
 
@@ -152,18 +153,21 @@ class Drift:
         return found == ShownStatus(wanted.state, wanted.description)
 
     def _comment_differs(self, run: _Run, view: View) -> bool:
-        pull, repository = view.deployment.pull, view.app.repository_id
-        if pull is None or repository is None or (repository, pull) in run.pulls:
+        pull = view.deployment.pull
+        if pull is None or view.app.repository_id is None:
             return False
-        run.pulls.add((repository, pull))
         with reading(self.lifecycle.engine) as tx:
-            number, before = comments.get(tx, repository, pull)
+            first = pull_comment.keeper(tx, view.app)
+            number, before = comments.get(tx, first, pull)
+        if (first, pull) in run.pulls:
+            return False
+        run.pulls.add((first, pull))
         if number is None or before is None:
             return False
         body = shown.comment(self.github, view.app, number)
         if body is None:
             return True
-        return sha256(body.replace("\r\n", "\n").encode()).hexdigest() != before.digest
+        return sha256(body.encode()).hexdigest() != before.digest
 
     def _repair(self, view: View, known: Announcement, mended: Announcement, *, comment: bool) -> bool:
         """Have the announcer write what differs; False when somebody wrote meanwhile."""
@@ -175,7 +179,7 @@ class Drift:
                     return False
                 announcements.keep(change.tx, mended)
                 if comment and app.repository_id is not None and deployment.pull is not None:
-                    comments.doubt(change.tx, app.repository_id, deployment.pull)
+                    comments.doubt(change.tx, pull_comment.keeper(change.tx, app), deployment.pull)
                 change.touch(deployment.id)
         except TakenError:
             return False

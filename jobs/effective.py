@@ -3,7 +3,7 @@
 What a deployment uses and what `slipway config show` tells are both made here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.domain.app import App
 from bot.errors import ErrorCode, UserError
@@ -33,7 +33,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Effective:
-    """The effective recipe. `tools` are the programs that it starts, `why` is why they are needed."""
+    """The effective recipe. `tools` are the programs that it starts, `why` is why they are needed.
+
+    `required` names the variables that must be set.
+    """
 
     framework: str
     evidence: tuple[str, ...]
@@ -44,6 +47,7 @@ class Effective:
     spa: bool
     tools: tuple[str, ...] = ()
     why: str = ""
+    required: Choice = Choice((), "")
 
 
 def snapshot_of(files: Files, root: str) -> Snapshot:
@@ -62,6 +66,10 @@ def effective(app: App, part: BuildRecipe, snapshot: Snapshot, file: str) -> Eff
 
     Raises `UserError` NOTHING_DETECTED when nothing says how.
     """
+    return replace(_recipe(app, part, snapshot, file), required=_required(app, part, file))
+
+
+def _recipe(app: App, part: BuildRecipe, snapshot: Snapshot, file: str) -> Effective:
     manager = choose_manager(snapshot)
     detected = detect(snapshot, manager.manager if manager else None)
     command = _command(app, part, file)
@@ -122,6 +130,12 @@ def _output(app: App, part: BuildRecipe, file: str) -> Choice | None:
     if own:
         return Choice((own,), SETTINGS)
     return Choice((part.build.output,), file) if part.build.output else None
+
+
+def _required(app: App, part: BuildRecipe, file: str) -> Choice:
+    if app.required_variables is not None:
+        return Choice(app.required_variables, SETTINGS)
+    return Choice(part.build.required_variables, file)
 
 
 def _install(

@@ -184,20 +184,14 @@ class Errands:
         seen: Glance,
         scope: tuple[TenantId, ProjectId],
     ) -> App:
-        wish = Wish(
-            repository=listed.full_name,
-            clone_url=listed.clone_url,
-            root_directory=meant.root,
-            production_branch=listed.default_branch,
-        )
+        wish = Wish(repository=listed.full_name, root_directory=meant.root)
         commit = Commit(seen.sha, seen.message)
         with writing(self.engine) as tx:
             for one in apps.of_repository(tx, listed.id, listed.full_name):
                 if one.root_directory == meant.root and one.tenant_id == scope[0]:
                     return one
-            app = Registry(self.settings, self.vault).register(tx, wish, self.clock(), scope).app
-            apps.pin_repository(tx, app.id, listed.id, listed.installation_id)
-            app = apps.get(tx, app.id)
+            registry = Registry(self.settings, self.vault)
+            app = registry.register(tx, wish, self.clock(), scope, listed=listed).app
             own = {"tenant_id": app.tenant_id, "app_id": app.id, "after": {"repository": app.repository}}
             audit.record(tx, _act("app.created", errand, f"app {app.slug}", **own), self.clock())
             added = self._first_push(tx, app, commit)

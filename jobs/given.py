@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from bot import trusting
 from bot.domain.app import App
-from bot.domain.trust import Trust, trust_of
+from bot.domain.trust import Trust
 from bot.leases import Claim
-from bot.store import pulls
 from bot.store.engine import Engine, reading
 from bot.variables import Book, Given
 from bot.vault import Vault
@@ -21,9 +21,5 @@ class Giver:
     def __call__(self, app: App, claim: Claim) -> Given:
         """What to give. Raises `PlatformError` ENCRYPTION_KEY_LOST when a value can't be opened."""
         with reading(self.engine) as tx:
-            number = claim.deployment.pull or claim.environment.pull
-            pull = None
-            if number is not None and app.repository_id is not None:
-                pull = pulls.find(tx, app.repository_id, number)
-            trusted = trust_of(claim.deployment, pull) is Trust.FULL
+            trusted = trusting.of_deployment(tx, claim.deployment) is Trust.FULL
             return Book(tx, self.vault).given(app, claim.environment, trusted=trusted)

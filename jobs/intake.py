@@ -26,7 +26,7 @@ from bot.previews import learn_visibility
 from bot.store import apps, deliveries
 from bot.store.deliveries import GITHUB, NO_REPOSITORY_ID, RECEIVED, RECONCILE, Delivery
 from bot.store.engine import reading, writing
-from jobs.asides import Aside, Asides, Who, leave_to_the_sweep
+from jobs.asides import Aside, Asides, leave_to_the_sweep
 from jobs.cases import Case, PolicyUnknownError, case_of
 from jobs.comment_intake import AskLevel, CommentIntake, ask_no_level
 from jobs.entitled import Told, entitled, may_keep
@@ -55,7 +55,8 @@ class Intake:
 
     `ask` asks GitHub for a pull request, `ask_level` what somebody may do. `answer` is told of comments
     whose commands were carried out, to show a receipt. `taken_down` is told of each environment that was
-    taken down, once that is committed, to take its hostnames off the edge.
+    taken down, once that is committed, to take its hostnames off the edge. `has_sign_in`: whether there is
+    a sign-in to GitHub.
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class Intake:
         ask_level: AskLevel = ask_no_level,
         answer: Callable[[SpokenId], object] = leave_to_the_sweep,
         taken_down: Callable[[Environment], None] = leave_to_the_sweep,
+        has_sign_in: Callable[[], bool] = lambda: False,
         clock: Clock = utc_now,
     ) -> None:
         self._engine = lifecycle.engine
         self._ask = ask
         self._taken_down = taken_down
         self._pulls = PullIntake(lifecycle.engine, lifecycle)
-        self._asides = Asides(lifecycle, mirrors.github_url, taken_down)
+        self._asides = Asides(lifecycle, mirrors.github_url, taken_down, has_sign_in=has_sign_in)
         self._lifecycle = lifecycle
         self._comments = CommentIntake(lifecycle, ask_level, answer)
         self._mirrors = mirrors
@@ -157,7 +159,7 @@ class Intake:
                 return []
             for one in decided:
                 self._learn(change, delivery, event, one.case)
-            self._pulls.keep_facts(change, event, decided)
+            self._pulls.keep_facts(change, decided)
             for one in decided:
                 app = apps.get(change.tx, one.case.app.id)
                 case = replace(one.case, app=app)
@@ -179,7 +181,7 @@ class Intake:
             if delivery.source == RECONCILE and only is not None:
                 return [apps.get(tx, only)]
             found = apps.of_repository(tx, repository.id, repository.full_name)
-            return entitled(tx, found, delivery, event)
+            return entitled(tx, found, delivery, event, github_url=self._mirrors.github_url)
 
     def _gather(self, case: Case, event: Event, known: Knowledge, *, last_attempt: bool) -> None:
         """Fill in what the rules ask for, and nothing else."""
@@ -216,7 +218,7 @@ class Intake:
             by = event.installation_id if is_ours else None
             apps.pin_repository(change.tx, case.app.id, event.repository.id, by)
         if delivery.source == GITHUB and case.app.repository_id == event.repository.id:
-            self._asides.follow(change, case.app, event.repository.full_name, Who.of(delivery))
+            self._asides.hear(change, case.app, event.repository.full_name, delivery)
         if is_told:
             learn_visibility(change, case.app, event.repository.private)
         if case.policy_read is not None:

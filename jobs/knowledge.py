@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bot.domain.app import App
 from bot.domain.deployment import Commit
-from bot.domain.ids import AppId, Sha
+from bot.domain.ids import AppId, Sha, TenantId
 from bot.domain.pull import PullNumber, PullRequest
 from bot.errors import ErrorCode, SlipwayError
 from bot.intake.paths import Scope
@@ -19,6 +19,7 @@ from jobs.workspaces import scope_of
 FETCH_SECONDS = 120
 
 
+_Place = tuple[TenantId, str]
 Ask = Callable[[App, PullNumber], PullRequest | None]
 """Asks GitHub for a pull request; None when it can't be asked, or does not answer."""
 
@@ -34,38 +35,41 @@ class Knowledge:
     def __init__(self, mirrors: Mirrors, ask: Ask = ask_nobody) -> None:
         self._mirrors = mirrors
         self._ask = ask
-        self._answers = True
-        self._pulls: dict[tuple[str, PullNumber], PullRequest | None] = {}
-        self._pull_problems: dict[tuple[str, PullNumber], str] = {}
-        self._problems: dict[str, str] = {}
-        self._heads: dict[tuple[str, str], Commit | None] = {}
+        # Whatever is remembered is remembered of a tenant's: what one may ask another may not know.
+        self._silent: set[TenantId] = set()
+        self._pulls: dict[tuple[TenantId, str, PullNumber], PullRequest | None] = {}
+        self._pull_problems: dict[tuple[_Place, PullNumber], str] = {}
+        self._problems: dict[_Place, str] = {}
+        self._heads: dict[tuple[_Place, str], Commit | None] = {}
         self._roots: dict[tuple[AppId, Sha], str] = {}
-        self._manifests: dict[tuple[str, Sha], Manifests] = {}
-        self._recipes: dict[tuple[str, str, str], RecipeFile | None] = {}
+        self._manifests: dict[tuple[_Place, Sha], Manifests] = {}
+        self._recipes: dict[tuple[_Place, str, str], RecipeFile | None] = {}
 
     def problem(self, app: App) -> str:
         """Fetch the app's repository; what went wrong with that, empty when nothing did."""
-        if app.clone_url not in self._problems:
-            self._problems[app.clone_url] = self._fetch(app)
-        return self._problems[app.clone_url]
+        place = _place(app)
+        if place not in self._problems:
+            self._problems[place] = self._fetch(app)
+        return self._problems[place]
 
     def pull_problem(self, app: App, number: PullNumber) -> str:
         """Fetch the app's repository with a pull request; what went wrong, empty when nothing did."""
-        key = (app.clone_url, number)
+        key = (_place(app), number)
         if key not in self._pull_problems:
             self._pull_problems[key] = self._fetch(app, f"refs/pull/{number}")
-            self._problems.setdefault(app.clone_url, self._pull_problems[key])
+            self._problems.setdefault(_place(app), self._pull_problems[key])
         return self._pull_problems[key]
 
     def pull(self, app: App, number: PullNumber) -> PullRequest | None:
         """What GitHub's API says of a pull request; None when it says nothing.
 
-        Once it did not answer it is left alone: pushes wait behind us.
+        Once it did not answer a tenant it is left alone for that: pushes wait behind us.
         """
-        key = (app.repository, number)
+        key = (app.tenant_id, app.repository, number)
         if key not in self._pulls:
-            self._pulls[key] = self._ask(app, number) if self._answers else None
-            self._answers = self._pulls[key] is not None
+            self._pulls[key] = self._ask(app, number) if app.tenant_id not in self._silent else None
+            if self._pulls[key] is None:
+                self._silent.add(app.tenant_id)
         return self._pulls[key]
 
     def pull_head(self, app: App, pull: PullRequest) -> Sha:
@@ -94,7 +98,7 @@ class Knowledge:
 
     def head(self, app: App, branch: str) -> Commit | None:
         """The commit that a branch points at; None when there is no such branch."""
-        key = (app.clone_url, branch)
+        key = (_place(app), branch)
         if key not in self._heads:
             sha = self._mirrors.head(app, branch)
             self._heads[key] = Commit(sha, self._mirrors.message(app, sha)) if sha else None
@@ -102,7 +106,7 @@ class Knowledge:
 
     def recipe_file(self, app: App, branch: str) -> RecipeFile | None:
         """A branch's slipway.toml: the root directory's, else the one at the repository's top."""
-        key = (app.clone_url, branch, app.root_directory)
+        key = (_place(app), branch, app.root_directory)
         if key not in self._recipes:
             head = self.head(app, branch)
             self._recipes[key] = nearest(CommitFiles(self._mirrors, app, head.sha), app) if head else None
@@ -123,9 +127,13 @@ class Knowledge:
         root = self.root(app, sha)
         if not root:
             return Scope()
-        key = (app.clone_url, sha)
+        key = (_place(app), sha)
         if key not in self._manifests:
             has = self._mirrors.has(app, sha)
             unknown = Manifests(unread="the commit is not known")
             self._manifests[key] = manifests_in(self._mirrors, app, sha) if has else unknown
         return scope_of(root, self._manifests[key])
+
+
+def _place(app: App) -> _Place:
+    return app.tenant_id, app.clone_url

@@ -4,9 +4,10 @@ import time
 from dataclasses import dataclass, field
 
 from bot.domain.app import App
+from bot.domain.ids import TenantId
 from bot.domain.permission import Level
 from bot.github.client import GitHub
-from bot.github.errors import GitHubError
+from bot.github.errors import GitHubError, NotEntitledError
 from bot.github.people import level
 from bot.log import logger
 
@@ -16,34 +17,37 @@ _LEFT_ALONE_SECONDS = 1.0
 _MOST = 500
 
 
+_Question = tuple[TenantId, str, str, int | None]
+
+
 @dataclass
 class Permissions:
     """Answers of one process's."""
 
     hub: GitHub
-    _known: dict[tuple[str, str, int | None], tuple[Level, float]] = field(
-        default_factory=dict[tuple[str, str, int | None], tuple[Level, float]]
-    )
-    _silent_until: float = 0.0
+    _known: dict[_Question, tuple[Level, float]] = field(default_factory=dict[_Question, tuple[Level, float]])
+    _silent_until: dict[TenantId, float] = field(default_factory=dict[TenantId, float])
 
     def __call__(self, app: App, login: str, number: int | None) -> Level | None:
         """What somebody may do in the app's repository; None when GitHub does not say.
 
-        Once it did not answer it is left alone for a moment: pushes wait behind us. Without credentials
-        nobody may do anything.
+        Once it did not answer a tenant it is left alone for that for a moment: pushes wait behind us.
+        Nobody may do anything without credentials, or where the tenant may not use those that there are.
         """
         if not self.hub.is_set:
             return Level.NONE
-        key, now = (app.repository, login.lower(), number), time.monotonic()
+        key, now = (app.tenant_id, app.repository, login.lower(), number), time.monotonic()
         if key in self._known and now - self._known[key][1] < KEPT_SECONDS:
             return self._known[key][0]
-        if now < self._silent_until:
+        if now < self._silent_until.get(app.tenant_id, 0.0):
             return None
         try:
             found = level(self.hub, app, login, number)
+        except NotEntitledError:
+            return Level.NONE
         except GitHubError as error:
             logger.warning("GitHub did not say what somebody may do", login=login, why=str(error))
-            self._silent_until = time.monotonic() + _LEFT_ALONE_SECONDS
+            self._silent_until[app.tenant_id] = time.monotonic() + _LEFT_ALONE_SECONDS
             return None
         if len(self._known) >= _MOST:
             self._known.clear()

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import troubles
+from bot import troubles, trusting
 from bot.approvals import hold_of_newer
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
@@ -29,6 +29,7 @@ from bot.store import apps, deployments, environments, pulls, releases, steps
 from bot.store.engine import Engine, reading, writing
 from bot.store.releases import NewRelease
 from bot.variables import NOTHING, Given
+from jobs import required
 from jobs.addresses import Addresses
 from jobs.artifacts.store import ArtifactStore
 from jobs.copying import remove_folder
@@ -84,7 +85,7 @@ class Pipeline:
     def run(self, claim: Claim, watch: Watch) -> Release:
         """Run every step. Raises `StoppedError`, `OvertakenError`, `UserError` or `PlatformError`."""
         with faults_named(), reading(self._engine) as tx:
-            app = apps.get(tx, claim.environment.app_id)
+            app, pull = apps.get(tx, claim.environment.app_id), trusting.pull_of(tx, claim.deployment)
         with faults_named():
             # What must never show is known before there is a log to show it.
             given = NOTHING if claim.deployment.kind is Kind.ROLLBACK else self._tools.give(app, claim)
@@ -95,7 +96,7 @@ class Pipeline:
             with silent_about(given), troubles_said(log, self._settings.home):
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
-                context = replace(context, variables=given)
+                context = replace(context, variables=given, pull=pull)
                 release = self._release_of(context, claim)
                 self._publish(context, claim, watch, release)
         except PlatformError as error:
@@ -135,6 +136,7 @@ class Pipeline:
             source = checkout.run(context, self._tools.mirrors)
         with self._step(context, claim, Phase.PLAN):
             planned = plan.run(context, source, self._mentions(context))
+            required.see(self._engine, context, planned)
             same = self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
 
@@ -261,7 +263,7 @@ class Pipeline:
             branch = deployment.branch
             return checkout.newest_head(context, self._tools.mirrors, branch) if branch is not None else None
         with reading(self._engine) as tx:
-            known = pulls.find(tx, app.repository_id, deployment.pull) if app.repository_id else None
+            known = pulls.of_app(tx, app, deployment.pull)
         return checkout.newest_pull_head(context, self._tools.mirrors, known) if known is not None else None
 
     @contextmanager

@@ -31,11 +31,11 @@ from bot.store.deliveries import NewDelivery
 from bot.store.engine import Engine, reading, writing
 from jobs.git import Mirrors
 from jobs.git.command import GitFailedError
-from jobs.polled import Polled, is_news, pull_events
+from jobs.polled import Polled, comment_events, is_new_comment, is_news, pull_events
 from jobs.recovery import NO_COMMIT, push_payload
 
-MAX_PULL_PAGES = 5
-"""Pages of 100 pull requests that one look reads."""
+MAX_PAGES = 30
+"""Pages of 100 pull requests, or of 100 comments, that one look reads."""
 LONGEST_PAUSE = 3600.0
 """Longest pause, in seconds, before a repository that fails is asked again."""
 
@@ -96,8 +96,8 @@ class Polling:
 
     def _key(self, app: App) -> str:
         if self._is_on_github(app):
-            return f"github {app.repository.lower()}"
-        return f"git {app.clone_url}"
+            return f"github {app.tenant_id} {app.repository.lower()}"
+        return f"git {app.tenant_id} {app.clone_url}"
 
     def _is_on_github(self, app: App) -> bool:
         base = self.settings.github_url.rstrip("/").lower()
@@ -150,12 +150,14 @@ class Polling:
             commit = self._branch_of(look, branch)
             for one in look.apps:
                 self._tell_head(look, one, branch, commit)
-        try:
-            self._look_at_pulls(look)
-        except RejectedError as error:
-            # Without that permission branches are deployed all the same.
-            return f"pull requests: {error}"
-        return ""
+        problems: list[str] = []
+        for what, read in (("pull requests", self._look_at_pulls), ("comments", self._look_at_comments)):
+            try:
+                read(look)
+            except RejectedError as error:
+                # Without that permission the rest is done all the same.
+                problems.append(f"{what}: {error}")
+        return "; ".join(problems)
 
     def _branch_of(self, look: _Look, branch: str) -> Commit | None:
         known, place = look.known, f"branch {branch}"
@@ -183,15 +185,33 @@ class Polling:
         if page.found is None:
             return
         etag, found = page.etag, list(page.found)
-        for number in range(2, MAX_PULL_PAGES + 1):
+        for number in range(2, MAX_PAGES + 1):
             if not page.has_more or not page.found or not is_news(known, page.found[-1]):
                 break
             page = source.pulls(self.github, look.apps[0], state=state, number=number)
             found += page.found or []
         # The first answer was about open ones alone: its tag says nothing of all.
         known.etags["pulls"] = etag if state == "all" else ""
+        by = self.github.installation(look.apps[0])
         for event in pull_events(known, [one for one in found if is_news(known, one)]):
-            self._tell(look, "pull_request", event)
+            self._tell(look, "pull_request", {**event, **by})
+
+    def _look_at_comments(self, look: _Look) -> None:
+        known, app = look.known, look.apps[0]
+        # GitHub's dates are whole seconds.
+        begin = min(one.created_at for one in look.apps).replace(microsecond=0)
+        page = source.comments(self.github, app, etag=known.etags.get("comments", ""))
+        if page.found is None:
+            return
+        etag, found = page.etag, list(page.found)
+        for number in range(2, MAX_PAGES + 1):
+            if not page.has_more or not page.found or not is_new_comment(known, page.found[-1], begin):
+                break
+            page = source.comments(self.github, app, number=number)
+            found += page.found or []
+        known.etags["comments"] = etag
+        for event in comment_events(known, found, begin):
+            self._tell(look, "issue_comment", event)
 
     def _look_by_git(self, look: _Look) -> None:
         heads = self.mirrors.heads(look.apps[0])

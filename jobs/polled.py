@@ -3,15 +3,21 @@
 The events have GitHub's shape, as far as it is known: https://docs.github.com/webhooks/webhook-events-and-payloads
 """
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from bot.domain.listing import Listed
+from bot.intake.fields import moment
 
 MAX_KNOWN = 2000
 """Pull requests that are remembered, the newest."""
+LATE = timedelta(minutes=2)
+"""How much later than others of its moment a comment may be listed."""
+_ON_PULL = re.compile(r"/pull/(\d{1,18})#issuecomment-\d+$")
 
 
 class Seen(msgspec.Struct):
@@ -30,6 +36,8 @@ class Polled(msgspec.Struct):
     `heads`: by app and branch, the commit that was last told of. `branches`: a branch's head as GitHub
     answered it, which goes with its entry in `etags`. `told`: how many events were made of it all.
     `updated`: when the pull request that changed last did; None until they were read first.
+    `commented`: when the last comment was written; None until those were read first. `comments`: the
+    numbers of those that are no older than it by more than `LATE`.
     """
 
     repository: Listed | None = None
@@ -38,6 +46,8 @@ class Polled(msgspec.Struct):
     heads: dict[str, dict[str, str]] = {}
     pulls: dict[str, Seen] = {}
     updated: str | None = None
+    commented: datetime | None = None
+    comments: list[int] = []
     told: int = 0
 
 
@@ -60,6 +70,22 @@ class _Pull(msgspec.Struct):
     labels: list[_Named] = []
     created_at: str = ""
     updated_at: str = ""
+
+
+class _Comment(msgspec.Struct):
+    id: int
+    created_at: str
+    html_url: str
+
+    @property
+    def moment(self) -> datetime:
+        return moment(self.created_at)
+
+    @property
+    def pull(self) -> int | None:
+        """The pull request that it stands on; None for one on an issue."""
+        place = _ON_PULL.search(self.html_url)
+        return int(place[1]) if place else None
 
 
 def pull_events(known: Polled, found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -88,6 +114,58 @@ def pull_events(known: Polled, found: Iterable[Mapping[str, Any]]) -> list[dict[
 def is_news(known: Polled, raw: Mapping[str, Any]) -> bool:
     """Whether a pull request changed since those were read that are known."""
     return known.updated is None or str(raw.get("updated_at", "")) >= known.updated
+
+
+def comment_events(
+    known: Polled, found: Iterable[Mapping[str, Any]], begin: datetime
+) -> list[dict[str, Any]]:
+    """The events of comments on pull requests that nobody told of yet, in their order; `known` follows.
+
+    Those written before `begin` count for nothing.
+    """
+    since = _since(known, begin)
+    read = [(one, raw) for raw in found if (one := _comment(raw)) is not None and one.moment >= since]
+    fresh = [(one, raw) for one, raw in read if one.id not in known.comments]
+    newest = max([known.commented or begin, *(one.moment for one, _ in read)])
+    ids = {one.id for one, _ in read if one.moment >= newest - LATE}
+    known.commented, known.comments = newest, sorted(ids)
+    fresh.sort(key=lambda pair: (pair[0].moment, pair[0].id))
+    return [_comment_event(known, one, raw) for one, raw in fresh if one.pull is not None]
+
+
+def is_new_comment(known: Polled, raw: Mapping[str, Any], begin: datetime) -> bool:
+    """Whether a comment may be one that nobody told of, and so may those that are listed after it."""
+    return moment(raw.get("created_at")) >= _since(known, begin)
+
+
+def _since(known: Polled, begin: datetime) -> datetime:
+    return max(known.commented - LATE, begin) if known.commented is not None else begin
+
+
+def _comment(raw: Mapping[str, Any]) -> _Comment | None:
+    try:
+        return msgspec.convert(raw, _Comment)
+    except msgspec.ValidationError:
+        return None
+
+
+def _comment_event(known: Polled, one: _Comment, raw: Mapping[str, Any]) -> dict[str, Any]:
+    listed = known.repository
+    repository = None
+    if listed is not None:
+        repository = {
+            "id": listed.id,
+            "full_name": listed.full_name,
+            "default_branch": listed.default_branch,
+            "private": listed.private,
+        }
+    return {
+        "action": "created",
+        "issue": {"number": one.pull, "pull_request": {"html_url": one.html_url.partition("#")[0]}},
+        "comment": dict(raw),
+        "repository": repository,
+        "sender": raw.get("user"),
+    }
 
 
 def _read(raw: Mapping[str, Any]) -> _Pull | None:

@@ -10,7 +10,7 @@ from bot.domain.app import App
 from bot.domain.deployment import Deployment, Hold, State
 from bot.domain.duration import spoken as in_words
 from bot.domain.environment import Environment
-from bot.domain.ids import reference
+from bot.domain.ids import AppId, reference
 from bot.domain.protection import Protection
 from bot.domain.pull import PullNumber, preview_name
 from bot.github.client import GitHub
@@ -23,8 +23,10 @@ from bot.preview_sharing import address, comment_link, furnish_comment, is_in_co
 from bot.previews import protection_of
 from bot.settings import Settings
 from bot.share import open_signer
-from bot.store import apps, comments, deployments, environments, installations, spoken
+from bot.store import apps, comments, deployments, environments, spoken
 from bot.store.engine import Engine, Tx, reading, writing
+from bot.store.spoken import Pull
+from jobs.entitled import kin
 from jobs.saying import says
 from jobs.turns import TakenError, Turn
 
@@ -64,28 +66,40 @@ def show(tools: Commenting, app: App, number: PullNumber) -> None:
 
     Writers of one comment take turns, so that there is never a second one.
     """
-    repository_id = app.repository_id
-    if repository_id is None:
+    if app.repository_id is None:
         return
-    turn = Turn(tools.engine, tools.clock, f"comment-{repository_id}-{number}")
+    with reading(tools.engine) as tx:
+        first = keeper(tx, app)
+    turn = Turn(tools.engine, tools.clock, f"comment-{first}-{number}")
     try:
         with turn.taken(_PATIENCE):
-            _show(tools, app, repository_id, number)
+            _show(tools, app, first, number)
     except TakenError:
         raise RetryLaterError(_AGAIN_SECONDS, "another process writes this comment now") from None
 
 
-def _show(tools: Commenting, app: App, repository_id: int, number: PullNumber) -> None:
+def keeper(tx: Tx, app: App) -> AppId:
+    """The app under which the comments of one are kept that it shares with others."""
+    return min((one.id for one in _neighbours(tx, app)), default=app.id)
+
+
+def _show(tools: Commenting, app: App, first: AppId, number: PullNumber) -> None:
     _furnish_links(tools, app, number)
     with reading(tools.engine) as tx:
-        known, before = comments.get(tx, repository_id, number)
+        known, before = comments.get(tx, first, number)
         comment = comment_of(tx, app, number, tools.settings)
     shown = next_shown(comment, before) if before or comment.is_worth_it else None
     if shown is None:
         return
-    made = PullComments(tools.github.repository(app), number).put(known, body(comment), MARKER)
+    if before is not None:
+        # Whether a write that is cut off here was carried out can only be read from GitHub.
+        with writing(tools.engine) as tx:
+            comments.doubt(tx, first, number)
+    in_doubt = before is not None and not before.digest
+    writer = PullComments(tools.github.repository(app), number)
+    made = writer.put(known, body(comment), MARKER, in_doubt=in_doubt)
     with writing(tools.engine) as tx:
-        comments.keep(tx, repository_id, number, comment=made, shown=shown)
+        comments.keep(tx, first, number, comment=made, shown=shown)
 
 
 def _furnish_links(tools: Commenting, app: App, number: PullNumber) -> None:
@@ -112,15 +126,14 @@ def comment_of(tx: Tx, app: App, number: PullNumber, settings: Settings) -> Pull
         if (place := _place(tx, one, number)) and place.policy.previews.comment == "comment"
     ]
     rows = [_row(tx, one, settings) for one in places if not _is_held(one) and not _is_skipped(one)]
-    held = [_held(one, settings) for one in places if _is_held(one)]
+    held = [_held(one) for one in places if _is_held(one)]
     skipped = [SkippedRow(one.app.slug, one.newest.reason) for one in places if _is_skipped(one)]
-    is_heard = settings.intake == "webhook"
     return PullComment(
         rows,
         held,
         skipped,
         notes=_notes(tx, places),
-        commands=_COMMANDS if is_heard else (),
+        commands=_COMMANDS,
         answer=_answer(tx, app, number),
     )
 
@@ -130,7 +143,8 @@ def _answer(tx: Tx, app: App, number: PullNumber) -> Answer | None:
     assert app.repository_id is not None
     siblings = _neighbours(tx, app)
     talking = {one.id: one.slug for one in siblings if _policy(tx, one).previews.comment == "comment"}
-    last = [one for one in spoken.newest_allowed(tx, app.repository_id, number) if one.app_id in talking]
+    place = Pull(app.repository_id, number, [one.id for one in siblings])
+    last = [one for one in spoken.newest_allowed(tx, place) if one.app_id in talking]
     said = [(one, answer) for one in last for answer in one.answers if answer.is_answer]
     if not said:
         return None
@@ -147,11 +161,7 @@ def _answer(tx: Tx, app: App, number: PullNumber) -> Answer | None:
 def _neighbours(tx: Tx, app: App) -> list[App]:
     """The apps of a repository that share the comments which one of them writes, itself among them."""
     assert app.repository_id is not None
-    return [
-        one
-        for one in apps.of_repository(tx, app.repository_id, app.repository)
-        if one.tenant_id == app.tenant_id or installations.may_use(tx, one.tenant_id, app.installation_id)
-    ]
+    return kin(tx, app, apps.of_repository(tx, app.repository_id, app.repository))
 
 
 def _place(tx: Tx, app: App, number: PullNumber) -> _Place | None:
@@ -212,10 +222,9 @@ def _took(deployment: Deployment) -> timedelta | None:
     return deployment.finished_at - deployment.started_at
 
 
-def _held(place: _Place, settings: Settings) -> HeldRow:
+def _held(place: _Place) -> HeldRow:
     newest = place.newest
-    command = f"/approve {newest.sha[:7]}" if settings.intake == "webhook" else None
-    return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id, command)
+    return HeldRow(place.app.slug, newest.sha, newest.reason, newest.id, f"/approve {newest.sha[:7]}")
 
 
 def _notes(tx: Tx, places: list[_Place]) -> list[str]:

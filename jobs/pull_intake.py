@@ -55,13 +55,12 @@ class PullIntake:
         self, event: PullEvent, found: list[App], known: Knowledge, *, last_attempt: bool
     ) -> list[PullDecided]:
         """What an event means for each app."""
-        pull = self._newest(event, found, known)
-        cases = [PullCase(app) for app in found]
-        for case in cases:
+        cases = [(PullCase(app), self._newest(event, app, known)) for app in found]
+        for case, pull in cases:
             if asks_for_git(pull, case.app):
                 self._gather(case, event, pull, known, last_attempt=last_attempt)
         decided: list[PullDecided] = []
-        for case in cases:
+        for case, pull in cases:
             seen = replace(pull, head_sha=case.head or pull.head_sha)
             with reading(self._engine) as tx:
                 there = _is_there(tx, _preview(tx, case.app, pull))
@@ -69,13 +68,14 @@ class PullIntake:
             decided.append(PullDecided(case, seen, decide_pull(event, case.app, facts)))
         return decided
 
-    def keep_facts(self, change: Change, event: PullEvent, decided: list[PullDecided]) -> None:
+    def keep_facts(self, change: Change, decided: list[PullDecided]) -> None:
         """Remember the facts. Raises `OvertakenFactsError` when the store has newer ones by now."""
-        pull = decided[0].pull if decided else event.pull
-        stored = pulls.find(change.tx, pull.repository_id, pull.number)
-        if newer(stored, pull) is not pull:
-            raise OvertakenFactsError
-        pulls.keep(change.tx, pull, change.now)
+        for one in decided:
+            app, pull = one.case.app.id, one.pull
+            stored = pulls.find(change.tx, app, pull.repository_id, pull.number)
+            if newer(stored, pull) is not pull:
+                raise OvertakenFactsError
+            pulls.keep(change.tx, app, pull, change.now)
 
     def apply(
         self, change: Change, delivery: DeliveryId, event: PullEvent, decided: PullDecided
@@ -92,12 +92,11 @@ class PullIntake:
             case _:
                 assert_never(decision)
 
-    def _newest(self, event: PullEvent, found: list[App], known: Knowledge) -> PullRequest:
+    def _newest(self, event: PullEvent, app: App, known: Knowledge) -> PullRequest:
         told = event.pull
         with reading(self._engine) as tx:
-            pull = newer(pulls.find(tx, told.repository_id, told.number), told)
-        enabled = next((app for app in found if app.enabled), None)
-        answer = known.pull(enabled, told.number) if enabled is not None else None
+            pull = newer(pulls.find(tx, app.id, told.repository_id, told.number), told)
+        answer = known.pull(app, told.number) if app.enabled else None
         # A name may have passed to another repository; and GitHub's answers may be behind its events.
         if answer is None or answer.repository_id != told.repository_id:
             return pull

@@ -84,6 +84,7 @@ class Sweep:
         ]
         slow = [
             Chore("recovery", 300, workshop.recover),
+            Chore("what was missed", every, workshop.catch_up),
             Chore("domains", 30, workshop.domains.look_at_due),
             Chore("retention", 3600, workshop.retention.prune),
             Chore("old errands", 3600, self._drop_errands),

@@ -24,8 +24,8 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
 from bot.settings import Settings
-from bot.store import apps
-from bot.store.engine import Engine, open_engine, reading
+from bot.store import apps, gaps
+from bot.store.engine import Engine, open_engine, reading, writing
 from bot.vault import open_vault
 from jobs import announce, answering, asking, recovery
 from jobs.addresses import Addresses
@@ -129,6 +129,18 @@ class Workshop:
         recovery.reconcile_heads(self.recovery, self.queue, found, self._head)
         self.asking.reconciling.run()
 
+    def catch_up(self) -> None:
+        """Chore: the same at once, where an app is deployed again that was not for a while."""
+        with reading(self.engine) as tx:
+            is_asked_for = gaps.is_asked_for(tx)
+        if not is_asked_for:
+            self.asking.reconciling.go_on()
+            return
+        with writing(self.engine) as tx:
+            gaps.take_wish(tx)
+        self.asking.reconciling.forget()
+        self.recover()
+
     def _head(self, app: App, branch: str) -> Commit | None:
         try:
             sha = self.mirrors.newest_head(app, branch)
@@ -209,6 +221,7 @@ def _intake(
         ask_level=Permissions(hub),
         answer=answer,
         taken_down=taken_down,
+        has_sign_in=lambda: hub.is_set,
     )
 
 

@@ -108,7 +108,8 @@ class CreateApp(Model):
     clone_url: CloneUrl | None = None
     """Any git URL without a password in it; default: the repository on GitHub."""
     slug: Slug | None = None
-    production_branch: Branch = "main"
+    production_branch: Branch | None = None
+    """Default: GitHub's default branch where that is known, else `main`."""
     root_directory: Directory = ""
     install_command: Command | None = None
     build_command: Command | None = None

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from bot import listings
 from bot.api.app_views import AppQuery, AppView, CreateApp, CreatedApp, UpdateApp, row, view
 from bot.api.operation import About, Call, Operation, Page
+from bot.api.reading import is_word
 from bot.api.refusals import Code, conflict, unfit
 from bot.domain.app import App
 from bot.domain.environment import PRODUCTION
@@ -44,8 +46,10 @@ def _list(call: Call) -> Page:
 def _create(call: Call) -> CreatedApp:
     given, services = call.given(CreateApp), call.services
     registry = Registry(services.settings, services.vault)
+    tenant = call.tenant.id if call.tenant else apps.ensure_default_scope(call.tx, call.writing.now)[0]
+    listed = listings.repository(call.tx, tenant, given.repository) if given.clone_url is None else None
     wish = Wish(**given.model_dump())
-    made = registry.register(call.tx, wish, call.writing.now, _home(call))
+    made = registry.register(call.tx, wish, call.writing.now, _home(call), listed=listed)
     call.note(f"app {made.app.slug}", after={"repository": made.app.repository})
     return CreatedApp(**_fields(call, [made.app])[0], webhook_secret=made.secret)
 
@@ -123,15 +127,22 @@ def refuse_archived(app: App) -> None:
         raise conflict(Code.APP_ARCHIVED, f"{app.slug} is archived. Bring it back first: POST .../unarchive.")
 
 
-def known_environment(call: Call, name: str) -> None:
-    """Raise `RefusalError` unless an app has, or may have, an environment of that name."""
+def known_environment(call: Call, word: str) -> str:
+    """The name of an environment that an app has, or may have: by name, by id, a preview also as `pr-12`.
+
+    Raises `RefusalError` 422.
+    """
     app = call.of_app
+    found = environments.by_word(call.tx, app.id, word) if is_word(word) else None
+    if found is not None:
+        return found.name
     policy = apps.policy(call.tx, app.id) or {}
     known = {PRODUCTION, *(one.name for one in environments.of_apps(call.tx, [app.id]))}
     known |= set(policy.get("environments", {}))
-    if name not in known:
+    if word not in known:
         listed = ", ".join(sorted(known)[:20])
-        raise unfit("environment", f"{app.slug} has no environment '{name}', but: {listed}.")
+        raise unfit("environment", f"{app.slug} has no environment '{word}', but: {listed}.")
+    return word
 
 
 def _about_app(**more: Any) -> Operation:

@@ -1,17 +1,28 @@
 """How an app is built and run: what its people set, which wins over slipway.toml and detection."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bot.api.app_views import Command, Directory
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation
 from bot.domain.roles import Verb
+from bot.domain.variable import MAX_COUNT, MAX_NAME, name_problem
 from bot.store import apps
 
 TAG = "Apps"
-_FIELDS = ("install_command", "build_command", "output_directory", "root_directory")
+_FIELDS = ("install_command", "build_command", "output_directory", "root_directory", "required_variables")
+
+
+def _name(value: str) -> str:
+    problem = name_problem(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+VariableName = Annotated[str, AfterValidator(_name), Field(max_length=MAX_NAME, examples=["API_URL"])]
 
 
 class BuildConfigView(Model):
@@ -21,6 +32,8 @@ class BuildConfigView(Model):
     build_command: str | None = Field(examples=["npm run build"])
     output_directory: str | None = Field(examples=["dist"])
     root_directory: str = Field(examples=["web"])
+    required_variables: list[str] | None = Field(examples=[["API_URL"]])
+    """Names of variables without which a deployment fails before anything is built."""
     node_version: str | None = Field(default=None, examples=[None])
     """Always null: builds use the machine's."""
     package_manager: str | None = Field(default=None, examples=[None])
@@ -34,6 +47,8 @@ class UpdateBuildConfig(Model):
     build_command: Command | Literal[""] | None = None
     output_directory: Directory | None = None
     root_directory: Directory = ""
+    required_variables: Annotated[list[VariableName], Field(max_length=MAX_COUNT)] | None = None
+    """Instead of those that slipway.toml names (`build.required_variables`); empty: none."""
 
 
 class RuntimeConfigView(Model):

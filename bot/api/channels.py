@@ -7,12 +7,11 @@ from pydantic import AfterValidator, Field
 
 from bot.api import outgoing
 from bot.api.envelope import Model
-from bot.api.operation import About, Call, Operation, Page
-from bot.api.outgoing import TAG, Chosen, MessageQuery, MessageView, Name, ReceiverQuery, ReceiverView, Word
+from bot.api.operation import Call
+from bot.api.outgoing import Chosen, CreateReceiver, Name, ReceiverView
+from bot.api.receiver_operations import Sort, operations
 from bot.domain.outgoing import SCHEMES, Event, Receiver, ReceiverKind
-from bot.domain.roles import Verb
 
-KIND = ReceiverKind.CHANNEL
 _URL = re.compile(r"([a-z0-9]+)://[\x21-\x7e]+")
 USUAL = [
     Event.DEPLOYMENT_FAILED,
@@ -43,18 +42,13 @@ class ChannelView(ReceiverView):
     service: str = Field(examples=["slack"])
 
 
-class CreateChannel(Model):
+class CreateChannel(CreateReceiver):
     """A new channel."""
 
-    name: Name
     url: Url
     """As apprise has it: https://github.com/caronc/apprise/wiki. Stored encrypted."""
     events: Chosen = USUAL
     """What it is told; empty: everything."""
-    project: Annotated[Word, Field(examples=["default"])] | None = None
-    """Only what concerns this project."""
-    app: Annotated[Word, Field(examples=["shop"])] | None = None
-    """Only what concerns this app."""
 
 
 class UpdateChannel(Model):
@@ -70,11 +64,6 @@ def _view(call: Call, one: Receiver) -> ChannelView:
     return ChannelView(**outgoing.base_view(call, one), service=one.address)
 
 
-def _list(call: Call) -> Page:
-    rows, total = outgoing.listed(call, KIND)
-    return Page([_view(call, one) for one in rows], total)
-
-
 def _sealed(call: Call, url: str) -> tuple[str, bytes]:
     return url.partition("://")[0], call.services.vault.seal(url.encode())
 
@@ -82,104 +71,27 @@ def _sealed(call: Call, url: str) -> tuple[str, bytes]:
 def _create(call: Call) -> ChannelView:
     given = call.given(CreateChannel)
     address, sealed = _sealed(call, given.url)
-    return _view(call, outgoing.create(call, KIND, given, address=address, sealed=sealed))
+    return _view(call, outgoing.create(call, ReceiverKind.CHANNEL, given, address=address, sealed=sealed))
 
 
-def _read(call: Call) -> ChannelView:
-    return _view(call, outgoing.named(call, KIND))
-
-
-def _update(call: Call) -> ChannelView:
-    one, given = outgoing.named(call, KIND), call.given(UpdateChannel)
-    changes: dict[str, Any] = given.model_dump(include=given.model_fields_set)
+def _changes(call: Call, given: Model) -> dict[str, Any]:
+    changes = given.model_dump(include=given.model_fields_set)
     if "url" in changes:
         changes["address"], changes["sealed"] = _sealed(call, changes.pop("url"))
-    return _view(call, outgoing.update(call, one, changes))
+    return changes
 
 
-def _delete(call: Call) -> None:
-    outgoing.remove(call, outgoing.named(call, KIND))
-
-
-def _test(call: Call) -> MessageView:
-    return outgoing.test(call, outgoing.named(call, KIND))
-
-
-def _messages(call: Call) -> Page:
-    return outgoing.messages(call, outgoing.named(call, KIND))
-
-
-def _about(**more: Any) -> Operation:
-    return Operation(tag=TAG, about=About.TENANT, verb=Verb.CONFIGURE, **more)
-
-
-_ONE = "/channels/{channel}"
-OPERATIONS = (
-    _about(
-        id="listChannels",
-        method="GET",
-        path="/channels",
-        summary="List channels",
-        handle=_list,
-        answer=ChannelView,
-        lists=True,
-        query=ReceiverQuery,
-    ),
-    _about(
-        id="createChannel",
-        method="POST",
-        path="/channels",
-        summary="Make a channel",
-        handle=_create,
-        answer=ChannelView,
-        body=CreateChannel,
-        status=201,
-        refusals={409: "There are too many.", 422: "There is no such project or app."},
-    ),
-    _about(
-        id="getChannel",
-        method="GET",
-        path=_ONE,
-        summary="Read a channel",
-        handle=_read,
-        answer=ChannelView,
-    ),
-    _about(
-        id="updateChannel",
-        method="PATCH",
-        path=_ONE,
-        summary="Change a channel",
-        handle=_update,
-        answer=ChannelView,
-        body=UpdateChannel,
-        description="With `enabled: true` one that was switched off is as good as new.",
-    ),
-    _about(
-        id="deleteChannel",
-        method="DELETE",
-        path=_ONE,
-        summary="Delete a channel",
-        handle=_delete,
-    ),
-    _about(
-        id="testChannel",
-        method="POST",
-        path=f"{_ONE}/test",
-        summary="Test a channel",
-        handle=_test,
-        answer=MessageView,
-        status=201,
-        description="Sends a notice once, at once. What came of it stands in its notices.",
-        refusals={409: "It is switched off."},
-    ),
-    _about(
-        id="listChannelNotices",
-        method="GET",
-        path=f"{_ONE}/notices",
-        summary="List what was sent to a channel",
-        handle=_messages,
-        answer=MessageView,
-        lists=True,
-        query=MessageQuery,
-    ),
+OPERATIONS = operations(
+    Sort(
+        kind=ReceiverKind.CHANNEL,
+        view=ChannelView,
+        show=_view,
+        create=_create,
+        created=ChannelView,
+        creating=CreateChannel,
+        changes=_changes,
+        changing=UpdateChannel,
+        sent="notices",
+        tested="Sends a notice once, at once. What came of it stands in its notices.",
+    )
 )

@@ -1,4 +1,4 @@
-"""Two releases side by side: files, rules, commands."""
+"""Two releases side by side: files, rules, names of variables, commands."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from bot.api.operation import About, Call, Operation
 from bot.api.reading import is_word
 from bot.api.refusals import Code, conflict, unfit
 from bot.domain.contents import Manifest
-from bot.domain.difference import FileChange, files_changed, lines_changed
+from bot.domain.difference import FileChange, files_changed, lines_changed, names_changed
 from bot.domain.ids import Digest
 from bot.domain.release import Release
 from bot.domain.roles import Verb
@@ -56,6 +56,14 @@ class LinesView(Model):
     removed: list[str] = Field(examples=[[]])
 
 
+class VariableDifference(Model):
+    """A variable that one of the two builds was given and the other was not, or with another value."""
+
+    name: str = Field(examples=["API_URL"])
+    change: Literal["added", "removed", "changed"] = Field(examples=["changed"])
+    """By fingerprints: no value is looked at or told."""
+
+
 class CommandView(Model):
     """What a step ran, where that differs. Null: nothing, or it is forgotten."""
 
@@ -82,6 +90,8 @@ class ComparisonView(Model):
     headers: LinesView
     single_page_before: bool = Field(examples=[False])
     single_page_after: bool = Field(examples=[False])
+    variables: list[VariableDifference]
+    """Of what the builds were given. Files that were published without a build were given nothing."""
     commands: list[CommandView]
 
 
@@ -115,6 +125,7 @@ def _view(
         headers=rules[1],
         single_page_before=sides[0].spa,
         single_page_after=sides[1].spa,
+        variables=_variables(call, *sides),
         commands=_commands(call, *sides),
     )
 
@@ -146,6 +157,12 @@ def _lines(shelf: Shelf, before: Digest | None, after: Digest | None) -> LinesVi
     old, new = (shelf.read(one, _RULES).decode(errors="replace") if one else "" for one in (before, after))
     added, removed = lines_changed(old, new)
     return LinesView(added=added, removed=removed)
+
+
+def _variables(call: Call, before: Release, after: Release) -> list[VariableDifference]:
+    given = releases.variables_of(call.tx, [before.id, after.id])
+    found = names_changed(given.get(before.id, {}), given.get(after.id, {}))
+    return [VariableDifference(name=one.name, change=one.change) for one in found]
 
 
 def _commands(call: Call, before: Release, after: Release) -> list[CommandView]:

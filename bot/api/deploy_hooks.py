@@ -66,11 +66,11 @@ def _list(call: Call) -> Page:
 def _create(call: Call) -> CreatedHook:
     app, given, minted = call.of_app, call.given(CreateHook), mint(KIND)
     refuse_archived(app)
-    known_environment(call, given.environment)
+    name = known_environment(call, given.environment)
     new = NewHook(
         app_id=app.id,
         name=given.name,
-        environment=given.environment,
+        environment=name,
         branch=given.branch,
         handle=minted.handle,
         digest=minted.digest,

@@ -19,14 +19,17 @@ from bot.api.deployment_views import (
 )
 from bot.api.envelope import Model
 from bot.api.lean import Lean, lean
+from bot.api.locate import app_of
 from bot.api.operation import About, Call, Operation, Page, Searching
 from bot.api.queue import place_view, places
+from bot.api.reading import is_word
 from bot.api.refusals import not_found, unfit
-from bot.domain.deployment import Deployment, State
+from bot.domain.app import App
+from bot.domain.deployment import Deployment, Kind, State
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
 from bot.logs.line import OURS
-from bot.store import deployments, pages, steps
+from bot.store import deployments, environments, pages, people, steps
 from bot.store.pages import DeploymentFilter
 
 TAG = "Deployments"
@@ -40,6 +43,9 @@ class DeploymentQuery(Searching):
     """Which deployments."""
 
     environment: Annotated[str, Field(max_length=100, examples=["production"])] | None = None
+    """Its name; among one app's deployments also its id, or `pr-12`."""
+    kind: Kind | None = Field(default=None, examples=["rollback"])
+    """`rollback`: what brought a release that existed; nothing was built."""
     status: Annotated[str, Field(pattern=r"^[a-z]+(,[a-z]+)*$", examples=["failed,cancelled"])] | None = None
     """One or several, with commas between: held, queued, running, cancelling, succeeded, failed, cancelled,
     superseded, skipped, rejected."""
@@ -49,12 +55,47 @@ class DeploymentQuery(Searching):
     sort: Literal["createdAt", "-createdAt"] = Field(default="-createdAt", examples=["-createdAt"])
 
 
+class AllDeploymentsQuery(DeploymentQuery):
+    """Which deployments of all apps."""
+
+    app: Annotated[str, Field(min_length=1, max_length=200, examples=["shop"])] | None = None
+    """Those of one app, by id or slug."""
+    project: Annotated[str, Field(min_length=1, max_length=200, examples=["default"])] | None = None
+    """Those of one project of the organisation, by id or slug."""
+
+
 class LogQuery(Model):
     """Which part of a log."""
 
     after: int = Field(default=0, ge=0, le=10**12, examples=[0])
     """Only lines behind this number."""
     limit: int = Field(default=500, ge=1, le=2000, examples=[500])
+
+
+class StreamQuery(Model):
+    """Where to go on."""
+
+    after: int = Field(default=0, ge=0, le=10**12, examples=[0])
+    """Only lines behind this number. The header `Last-Event-ID`, which browsers send, wins."""
+
+
+def _list_all(call: Call) -> Page:
+    asked = call.asked(AllDeploymentsQuery)
+    if asked.app is not None:
+        call.app = _app(call, asked.app)
+    if asked.project is not None:
+        known = call.tenant is not None and is_word(asked.project)
+        call.project = people.project(call.tx, call.of_tenant.id, asked.project) if known else None
+        if call.project is None:
+            raise not_found("project", asked.project)
+    return _list(call)
+
+
+def _app(call: Call, word: str) -> App:
+    found = app_of(call.tx, word) if is_word(word) else None
+    if found is None or (call.tenant is not None and found.tenant_id != call.tenant.id):
+        raise not_found("app", word)
+    return found
 
 
 def _list(call: Call) -> Page:
@@ -66,14 +107,20 @@ def _list(call: Call) -> Page:
         tenant_id=call.tenant.id if call.tenant else None,
         project_id=call.project.id if call.project else None,
         app_id=call.app.id if call.app else None,
-        environment=asked.environment,
+        environment=_environment(call, asked.environment),
         states=[State(word) for word in states],
         branch=asked.branch,
         sha=asked.commit,
         search=asked.search,
+        kind=asked.kind,
     )
     found = pages.deployments_page(call.tx, wanted, asked.part(asked.sort))
     return Page([row(**view(call, one)) for one in found.rows], found.total)
+
+
+def _environment(call: Call, word: str | None) -> str | None:
+    found = environments.by_word(call.tx, call.app.id, word) if word and call.app else None
+    return found.name if found else word
 
 
 def _read(call: Call) -> DeploymentDetail:
@@ -159,10 +206,10 @@ OPERATIONS = (
         tag=TAG,
         about=About.TENANT,
         verb=Verb.READ,
-        handle=_list,
+        handle=_list_all,
         answer=DeploymentView,
         lists=True,
-        query=DeploymentQuery,
+        query=AllDeploymentsQuery,
         refusals={422: "A status is none."},
     ),
     Operation(
@@ -216,6 +263,7 @@ OPERATIONS = (
         verb=Verb.READ,
         handle=_nothing,
         streams=True,
+        query=StreamQuery,
         description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (a line, whose "
         "number is the event's id), `status`, and at the end `done`. To go on after a break send "
         "`Last-Event-ID`, or `?after=`.",

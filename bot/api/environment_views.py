@@ -11,11 +11,12 @@ from bot.api.app_views import Branch, Line
 from bot.api.envelope import Model
 from bot.api.operation import Call
 from bot.api.orders import Reason
+from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.environment import Environment, EnvironmentKind
 from bot.domain.ids import reference
 from bot.intake.recipe import policy_from_json
-from bot.store import apps, domains, places
+from bot.store import apps, domains, environments, places
 from bot.store.places import Live
 
 DeployPolicy = Literal["automatic", "manual"]
@@ -151,11 +152,14 @@ def _lock_view(one: Environment) -> LockView | None:
 
 
 def place(call: Call) -> Live:
-    """The environment that a path names, by name or id. Raises `RefusalError` 404."""
-    word = call.path["environment"]
-    there = places.live_in(call.tx, [call.of_app.id])
-    by_name = [one for one in there if one.environment.name == word]
-    found = by_name or [one for one in there if str(one.environment.id) == word]
-    if not found:
+    """The environment that a path names. Raises `RefusalError` 404."""
+    named = environment_named(call, call.path["environment"])
+    return next(one for one in places.live_in(call.tx, [call.of_app.id]) if one.environment.id == named.id)
+
+
+def environment_named(call: Call, word: str) -> Environment:
+    """An environment of the app, by name or id; a preview also as `pr-12`. Raises `RefusalError` 404."""
+    found = environments.by_word(call.tx, call.of_app.id, word) if is_word(word) else None
+    if found is None:
         raise not_found("environment", word)
-    return found[0]
+    return found

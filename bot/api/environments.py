@@ -1,5 +1,6 @@
 """Environments: making them, how pushes reach them, taking them back, taking them down."""
 
+import re
 from typing import Any
 
 from bot import locks
@@ -21,7 +22,7 @@ from bot.api.refusals import Code, conflict, unfit
 from bot.domain.duration import duration
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind
 from bot.domain.roles import Verb
-from bot.intake.recipe_file import PREVIEW
+from bot.intake.recipe_file import OWN_NAME, PREVIEW
 from bot.previews import take_down
 from bot.store import apps, domains, environments, places
 
@@ -71,6 +72,8 @@ def _create(call: Call) -> EnvironmentView:
         raise unfit("name", "Previews are made by pull requests; choose another name.")
     if given.name == PRODUCTION:
         raise unfit("name", "production is made by its first deployment. Change it instead.")
+    if re.search(OWN_NAME, given.name) is None:
+        raise unfit("name", "Such names are for previews and releases, or hyphens follow each other.")
     made = call.services.lifecycle.environment(call.writing, app, given.name, given.branch)
     changes: dict[str, Any] = {"archived_at": None, "archive_reason": None, "follows": given.branch}
     changes |= {"branch": given.branch, "manual": given.deploys == "manual"}

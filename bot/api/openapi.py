@@ -31,7 +31,7 @@ _PARTS = {
     "app": "Id or slug of an app.",
     "deployment": "A deployment: `DEP-12` or `12`.",
     "release": "Number, name, or start of the commit of a release.",
-    "environment": "Name or id of an environment. Write a slash in a name as `%2F`, or use the id.",
+    "environment": "Name or id of an environment; a preview also as `pr-12`. Write a slash as `%2F`.",
     "detection": "Id of a detection.",
     "domain": "Hostname or id of a custom domain.",
     "delivery": "GUID of a delivery.",

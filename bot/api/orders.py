@@ -13,6 +13,7 @@ from bot.api.deployments import TAG
 from bot.api.envelope import Model
 from bot.api.lockers import locker
 from bot.api.operation import About, Call, Operation
+from bot.api.reading import is_word
 from bot.api.refusals import Code, conflict, unfit
 from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Trigger
 from bot.domain.environment import PRODUCTION
@@ -43,7 +44,7 @@ class CreateDeployment(Model):
     """What to deploy where: at most one of branch, commit, tag, pull request, release and environment."""
 
     environment: Annotated[Line, Field(min_length=1, max_length=100, examples=["production"])] | None = None
-    """Default: production; of a pull request, its preview."""
+    """By name or id. Default: production; of a pull request, its preview."""
     branch: Branch | None = None
     """Its head is deployed. Default: the environment's branch, else the production branch."""
     commit: Annotated[str, AfterValidator(_commit), Field(max_length=64)] | None = Field(
@@ -76,8 +77,7 @@ def _create(call: Call) -> DeploymentView:
         raise unfit("".join(several[1].title().split("_")), f"Say one of {', '.join(several)}, not several.")
     if given.pull_request is not None:
         return _deploy_pull(call, given, PullNumber(given.pull_request))
-    name = given.environment or PRODUCTION
-    known_environment(call, name)
+    name = known_environment(call, given.environment or PRODUCTION)
     if given.release is not None or given.from_environment is not None:
         return bring(call, _release(call, given), name)
     return _ask(call, given, _order(call, given, name))
@@ -90,7 +90,8 @@ def _release(call: Call, given: CreateDeployment) -> Release:
         if found is None:
             raise unfit("release", f"{app.slug} keeps no release '{given.release}'.")
         return found
-    origin = environments.by_name(call.tx, app.id, given.from_environment or "")
+    word = given.from_environment or ""
+    origin = environments.by_word(call.tx, app.id, word) if is_word(word) else None
     active = origin.active_release_id if origin is not None else None
     kept = releases.find(call.tx, active) if active is not None else None
     if kept is None:
@@ -126,11 +127,11 @@ def _order(call: Call, given: CreateDeployment, name: str) -> Order:
 
 def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> DeploymentView:
     app = call.of_app
-    pull = pulls.find(call.tx, app.repository_id, number) if app.repository_id is not None else None
+    pull = pulls.of_app(call.tx, app, number)
     if pull is None:
         raise unfit("pullRequest", f"Slipway has not heard of #{number} of {app.repository}.")
     name = preview_name(number)
-    if given.environment not in (None, name):
+    if given.environment not in (None, name, f"pr-{number}"):
         raise unfit("environment", f"#{number} is deployed to {name}. Promote its release from there.")
     order = Order(
         app=app,

@@ -46,6 +46,17 @@ class ReceiverView(Model):
     created_at: datetime = Field(examples=["2026-01-31T11:00:00Z"])
 
 
+class CreateReceiver(Model):
+    """What is needed for either."""
+
+    name: Name
+    events: Chosen
+    project: Annotated[Word, Field(examples=["default"])] | None = None
+    """Only what concerns this project."""
+    app: Annotated[Word, Field(examples=["shop"])] | None = None
+    """Only what concerns this app."""
+
+
 class ReceiverQuery(Paging):
     """Which ones."""
 
@@ -136,7 +147,7 @@ def named(call: Call, kind: ReceiverKind) -> Receiver:
     return found
 
 
-def create(call: Call, kind: ReceiverKind, given: Any, *, address: str, sealed: bytes) -> Receiver:
+def create(call: Call, kind: ReceiverKind, given: CreateReceiver, *, address: str, sealed: bytes) -> Receiver:
     """Store a new one. Raises `RefusalError` 409 when there are too many, 422 for an unknown scope."""
     tenant = own_tenant(call)
     if receivers.count(call.tx, tenant) >= MAX_RECEIVERS:

@@ -90,7 +90,7 @@ class _Life:
 
 
 def _view(call: Call, one: Environment, life: _Life) -> PreviewView:
-    pull = pulls.find(call.tx, call.of_app.repository_id or 0, one.pull) if one.pull else None
+    pull = pulls.of_app(call.tx, call.of_app, one.pull) if one.pull else None
     newest = deployments.newest(call.tx, one.id)
     return PreviewView(
         number=one.pull or 0,

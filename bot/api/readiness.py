@@ -5,15 +5,17 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bot import render
+from bot import render, required
 from bot.api.envelope import Model
-from bot.api.environment_views import place
 from bot.api.operation import About, Call, Operation
+from bot.api.variable_scope import environment_of
+from bot.domain.app import App
 from bot.domain.deployment import Deployment, State
-from bot.domain.environment import Environment
+from bot.domain.environment import Environment, EnvironmentKind, kind_of
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
 from bot.errors import ErrorCode
+from bot.required import Required
 from bot.store import deployments
 
 Level = Literal["ok", "warn", "fail"]
@@ -47,23 +49,35 @@ class ReadinessView(Model):
     status: Level = Field(examples=["ok"])
     """The worst of all."""
     checks: list[CheckView]
+    missing_variables: list[str] = Field(examples=[["API_URL"]])
+    """Names of variables that builds need and that do not count here: a deployment would fail early."""
 
 
 def _read(call: Call) -> ReadinessView:
-    environment = place(call).environment
-    newest = deployments.latest(call.tx, _LOOKED_AT, environment=environment.id)
+    word = call.path["environment"]
+    environment = environment_of(call, word)
+    name, kind = (environment.name, environment.kind) if environment else (word, kind_of(word))
+    newest = deployments.latest(call.tx, _LOOKED_AT, environment=environment.id) if environment else []
+    needed = required.of(call.tx, call.of_app, environment, kind)
     checks = [
         _app(call),
         _worker(call),
         _repository(newest),
         _sandbox(call, newest),
         _disk(call),
-        _environment(environment),
+        _variables(call.of_app, name, kind, needed),
+        _environment(environment) if environment else _unmade(name),
         _work(newest),
     ]
     found = {one.status for one in checks}
     worst: Level = next(level for level in _ORDER if level in found)
-    return ReadinessView(environment=environment.name, ready=worst != "fail", status=worst, checks=checks)
+    return ReadinessView(
+        environment=name,
+        ready=worst != "fail",
+        status=worst,
+        checks=checks,
+        missing_variables=list(needed.missing),
+    )
 
 
 def _app(call: Call) -> CheckView:
@@ -111,6 +125,24 @@ def _disk(call: Call) -> CheckView:
     return _check("disk", status, said)
 
 
+def _variables(app: App, environment: str, kind: EnvironmentKind, needed: Required) -> CheckView:
+    if needed.missing:
+        names = ", ".join(needed.missing)
+        text = (
+            f"Builds need variables that do not count in {environment}: {names}. Set them: PATCH "
+            f'/apps/{app.slug}/variables with appliesTo "{kind}", or '
+            f"slipway variables set {needed.missing[0]} --app {app.slug} --for {kind}."
+        )
+        return _check("variables", "fail", text)
+    if not needed.names:
+        return _check("variables", "ok", "No variables are known to be required (required_variables).")
+    return _check("variables", "ok", f"What builds need is set: {', '.join(needed.names)}.")
+
+
+def _unmade(name: str) -> CheckView:
+    return _check("environment", "ok", f"{name} is made by its first deployment.")
+
+
 def _environment(one: Environment) -> CheckView:
     if one.archived_at is not None:
         return _check(
@@ -151,6 +183,8 @@ OPERATIONS = (
         verb=Verb.READ,
         handle=_read,
         answer=ReadinessView,
-        description="What is known without asking git: a repository counts as it was found last.",
+        description="What is known without asking git: a repository counts as it was found last, and the "
+        "variables that are required as the app's build configuration names them, else the commit that was "
+        "planned here last, else in production.",
     ),
 )

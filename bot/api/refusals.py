@@ -101,6 +101,7 @@ def unfit(name: str, message: str) -> RefusalError:
 
 
 _CONFLICTS = (
+    ErrorCode.COMMIT_AMBIGUOUS,
     ErrorCode.COMMIT_DIFFERS,
     ErrorCode.ENVIRONMENT_LOCKED,
     ErrorCode.NO_RELEASE,

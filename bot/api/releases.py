@@ -12,13 +12,14 @@ from bot.api.apps import known_environment, refuse_archived
 from bot.api.archive import ArchiveQuery
 from bot.api.deployment_views import DeploymentView
 from bot.api.envelope import Model
+from bot.api.environment_views import environment_named
 from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.orders import bring
 from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import ReleaseId, reference
-from bot.domain.release import Release
+from bot.domain.release import Release, releases_to_keep
 from bot.domain.roles import Verb
 from bot.store import environments, releases
 
@@ -56,13 +57,16 @@ class ReleaseQuery(Paging):
 
     kept: bool = Field(default=True, examples=[True])
     """False: those whose files are gone."""
+    environment: Annotated[Line, Field(min_length=1, max_length=100, examples=["production"])] | None = None
+    """Only what this environment has shown, by name or id: what it can be rolled back to."""
 
 
 @dataclass(frozen=True)
 class _Keeping:
-    """What retention goes by: see `releases_to_keep`."""
+    """What retention goes by: see `releases_to_keep`. `resting` are environments that were taken down."""
 
-    live: Mapping[int, Sequence[str]]
+    live: Mapping[ReleaseId, Sequence[str]]
+    resting: Mapping[ReleaseId, Sequence[str]]
     needed: Collection[int]
     spare: Collection[int]
     count: int
@@ -71,6 +75,8 @@ class _Keeping:
         """Why a release is kept yet."""
         if names := self.live.get(one.id):
             return f"live in {', '.join(names[:10])}"
+        if names := self.resting.get(one.id):
+            return f"{', '.join(names[:10])} may come back within a week"
         if one.id in self.needed:
             return "a deployment is about to show it"
         if one.id in self.spare:
@@ -80,14 +86,16 @@ class _Keeping:
 
 def _views(call: Call, found: list[Release], *, is_kept: bool = True) -> list[ReleaseView]:
     app, count = call.of_app.id, call.services.settings.keep_releases
-    live: dict[int, list[str]] = {}
+    live: dict[ReleaseId, list[str]] = {}
+    resting: dict[ReleaseId, list[str]] = {}
     for one in environments.of_apps(call.tx, [app]):
         if one.active_release_id is not None:
-            live.setdefault(one.active_release_id, []).append(one.name)
+            shown = live if one.archived_at is None else resting
+            shown.setdefault(one.active_release_id, []).append(one.name)
     needed = releases.needed_ids(call.tx) if is_kept else set[ReleaseId]()
     whole = releases.of_app(call.tx, app) if is_kept else []
-    spare = [one.id for one in whole if one.id not in live and one.id not in needed][:count]
-    keeping = _Keeping(live, needed, spare, count)
+    spare = releases_to_keep(whole, {*live, *resting, *needed}, count)
+    keeping = _Keeping(live, resting, needed, spare, count)
     return [
         ReleaseView(
             number=one.number,
@@ -107,7 +115,8 @@ def _views(call: Call, found: list[Release], *, is_kept: bool = True) -> list[Re
 
 def _list_releases(call: Call) -> Page:
     asked = call.asked(ReleaseQuery)
-    found = releases.page(call.tx, call.of_app.id, asked.part(""), is_kept=asked.kept)
+    shown_in = environment_named(call, asked.environment).id if asked.environment else None
+    found = releases.page(call.tx, call.of_app.id, asked.part(""), is_kept=asked.kept, shown_in=shown_in)
     return Page(_views(call, found.rows, is_kept=asked.kept), found.total)
 
 
@@ -127,10 +136,9 @@ def _nothing(_call: Call) -> None:
 
 
 def _activate(call: Call) -> DeploymentView:
-    name = call.given(ActivateRelease).environment
     release = _release(call, call.path["release"])
     refuse_archived(call.of_app)
-    known_environment(call, name)
+    name = known_environment(call, call.given(ActivateRelease).environment)
     return bring(call, release, name)
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bot.api.app_views import Line
 from bot.api.envelope import Model
+from bot.api.environment_views import environment_named
 from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.previews import TAG, Length
 from bot.api.refusals import Code, conflict, not_found
@@ -19,7 +20,7 @@ from bot.domain.sharing import DEFAULT_LIFE, Purpose, ShareLink
 from bot.preview_sharing import address, revoke, share
 from bot.previews import protection_of
 from bot.share import open_signer
-from bot.store import environments, share_links
+from bot.store import share_links
 from bot.store.share_links import NewShareLink
 
 
@@ -54,13 +55,7 @@ class CreateShareLink(Model):
 
 
 def _environment(call: Call) -> Environment:
-    word = call.path["environment"]
-    there = environments.of_apps(call.tx, [call.of_app.id])
-    names = (word, f"preview/{word}")
-    found = [one for one in there if one.name in names] or [one for one in there if str(one.id) == word]
-    if not found:
-        raise not_found("environment", word)
-    return found[0]
+    return environment_named(call, call.path["environment"])
 
 
 def _fields(one: ShareLink) -> dict[str, Any]:
@@ -148,7 +143,7 @@ OPERATIONS = (
         answer=ShareLinkView,
         lists=True,
         query=Paging,
-        description="Those that count now, newest first. An environment is named by its id, or `pr-12`.",
+        description="Those that count now, newest first.",
     ),
     _about(
         id="createShareLink",

@@ -5,6 +5,7 @@ from typing import Any
 
 from bot.api.apps import known_environment
 from bot.api.operation import Call
+from bot.api.reading import is_word
 from bot.api.refusals import RefusalError, not_found
 from bot.api.variable_views import VariableView
 from bot.domain.environment import Environment
@@ -31,12 +32,9 @@ def place_of(call: Call, scope: Scope) -> Place | None:
 def environment_of(call: Call, word: str) -> Environment | None:
     """An environment by name or id; None for one that the app may have and has not yet."""
     app = call.of_app
-    named = environments.by_name(call.tx, app.id, word)
-    if named is not None:
-        return named
-    by_id = [one for one in environments.of_apps(call.tx, [app.id]) if str(one.id) == word]
-    if by_id:
-        return by_id[0]
+    found = environments.by_word(call.tx, app.id, word) if is_word(word) else None
+    if found is not None:
+        return found
     try:
         known_environment(call, word)
     except RefusalError as error:

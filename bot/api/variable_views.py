@@ -24,7 +24,8 @@ class Setting(Model):
     build: bool | None = Field(default=None, examples=[True])
     """Whether builds are given it; at first they are."""
     runtime: bool | None = Field(default=None, examples=[True])
-    """Whether running apps are given it; at first they are."""
+    """Whether a running app is to be given it; at first it is. It is stored and listed, and
+    given to nothing yet: releases are files so far, and no app runs."""
     applies_to: AppliesTo | None = Field(default=None, examples=["production"])
     """In which kinds of environments it counts. Default: what the request says."""
 
@@ -99,6 +100,7 @@ class VariableView(Model):
     secret: bool = Field(examples=[False])
     build: bool = Field(examples=[True])
     runtime: bool = Field(examples=[True])
+    """For a running app, of which there are none yet."""
     applies_to: AppliesTo = Field(examples=["production"])
     version: int = Field(examples=[3])
     """How often it was changed."""
@@ -150,9 +152,11 @@ class EffectiveView(Model):
     environment: str = Field(examples=["production"])
     kind: Literal["production", "branch", "preview"] = Field(examples=["production"])
     withheld: bool = Field(examples=[False])
-    """Whether builds are given none of them: those of a fork's pull request are not."""
+    """Whether builds are given none of them: those of a fork are, once it was approved with secrets."""
     pending: list[str] = Field(examples=[["API_URL"]])
     """Names whose values the live release was not built with."""
+    missing: list[str] = Field(examples=[[]])
+    """Names that builds need and that do not count here (`required_variables`)."""
     variables: list[EffectiveVariable]
 
 

@@ -1,10 +1,11 @@
 """Variables of organisations, projects, apps and environments. Values are sealed, secrets are not shown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bot import pending
+from bot import pending, required, trusting
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page
 from bot.api.refusals import not_found, unfit
@@ -25,6 +26,7 @@ from bot.api.variable_views import (
 )
 from bot.domain.environment import EnvironmentKind, kind_of
 from bot.domain.roles import Verb
+from bot.domain.trust import Trust
 from bot.domain.variable import Scope, Use, Variable, VariableChange, effective
 from bot.store import variables
 
@@ -88,13 +90,14 @@ def _effective(call: Call) -> EffectiveView:
         fields |= {use.value: counting[use].get(one.name) == one for use in Use}
         fields |= {"scope": one.scope.value, "hides": _hidden(one, found, kind)}
         listed.append(EffectiveVariable(**fields))
-    trusted = pending.is_trusted(call.tx, app, environment.pull if environment is not None else None)
+    trust = trusting.of_place(call.tx, app, environment) if environment is not None else Trust.FULL
     names = pending.of_app(call.tx, app, [environment]).get(environment.id, []) if environment else []
     return EffectiveView(
         environment=environment.name if environment is not None else word,
         kind=kind.value,
-        withheld=not trusted,
+        withheld=trust is Trust.STRANGER,
         pending=names,
+        missing=list(required.of(call.tx, app, environment, kind).missing),
         variables=listed,
     )
 
@@ -119,118 +122,116 @@ _WHERE: dict[Scope, tuple[str, str, str]] = {
     ),
 }
 _LOST = {409: "The scope is not at the revision that you read."}
+_CHANGES: dict[str, Any] = {"verb": Verb.CONFIGURE, "answer": ChangedVariables, "refusals": _LOST}
+_AGAIN = "Nothing is deployed: `pending` says what to deploy again."
 
 
-def _about(scope: Scope, handle: Callable[[Scope, Call], Model | Page | None], **more: Any) -> Operation:
-    about = About.TENANT if scope in (Scope.TENANT, Scope.PROJECT) else About.APP
-    return Operation(tag=TAG, about=about, handle=partial(handle, scope), **more)
+@dataclass(frozen=True)
+class _Deed:
+    """What can be done with the variables of each scope; `{}` stands for the scope in `id` and `summary`."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    handle: Callable[[Scope, Call], Model | Page | None]
+    more: Mapping[str, Any]
+
+    def of(self, scope: Scope) -> Operation:
+        """The operation of one scope."""
+        name, path, what = _WHERE[scope]
+        about = About.TENANT if scope in (Scope.TENANT, Scope.PROJECT) else About.APP
+        method: Any = self.method
+        return Operation(
+            id=self.id.format(name),
+            method=method,
+            path=f"{path}{self.path}",
+            summary=self.summary.format(what),
+            tag=TAG,
+            about=about,
+            handle=partial(self.handle, scope),
+            **self.more,
+        )
 
 
-def _listing(scope: Scope) -> Operation:
-    name, path, what = _WHERE[scope]
-    return _about(
-        scope,
+_DEEDS = (
+    _Deed(
+        "list{}Variables",
+        "GET",
+        "",
+        "List the variables of {}",
         _list,
-        id=f"list{name}Variables",
-        method="GET",
-        path=path,
-        summary=f"List the variables of {what}",
-        verb=Verb.READ,
-        answer=VariablesView,
-        description="Values of plain ones are shown to those who may change them, secrets to nobody.",
-    )
-
-
-def _history(scope: Scope) -> Operation:
-    name, path, what = _WHERE[scope]
-    return _about(
-        scope,
+        {
+            "verb": Verb.READ,
+            "answer": VariablesView,
+            "description": "Values of plain ones are shown to those who may change them, secrets to nobody.",
+        },
+    ),
+    _Deed(
+        "list{}VariableChanges",
+        "GET",
+        "/changes",
+        "List what became of the variables of {}",
         _changes,
-        id=f"list{name}VariableChanges",
-        method="GET",
-        path=f"{path}/changes",
-        summary=f"List what became of the variables of {what}",
-        verb=Verb.READ,
-        answer=VariableChangeView,
-        lists=True,
-        query=ChangesQuery,
-        description="Who set, unset or revealed what and when, newest first.",
-    )
-
-
-def _revealing(scope: Scope) -> Operation:
-    name, path, what = _WHERE[scope]
-    return _about(
-        scope,
+        {
+            "verb": Verb.READ,
+            "answer": VariableChangeView,
+            "lists": True,
+            "query": ChangesQuery,
+            "description": "Who set, unset or revealed what and when, newest first.",
+        },
+    ),
+    _Deed(
+        "reveal{}Variable",
+        "POST",
+        "/reveal",
+        "Show a value of {}",
         _reveal,
-        id=f"reveal{name}Variable",
-        method="POST",
-        path=f"{path}/reveal",
-        summary=f"Show a value of {what}",
-        verb=Verb.MANAGE,
-        answer=RevealedVariable,
-        body=RevealVariable,
-        refusals={422: "It is set for several kinds of environments."},
-        description="The only way to see a secret. It stands in the audit log.",
-    )
-
-
-def _replacing(scope: Scope) -> Operation:
-    name, path, what = _WHERE[scope]
-    return _about(
-        scope,
+        {
+            "verb": Verb.MANAGE,
+            "answer": RevealedVariable,
+            "body": RevealVariable,
+            "refusals": {422: "It is set for several kinds of environments."},
+            "description": "The only way to see a secret. It stands in the audit log.",
+        },
+    ),
+    _Deed(
+        "replace{}Variables",
+        "PUT",
+        "",
+        "Replace all variables of {}",
         replace,
-        id=f"replace{name}Variables",
-        method="PUT",
-        path=path,
-        summary=f"Replace all variables of {what}",
-        verb=Verb.CONFIGURE,
-        answer=ChangedVariables,
-        body=ChangeVariables,
-        refusals=_LOST,
-        description="What is not listed is unset. `{}` keeps a value that is there, such as a secret's. "
-        "Nothing is deployed: `pending` says what to deploy again.",
-    )
-
-
-def _merging(scope: Scope) -> Operation:
-    name, path, what = _WHERE[scope]
-    return _about(
-        scope,
+        {
+            **_CHANGES,
+            "body": ChangeVariables,
+            "description": "What is not listed is unset. `{}` keeps a value that is there, such as a "
+            f"secret's. {_AGAIN}",
+        },
+    ),
+    _Deed(
+        "update{}Variables",
+        "PATCH",
+        "",
+        "Change variables of {}",
         merge,
-        id=f"update{name}Variables",
-        method="PATCH",
-        path=path,
-        summary=f"Change variables of {what}",
-        verb=Verb.CONFIGURE,
-        answer=ChangedVariables,
-        body=ChangeVariables,
-        refusals=_LOST,
-        description="What is not listed stays. Null unsets. Nothing is deployed: `pending` says what to "
-        "deploy again.",
-    )
-
-
-def _importing(scope: Scope) -> Operation:
-    name, path, what = _WHERE[scope]
-    return _about(
-        scope,
+        {
+            **_CHANGES,
+            "body": ChangeVariables,
+            "description": f"What is not listed stays. Null unsets. {_AGAIN}",
+        },
+    ),
+    _Deed(
+        "import{}Variables",
+        "POST",
+        "/import",
+        "Import a .env file into {}",
         take_text,
-        id=f"import{name}Variables",
-        method="POST",
-        path=f"{path}/import",
-        summary=f"Import a .env file into {what}",
-        verb=Verb.CONFIGURE,
-        answer=ChangedVariables,
-        body=ImportVariables,
-        refusals=_LOST,
-    )
-
-
+        {**_CHANGES, "body": ImportVariables},
+    ),
+)
 _OF_ENVIRONMENT = _WHERE[Scope.ENVIRONMENT][1]
-_MAKERS = (_listing, _history, _revealing, _replacing, _merging, _importing)
 OPERATIONS = (
-    *(make(scope) for scope in Scope for make in _MAKERS),
+    *(deed.of(scope) for scope in Scope for deed in _DEEDS),
     Operation(
         id="cloneVariables",
         method="POST",

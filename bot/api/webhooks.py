@@ -7,10 +7,10 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, ValidationErro
 from bot import signing
 from bot.api import outgoing
 from bot.api.envelope import Model
-from bot.api.operation import About, Call, Operation, Page
-from bot.api.outgoing import TAG, Chosen, MessageQuery, MessageView, Name, ReceiverQuery, ReceiverView, Word
+from bot.api.operation import Call
+from bot.api.outgoing import Chosen, CreateReceiver, MessageView, Name, ReceiverView
+from bot.api.receiver_operations import Sort, about, operations
 from bot.domain.outgoing import Receiver, ReceiverKind
-from bot.domain.roles import Verb
 from bot.store import receivers
 
 KIND = ReceiverKind.WEBHOOK
@@ -45,17 +45,12 @@ class WebhookSecret(WebhookView):
     """Shown this once."""
 
 
-class CreateWebhook(Model):
+class CreateWebhook(CreateReceiver):
     """A new webhook."""
 
-    name: Name
     url: Url
     events: Chosen = []  # noqa: RUF012 pydantic copies defaults
     """What it is told; empty: everything."""
-    project: Annotated[Word, Field(examples=["default"])] | None = None
-    """Only what concerns this project."""
-    app: Annotated[Word, Field(examples=["shop"])] | None = None
-    """Only what concerns this app."""
 
 
 class UpdateWebhook(Model):
@@ -67,36 +62,26 @@ class UpdateWebhook(Model):
     enabled: bool = Field(default=True, examples=[True])
 
 
-def _view(call: Call, one: Receiver) -> dict[str, Any]:
+def _fields(call: Call, one: Receiver) -> dict[str, Any]:
     return {**outgoing.base_view(call, one), "url": one.address}
 
 
-def _list(call: Call) -> Page:
-    rows, total = outgoing.listed(call, KIND)
-    return Page([WebhookView(**_view(call, one)) for one in rows], total)
+def _view(call: Call, one: Receiver) -> WebhookView:
+    return WebhookView(**_fields(call, one))
 
 
 def _create(call: Call) -> WebhookSecret:
     given, made = call.given(CreateWebhook), signing.mint()
     sealed = signing.seal(call.services.vault, [made])
     one = outgoing.create(call, KIND, given, address=given.url, sealed=sealed)
-    return WebhookSecret(**_view(call, one), secret=made.text)
+    return WebhookSecret(**_fields(call, one), secret=made.text)
 
 
-def _read(call: Call) -> WebhookView:
-    return WebhookView(**_view(call, outgoing.named(call, KIND)))
-
-
-def _update(call: Call) -> WebhookView:
-    one, given = outgoing.named(call, KIND), call.given(UpdateWebhook)
+def _changes(_call: Call, given: Model) -> dict[str, Any]:
     changes = given.model_dump(include=given.model_fields_set)
     if "url" in changes:
         changes["address"] = changes.pop("url")
-    return WebhookView(**_view(call, outgoing.update(call, one, changes)))
-
-
-def _delete(call: Call) -> None:
-    outgoing.remove(call, outgoing.named(call, KIND))
+    return changes
 
 
 def _rotate(call: Call) -> WebhookSecret:
@@ -104,111 +89,44 @@ def _rotate(call: Call) -> WebhookSecret:
     kept = signing.rotated(signing.unseal(vault, one.sealed), made, call.writing.now)
     call.note(f"webhook {one.name}")
     changed = receivers.change(call.tx, one.id, {"sealed": signing.seal(vault, kept)})
-    return WebhookSecret(**_view(call, changed), secret=made.text)
-
-
-def _test(call: Call) -> MessageView:
-    return outgoing.test(call, outgoing.named(call, KIND))
-
-
-def _messages(call: Call) -> Page:
-    return outgoing.messages(call, outgoing.named(call, KIND))
+    return WebhookSecret(**_fields(call, changed), secret=made.text)
 
 
 def _again(call: Call) -> MessageView:
     return outgoing.send_again(call, outgoing.named(call, KIND))
 
 
-def _about(**more: Any) -> Operation:
-    return Operation(tag=TAG, about=About.TENANT, verb=Verb.CONFIGURE, **more)
-
-
-_ONE = "/webhooks/{webhook}"
+_SORT = Sort(
+    kind=KIND,
+    view=WebhookView,
+    show=_view,
+    create=_create,
+    created=WebhookSecret,
+    creating=CreateWebhook,
+    changes=_changes,
+    changing=UpdateWebhook,
+    sent="deliveries",
+    tested="Sends the event `test` once, at once. What came of it stands in its deliveries.",
+    made="Each event is POSTed as JSON `{type, timestamp, data}`, signed as Standard Webhooks has "
+    "it: headers `webhook-id`, `webhook-timestamp`, `webhook-signature`. It is tried again for 28 hours "
+    "until it is answered with 2xx within 10 seconds. The secret is shown this once.",
+)
 OPERATIONS = (
-    _about(
-        id="listWebhooks",
-        method="GET",
-        path="/webhooks",
-        summary="List webhooks",
-        handle=_list,
-        answer=WebhookView,
-        lists=True,
-        query=ReceiverQuery,
-    ),
-    _about(
-        id="createWebhook",
-        method="POST",
-        path="/webhooks",
-        summary="Make a webhook",
-        handle=_create,
-        answer=WebhookSecret,
-        body=CreateWebhook,
-        status=201,
-        description="Each event is POSTed as JSON `{type, timestamp, data}`, signed as Standard Webhooks has "
-        "it: headers `webhook-id`, `webhook-timestamp`, `webhook-signature`. It is tried again for 28 hours "
-        "until it is answered with 2xx within 10 seconds. The secret is shown this once.",
-        refusals={409: "There are too many.", 422: "There is no such project or app."},
-    ),
-    _about(
-        id="getWebhook",
-        method="GET",
-        path=_ONE,
-        summary="Read a webhook",
-        handle=_read,
-        answer=WebhookView,
-    ),
-    _about(
-        id="updateWebhook",
-        method="PATCH",
-        path=_ONE,
-        summary="Change a webhook",
-        handle=_update,
-        answer=WebhookView,
-        body=UpdateWebhook,
-        description="With `enabled: true` one that was switched off is as good as new.",
-    ),
-    _about(
-        id="deleteWebhook",
-        method="DELETE",
-        path=_ONE,
-        summary="Delete a webhook",
-        handle=_delete,
-    ),
-    _about(
+    *operations(_SORT),
+    about(
         id="rotateWebhookSecret",
         method="POST",
-        path=f"{_ONE}/rotate-secret",
+        path=f"{_SORT.path}/rotate-secret",
         summary="Give a webhook another secret",
         handle=_rotate,
         answer=WebhookSecret,
         status=201,
         description="The one before signs beside it for 24 hours.",
     ),
-    _about(
-        id="testWebhook",
-        method="POST",
-        path=f"{_ONE}/test",
-        summary="Test a webhook",
-        handle=_test,
-        answer=MessageView,
-        status=201,
-        description="Sends the event `test` once, at once. What came of it stands in its deliveries.",
-        refusals={409: "It is switched off."},
-    ),
-    _about(
-        id="listWebhookDeliveries",
-        method="GET",
-        path=f"{_ONE}/deliveries",
-        summary="List what was sent to a webhook",
-        handle=_messages,
-        answer=MessageView,
-        lists=True,
-        query=MessageQuery,
-    ),
-    _about(
+    about(
         id="redeliverWebhook",
         method="POST",
-        path=f"{_ONE}/deliveries/{{message}}/redeliver",
+        path=f"{_SORT.path}/deliveries/{{message}}/redeliver",
         summary="Send a message to a webhook again",
         handle=_again,
         answer=MessageView,

@@ -16,7 +16,9 @@ from bot.intake.mistakes import key_of
 from bot.intake.paths import RECIPE_FILE
 from bot.intake.recipe import MAX_RECIPE_BYTES, read
 
-application = typer.Typer(no_args_is_help=True, help="slipway.toml: check it, show what counts.")
+application = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="slipway.toml: check it, show what counts."
+)
 _MAX_DEPTH = 8
 _PASSED_BY = {"node_modules", "vendor", "__pycache__"}
 

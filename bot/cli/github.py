@@ -24,7 +24,9 @@ from bot.store import apps, audit, errands
 from bot.store.engine import reading, writing
 from bot.vault import open_vault
 
-application = typer.Typer(no_args_is_help=True, help="The GitHub App, and what it may see.")
+application = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="The GitHub App, and what it may see."
+)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Organization = Annotated[str, typer.Option(help="The organization that will own the App; default: you.")]
 Page = Annotated[Path | None, typer.Option(help="Write a page that makes the App, to be opened anywhere.")]

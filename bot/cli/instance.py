@@ -7,13 +7,11 @@ from typing import Any
 
 from bot.domain.app import App
 from bot.domain.audit import Act
-from bot.domain.deployment import Deployment
-from bot.domain.ids import parse_reference
 from bot.errors import ErrorCode, PlatformError, UserError
 from bot.lifecycle import Lifecycle
 from bot.queue import Queue, connect
 from bot.settings import Settings
-from bot.store import apps, deployments
+from bot.store import apps
 from bot.store.engine import Engine, Tx, open_engine
 from bot.store.migrate import migrate
 
@@ -69,12 +67,3 @@ def find_app(tx: Tx, slug: str) -> App:
     if app is None:
         raise UserError(ErrorCode.UNKNOWN_NAME, field="app", value=slug)
     return app
-
-
-def find_deployment(tx: Tx, reference: str) -> Deployment:
-    """The deployment of that reference, such as `DEP-12`. Raises `UserError`."""
-    parsed = parse_reference(reference)
-    found = deployments.find(tx, parsed) if parsed is not None else None
-    if found is None:
-        raise UserError(ErrorCode.UNKNOWN_NAME, field="deployment", value=reference)
-    return found

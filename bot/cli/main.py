@@ -8,7 +8,7 @@ import typer
 from bot import program
 from bot.cli.client.place import URL
 from bot.cli.lazy import LazyGroup
-from bot.errors import ErrorCode, PlatformError, UserError
+from bot.errors import ErrorCode, PlatformError
 
 
 class Commands(LazyGroup):
@@ -18,26 +18,26 @@ class Commands(LazyGroup):
         "up": "bot.cli.run:up",
         "demo": "bot.cli.demo.command:demo",
         "doctor": "bot.cli.doctor:doctor",
-        "app": "bot.cli.apps:application",
-        "audit": "bot.cli.audit:application",
+        "app": "bot.cli.groups:app",
+        "audit": "bot.cli.groups:audit",
         "deploy": "bot.cli.client.deploying:deploy",
         "promote": "bot.cli.client.deploying:promote",
         "status": "bot.cli.client.looking:status",
         "releases": "bot.cli.client.looking:releases",
-        "previews": "bot.cli.client.looking:previews",
+        "previews": "bot.cli.client.previews:previews",
         "open": "bot.cli.client.looking:open_site",
         "config": "bot.cli.config:application",
         "github": "bot.cli.github:application",
-        "preview": "bot.cli.previews:application",
-        "token": "bot.cli.tokens:application",
-        "variables": "bot.cli.variables:application",
+        "preview": "bot.cli.client.previews:application",
+        "token": "bot.cli.groups:token",
+        "variables": "bot.cli.client.variables:application",
         "secrets": "bot.cli.secrets:application",
         "logs": "bot.cli.client.logs:logs",
         "cancel": "bot.cli.client.deploying:cancel",
         "rollback": "bot.cli.client.deploying:rollback",
         "resume": "bot.cli.client.deploying:resume",
-        "lock": "bot.cli.locks:lock",
-        "unlock": "bot.cli.locks:unlock",
+        "lock": "bot.cli.client.locks:lock",
+        "unlock": "bot.cli.client.locks:unlock",
         "explain": "bot.cli.client.explaining:explain",
         "openapi": "bot.cli.openapi:openapi",
         "web": "bot.cli.programs:web",
@@ -46,16 +46,9 @@ class Commands(LazyGroup):
         "edge": "bot.cli.programs:edge",
         "migrate": "bot.cli.run:migrate",
     }
-    remote = {  # noqa: RUF012 never changed
-        "app": "bot.cli.client.apps:application",
-        "lock": "bot.cli.client.locks:lock",
-        "unlock": "bot.cli.client.locks:unlock",
-        "token": "bot.cli.client.tokens:application",
-        "variables": "bot.cli.client.variables:application",
-    }
+    here = frozenset({"github", "secrets"})
 
 
-_OF_THE_MACHINE = ("audit", "github", "preview", "secrets")
 application = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
@@ -63,19 +56,14 @@ application = typer.Typer(
 
 @application.callback()
 def slipway(
-    context: typer.Context,
     *,
     url: Annotated[
         str | None, typer.Option(envvar=URL, help="A Slipway on another machine; SLIPWAY_TOKEN is for it.")
     ] = None,
 ) -> None:
     """Slipway deploys your repositories: push to a branch and it is live."""
-    if not url:
-        return
-    if context.invoked_subcommand in _OF_THE_MACHINE:
-        expected = f"unset: `slipway {context.invoked_subcommand}` works on Slipway's own machine alone"
-        raise UserError(ErrorCode.INVALID_VALUE, field=URL, value=url, expected=expected)
-    os.environ[URL] = url
+    if url:
+        os.environ[URL] = url
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from bot.errors import ErrorCode, PlatformError
 from bot.store import sealing
 from bot.vault import open_vault
 
-application = typer.Typer(no_args_is_help=True)
+application = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @application.callback()

@@ -1,4 +1,8 @@
-"""Commands about tokens of the API."""
+"""Commands about tokens of the API, on the store of the machine.
+
+The first one comes before Slipway is started; and the API tells people of their own tokens alone, while
+whoever runs the machine sees and revokes everybody's.
+"""
 
 import json
 import sys
@@ -22,7 +26,6 @@ from bot.store import apps, audit, people, tokens
 from bot.store.engine import Tx, reading, writing
 from bot.store.tokens import NewToken, Token
 
-application = typer.Typer(no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -47,12 +50,6 @@ class _Wish:
         )
 
 
-@application.callback()
-def tokens_of_the_api() -> None:
-    """Tokens: who may use the API."""
-
-
-@application.command()
 def create(
     *,
     email: Annotated[
@@ -90,7 +87,6 @@ def create(
     sys.stderr.write(f"For {whose}, for {days} days. Shown this once.\n")
 
 
-@application.command("list")
 def list_tokens(*, app: Annotated[str | None, typer.Option("--app")] = None, as_json: Json = False) -> None:
     """List tokens of people, or the deploy tokens of an app, without what is secret of them."""
     with reading(open_instance().engine) as tx:
@@ -114,8 +110,9 @@ def list_tokens(*, app: Annotated[str | None, typer.Option("--app")] = None, as_
     print_table(heads, ([str(cell or "")[:50] for cell in row.values()] for row in rows))
 
 
-@application.command()
-def revoke(token: Annotated[int, typer.Argument(help="Its id, as lists show it.")]) -> None:
+def revoke(
+    token: Annotated[int, typer.Argument(help="Its id, as lists show it.")], *, as_json: Json = False
+) -> None:
     """Revoke a token: it is refused from now on."""
     now = utc_now()
     with writing(open_instance().engine) as tx:
@@ -125,6 +122,9 @@ def revoke(token: Annotated[int, typer.Argument(help="Its id, as lists show it."
         tokens.revoke(tx, found.id, now)
         before = {"name": found.name}
         _record(tx, "token.revoked", found, now, before=before)
+    if as_json:
+        sys.stdout.write(json.dumps({"id": token, "revoked": True}) + "\n")
+        return
     sys.stdout.write(f"Token {token} is revoked.\n")
 
 

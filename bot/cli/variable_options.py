@@ -44,12 +44,6 @@ class Whose:
             raise UserError(ErrorCode.INVALID_VALUE, field="scope", value="", expected=expected)
         return Scope.PROJECT if self.project is not None else Scope.TENANT
 
-    @property
-    def name(self) -> str:
-        """As people and the audit log are told."""
-        words = (self.org, self.project, self.app, self.environment)
-        return "/".join(word for word in words if word is not None)
-
 
 def refuse_several(words: list[str]) -> None:
     """Raise `UserError` where several values would be read from one place."""
@@ -57,14 +51,14 @@ def refuse_several(words: list[str]) -> None:
         raise UserError(ErrorCode.VARIABLE_REFUSED, name=words[0], reason="one value is read at a time.")
 
 
-def given(word: str, reach: Reach, file: Path | None, *, secret: bool | None) -> tuple[str, Reach, str]:
+def given(word: str, file: Path | None, *, secret: bool | None) -> tuple[str, str]:
     """What `NAME=VALUE`, or a name alone, sets: its value is typed in, piped in, or read from a file."""
     name, has_value, value = word.partition("=")
     if not has_value:
-        return name, reach, _read_value(name, file)
+        return name, _read_value(name, file)
     if secret or (secret is None and is_secret(name, value)):
         raise UserError(ErrorCode.VARIABLE_REFUSED, name=name, reason=_ARGV)
-    return name, reach, value
+    return name, value
 
 
 def _read_value(name: str, file: Path | None) -> str:

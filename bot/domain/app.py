@@ -45,6 +45,8 @@ _ABSENCES = {
 class App:
     """What is deployed and how. Directories are relative to the repository's and the app's root.
 
+    `required_variables` is None where slipway.toml says what builds need.
+
     `enabled`: whether automatic deploys are on. `absence` says why GitHub switched them off; None when a
     person did, or when they are on. `private` is None until GitHub told; `protection` unless it was set here.
     """
@@ -68,6 +70,7 @@ class App:
     private: bool | None = None
     protection: str | None = None
     absence: Absence | None = None
+    required_variables: tuple[str, ...] | None = None
 
     @property
     def off_reason(self) -> str:

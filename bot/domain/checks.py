@@ -39,9 +39,8 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """A report of a commit in a repository."""
+    """A report of a commit."""
 
-    repository_id: int
     sha: Sha
     check: Check
 

@@ -20,6 +20,23 @@ class FileChange:
     after: int | None
 
 
+@dataclass(frozen=True)
+class NameChange:
+    """A name that only one of two sets has, or that means something else in the later one."""
+
+    name: str
+    change: Change
+
+
+def names_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[NameChange]:
+    """What differs between two sets of fingerprints by name, in the order of the names."""
+    return [
+        NameChange(name, "added" if name not in before else "removed" if name not in after else "changed")
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
 def files_changed(before: Mapping[str, File], after: Mapping[str, File]) -> list[FileChange]:
     """What differs, by path."""
     found: list[FileChange] = []

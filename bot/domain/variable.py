@@ -155,9 +155,14 @@ def name_problem(name: str) -> str | None:
         return "Use letters, digits and underscores, and no digit at the beginning."
     if len(name) > MAX_NAME:
         return f"A name may have {MAX_NAME} letters."
-    if name in _RESERVED or name.upper().startswith(_RESERVED_PREFIXES):
+    if is_reserved(name):
         return f"{name} is set by Slipway or the system itself. Use another name."
     return None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Slipway or the system sets what has that name."""
+    return name in _RESERVED or name.upper().startswith(_RESERVED_PREFIXES)
 
 
 def value_problem(value: str, *, secret: bool) -> str | None:

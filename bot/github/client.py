@@ -155,6 +155,13 @@ class GitHub:
             app, lambda number: self.session.as_installation(_grant(app, number, permissions), call)
         )
 
+    def installation(self, app: App) -> dict[str, Any]:
+        """Which installation the app's repository is read with, as GitHub's events say it; else nothing.
+
+        Raises `GitHubError`.
+        """
+        return {"installation": {"id": self.reach.of(app)}} if self.session.has_app else {}
+
     def own_name(self) -> str:
         """The name under which GitHub shows what we write: the App's bot, or the token's user."""
         if not self._own_name:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import msgspec
 
 from bot.domain.pull import PullNumber
+from bot.github import shown
 from bot.github.client import COMMENTS, Repository
 from bot.github.errors import NotFoundError
 from bot.github.session import Answer, Call
@@ -32,16 +33,17 @@ class PullComments:
     repository: Repository
     number: PullNumber
 
-    def put(self, known: int | None, body: str, marker: str) -> int:
+    def put(self, known: int | None, body: str, marker: str, *, in_doubt: bool = False) -> int:
         """Let our comment say this, and return its id.
 
         The known one is edited. Without one, or when somebody deleted it, ours is looked for by its
         first line and its author, since an earlier request may have succeeded unheard; else it is made.
+        What may say this by now (`in_doubt`, or found) is read first: an edit costs a write and is shown.
         """
-        if known is not None and self._edit(known, body):
+        if known is not None and ((in_doubt and self._says(known) == body) or self._edit(known, body)):
             return known
         found = self._find(marker)
-        if found is not None and self._edit(found, body):
+        if found is not None and (self._says(found) == body or self._edit(found, body)):
             return found
         self.repository.wait_for_turn()
         return self._send(Call("POST", f"{self._issue}/comments", {"body": body})).read(_Comment).id
@@ -51,6 +53,9 @@ class PullComments:
         self.repository.wait_for_turn(share)
         path = f"{self._repository}/issues/comments/{comment}/reactions"
         self._send(Call("POST", path, {"content": content}, repeatable=True))
+
+    def _says(self, comment: int) -> str | None:
+        return shown.comment(self.repository.github, self.repository.app, comment)
 
     def _edit(self, comment: int, body: str) -> bool:
         """Whether it was there to be edited."""

@@ -34,5 +34,9 @@ class SuspendedError(ForbiddenError):
     """The installation of the GitHub App is suspended."""
 
 
+class NotEntitledError(RejectedError):
+    """It is we who say no: the tenant may not use the sign-in that this takes."""
+
+
 class SignInError(RejectedError):
     """The token or the App's key was not accepted."""

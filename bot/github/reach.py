@@ -8,7 +8,7 @@ import msgspec
 
 from bot.domain.app import App
 from bot.domain.ids import TenantId
-from bot.github.errors import NotFoundError, RejectedError
+from bot.github.errors import NotEntitledError, NotFoundError
 from bot.github.session import Call, Session
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Reach:
     _known: dict[str, int] = field(default_factory=dict[str, int])
 
     def of(self, app: App) -> int:
-        """The app's installation. Raises `NotFoundError`, or `RejectedError` when it is others'."""
+        """The app's installation. Raises `NotFoundError`, or `NotEntitledError`."""
         known = self._known.get(app.repository) or app.installation_id
         if known is None:
             known = self._known[app.repository] = self.covering(app.repository)
@@ -56,10 +56,10 @@ class Reach:
             return act(found)
 
     def check(self, app: App, installation: int | None) -> None:
-        """Raise `RejectedError` unless the app's tenant may use an installation; None: the token."""
+        """Raise `NotEntitledError` unless the app's tenant may use an installation; None: the token."""
         if not self.may_use(app.tenant_id, installation):
             text = f"The organisation of {app.slug} may not use the GitHub sign-in of {app.repository}."
-            raise RejectedError(text)
+            raise NotEntitledError(text)
 
     def covering(self, repository: str) -> int:
         """The installation that covers a repository. Raises `NotFoundError` when none does."""

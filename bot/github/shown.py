@@ -65,9 +65,11 @@ def deployment_state(github: GitHub, app: App, number: int) -> str | None:
 
 
 def comment(github: GitHub, app: App, number: int) -> str | None:
-    """What a comment says; None when it is not there any more. Raises `GitHubError`."""
+    """What a comment says, with plain line ends; None when it is not there. Raises `GitHubError`."""
     path = f"repos/{quote(app.repository)}/issues/comments/{number}"
     try:
-        return github.send(app, Call("GET", path), COMMENTS).read(_Comment).body or ""
+        said = github.send(app, Call("GET", path), COMMENTS).read(_Comment).body or ""
     except NotFoundError:
         return None
+    # Whoever edits it in a browser leaves the line ends of one.
+    return said.replace("\r\n", "\n")

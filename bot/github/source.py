@@ -89,8 +89,8 @@ class Branch(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Pulls:
-    """A page of pull requests as GitHub writes them, the last changed first. None: nothing changed."""
+class Page:
+    """A page of things as GitHub writes them, newest first. None: nothing changed."""
 
     found: list[dict[str, Any]] | None
     etag: str
@@ -144,21 +144,30 @@ def branch(github: GitHub, app: App, name: str, etag: str = "") -> tuple[Branch 
     return (None if answer.is_unchanged else answer.read(Branch)), answer.etag or etag
 
 
-def pulls(github: GitHub, app: App, *, state: str, number: int = 1, etag: str = "") -> Pulls:
-    """A page of pull requests that are `open`, or of `all`."""
+def pulls(github: GitHub, app: App, *, state: str, number: int = 1, etag: str = "") -> Page:
+    """A page of pull requests that are `open`, or of `all`, the last changed first."""
     params = {"state": state, "sort": "updated", "direction": "desc", **_page(number)}
-    answer = github.send(
-        app, Call("GET", f"repos/{quote(app.repository)}/pulls", params=params, etag=etag), _PULLS
-    )
-    if answer.is_unchanged:
-        return Pulls(None, etag, has_more=False)
-    return Pulls(answer.read(list[dict[str, Any]]), answer.etag, has_more='rel="next"' in answer.link)
+    return _paged(github, app, Call("GET", f"repos/{quote(app.repository)}/pulls", params=params, etag=etag))
+
+
+def comments(github: GitHub, app: App, *, number: int = 1, etag: str = "") -> Page:
+    """A page of comments on a repository's issues and pull requests, the last written first."""
+    params = {"sort": "created", "direction": "desc", **_page(number)}
+    path = f"repos/{quote(app.repository)}/issues/comments"
+    return _paged(github, app, Call("GET", path, params=params, etag=etag))
 
 
 def pull(github: GitHub, app: App, number: PullNumber) -> dict[str, Any]:
     """A pull request as GitHub writes it."""
     path = f"repos/{quote(app.repository)}/pulls/{number}"
     return github.send(app, Call("GET", path), _PULLS).read(dict[str, Any])
+
+
+def _paged(github: GitHub, app: App, call: Call) -> Page:
+    answer = github.send(app, call, _PULLS)
+    if answer.is_unchanged:
+        return Page(None, call.etag, has_more=False)
+    return Page(answer.read(list[dict[str, Any]]), answer.etag, has_more=_goes_on(answer))
 
 
 def _installed(github: GitHub, found: _Installation) -> Installed:

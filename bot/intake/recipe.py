@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect
 
+from bot.domain.variable import is_reserved
 from bot.errors import ErrorCode, UserError
 from bot.intake.events import is_branch
 from bot.intake.mistakes import Mistake, key_of, mistakes, shown
@@ -161,11 +162,18 @@ def _is_policy(path: Path) -> bool:
 
 
 def _more(values: dict[str, Any]) -> Iterator[Mistake]:
-    """What a schema can't say: which texts are branches and which are globs."""
+    """What a schema can't say: which texts are branches, globs, and names that can be set."""
     apps = _table(values.get(_APPS))
-    yield from _policy(_table(values.get(_POLICY)), (_POLICY,))
-    for name, app in apps.items():
-        yield from _policy(_table(_table(app).get(_POLICY)), (_APPS, name, _POLICY))
+    for part, path in ((values, ()), *((_table(app), (_APPS, name)) for name, app in apps.items())):
+        yield from _policy(_table(part.get(_POLICY)), (*path, _POLICY))
+        yield from _required(_table(part.get("build")), (*path, "build", "required_variables"))
+
+
+def _required(build: dict[str, Any], path: Path) -> Iterator[Mistake]:
+    names = build.get(str(path[-1]))
+    for number, name in enumerate(cast("list[Any]", names) if isinstance(names, list) else []):
+        if isinstance(name, str) and is_reserved(name):
+            yield Mistake((*path, number), shown(name), "a name that the system does not set itself")
 
 
 def _policy(policy: dict[str, Any], path: Path) -> Iterator[Mistake]:

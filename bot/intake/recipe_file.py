@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from bot.domain.duration import PATTERN as DURATION
 from bot.domain.duration import duration
+from bot.domain.variable import MAX_COUNT, MAX_NAME
 
 PREVIEW = "preview"
 """Stands in `[policy.checks]` for all previews."""
@@ -26,7 +27,7 @@ SKIP_MARKERS = (
 """The first five are GitHub's own (docs.github.com: "Skipping workflow runs")."""
 # `$` alone would let a newline follow, in Python though not in JSON Schema.
 # Names that Slipway gives itself: production, previews, and releases by the digits of their id.
-_OWN_NAME = (
+OWN_NAME = (
     r"^(?!(?:production|preview.*|pr-[0-9]+|[0-9a-f]{12})$)(?!.*--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?!\n)$"
 )
 _PLACE = r"^(?!.*--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?!\n)$"
@@ -47,7 +48,7 @@ Environment = Annotated[
     str,
     Meta(
         max_length=30,
-        pattern=_OWN_NAME,
+        pattern=OWN_NAME,
         extra={"expected": f"{_NAME}, and none that Slipway uses itself"},
     ),
 ]
@@ -82,6 +83,15 @@ CheckName = Annotated[
         extra={"expected": "the name of a check of others, such as a job of your CI"},
     ),
 ]
+VariableName = Annotated[
+    str,
+    Meta(
+        max_length=MAX_NAME,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(?!\n)$",
+        examples=["API_URL"],
+        extra={"expected": "a variable's name: letters, digits and underscores, no digit first"},
+    ),
+]
 Duration = Annotated[
     str,
     Meta(
@@ -112,6 +122,14 @@ class BuildPart(Struct, frozen=True, forbid_unknown_fields=True):
             description="The directory that is published, relative to the root directory.", examples=["dist"]
         ),
     ] = None
+    required_variables: Annotated[
+        tuple[VariableName, ...],
+        Meta(
+            max_length=MAX_COUNT,
+            description="Names of variables that must be set for builds: without one of them a deployment "
+            "fails before anything is built.",
+        ),
+    ] = ()
 
 
 class SitePart(Struct, frozen=True, forbid_unknown_fields=True):

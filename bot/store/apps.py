@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from bot.domain.app import Absence, App
 from bot.domain.ids import AppId, ProjectId, TenantId
-from bot.store import variables
+from bot.store import gaps, variables
 from bot.store.engine import Tx
 from bot.store.entry_schema import deploy_hooks
 from bot.store.schema import apps, domains, environments, projects, releases, tenants, tokens
@@ -147,8 +147,13 @@ def set_private(tx: Tx, app: AppId, *, private: bool) -> None:
 
 
 def set_enabled(tx: Tx, app: AppId, *, enabled: bool, absence: Absence | None = None) -> None:
-    """Switch an app's automatic deploys on or off; off by GitHub, when it says why."""
+    """Switch an app's automatic deploys on or off; off by GitHub, when it says why.
+
+    Once they are on, what happened meanwhile is looked for.
+    """
     tx.execute(apps.update().where(apps.c.id == app).values(enabled=enabled, absence=absence))
+    if enabled:
+        gaps.ask_for_missed(tx)
 
 
 def of_installation(tx: Tx, installation_id: int) -> list[App]:
@@ -164,6 +169,8 @@ def change(tx: Tx, app: AppId, changes: dict[str, Any]) -> App:
     if "enabled" in changes:
         # What a person says of it counts from then on.
         changes = {**changes, "absence": None}
+        if changes["enabled"]:
+            gaps.ask_for_missed(tx)
     if changes:
         tx.execute(apps.update().where(apps.c.id == app).values(changes))
     return get(tx, app)
@@ -199,4 +206,6 @@ def app_of(row: RowMapping) -> App:
 def app_from(values: dict[str, Any]) -> App:
     """An app from the values of its columns."""
     values["absence"] = Absence(values["absence"]) if values["absence"] else None
+    required = values["required_variables"]
+    values["required_variables"] = tuple(required) if required is not None else None
     return App(**values)

@@ -15,11 +15,11 @@ _LOOKED_BACK = 50
 """Deployments of an app among which those are looked for that a failed check kept back."""
 
 
-def keep(tx: Tx, report: CheckReport, now: datetime) -> None:
-    """Remember a report, unless a later one of its kind and name is known."""
+def keep(tx: Tx, app: AppId, report: CheckReport, now: datetime) -> None:
+    """Remember a report that an app was told, unless a later one of its kind and name is known."""
     check = report.check
     where = (
-        checks.c.repository_id == report.repository_id,
+        checks.c.app_id == app,
         checks.c.sha == report.sha,
         checks.c.kind == check.kind,
         checks.c.name == check.name,
@@ -27,16 +27,16 @@ def keep(tx: Tx, report: CheckReport, now: datetime) -> None:
     known = tx.scalar(sa.select(checks.c.number).where(*where))
     values = {"state": check.state, "number": check.number, "at": now}
     if known is None:
-        key = {"repository_id": report.repository_id, "sha": report.sha}
+        key = {"app_id": app, "sha": report.sha}
         tx.execute(checks.insert().values(**key, kind=check.kind, name=check.name, **values))
     elif known <= check.number:
         tx.execute(checks.update().where(*where).values(values))
 
 
-def of_commit(tx: Tx, repository_id: int, sha: Sha) -> list[Check]:
-    """What was reported of a commit."""
+def of_commit(tx: Tx, app: AppId, sha: Sha) -> list[Check]:
+    """What an app was told of a commit."""
     columns = (checks.c.kind, checks.c.name, checks.c.state, checks.c.number)
-    where = (checks.c.repository_id == repository_id, checks.c.sha == sha)
+    where = (checks.c.app_id == app, checks.c.sha == sha)
     rows = tx.execute(sa.select(*columns).where(*where))
     return [Check(CheckKind(row[0]), row[1], CheckState(row[2]), row[3]) for row in rows]
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from bot.domain.deployment import State
+from bot.domain.deployment import Kind, State
 from bot.domain.ids import AppId, ProjectId, TenantId
 from bot.store.schema import apps, deployments, environments
 
@@ -39,6 +39,7 @@ class DeploymentFilter:
     branch: str | None = None
     sha: str | None = None
     search: str | None = None
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +147,8 @@ def _split(wanted: DeploymentFilter, scope: Where) -> tuple[sa.Select[int] | Non
             rest.append(condition)
     if wanted.project_id is not None:
         rest.append(apps.c.project_id == wanted.project_id)
+    if wanted.kind is not None:
+        rest.append(deployments.c.kind == wanted.kind)
     if wanted.search is not None:
         text = sa.bindparam("search", type_=sa.Text)
         rest.append(mentions(text, deployments.c.message, deployments.c.branch, deployments.c.author))

@@ -114,9 +114,13 @@ def all_where(tx: Tx, *where: sa.ColumnElement[bool]) -> list[Deployment]:
 
 
 def newest(tx: Tx, environment: EnvironmentId) -> Deployment | None:
-    """The deployment of an environment that was asked for last."""
+    """The deployment of an environment that was asked for last, of those that no other took the place of.
+
+    What is heard of too late is superseded by an older one, and is not what there is to show.
+    """
     query = sa.select(*_FIELDS).where(deployments.c.environment_id == environment)
-    row = tx.execute(query.order_by(deployments.c.id.desc()).limit(1)).mappings().one_or_none()
+    query = query.order_by(deployments.c.state == State.SUPERSEDED, deployments.c.id.desc()).limit(1)
+    row = tx.execute(query).mappings().one_or_none()
     return _deployment(row) if row else None
 
 

@@ -84,11 +84,23 @@ def by_id(tx: Tx, app: AppId, number: int) -> Environment | None:
     return environment_of(row) if row else None
 
 
+def by_word(tx: Tx, app: AppId, word: str) -> Environment | None:
+    """One environment of an app as people name it: by name, a preview also as `pr-12`, or by number."""
+    found = by_name(tx, app, word) or by_name(tx, app, f"preview/{word}")
+    is_number = word.isascii() and word.isdigit() and len(word) <= 15
+    return found or (by_id(tx, app, int(word)) if is_number else None)
+
+
 def configure(tx: Tx, environment: EnvironmentId, changes: dict[str, Any]) -> Environment:
     """Change an environment's columns by name."""
     if changes:
         tx.execute(environments.update().where(environments.c.id == environment).values(changes))
     return get(tx, environment)
+
+
+def required_variables(tx: Tx, environment: EnvironmentId) -> list[str] | None:
+    """What builds need, as the commit says that was planned here last; None before the first."""
+    return tx.scalar(sa.select(environments.c.required_variables).where(environments.c.id == environment))
 
 
 def mapped(tx: Tx, app: AppId) -> dict[str, str]:

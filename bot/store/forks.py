@@ -22,9 +22,10 @@ def is_from_fork(
     number = sa.func.coalesce(pull, place)
     own = (
         sa.select(pull_requests.c.id)
-        .join(apps, apps.c.repository_id == pull_requests.c.repository_id)
+        .join(apps, apps.c.id == pull_requests.c.app_id)
         .where(
             apps.c.id == app,
+            apps.c.repository_id == pull_requests.c.repository_id,
             pull_requests.c.number == number,
             pull_requests.c.head_repository_id == pull_requests.c.repository_id,
         )
@@ -37,6 +38,14 @@ def _came_from_fork(app: AppId, sha: Sha) -> sa.ColumnElement[bool]:
     of_commit = sa.select(known.c.id).where(known.c.app_id == app, known.c.sha == sha)
     pushed = of_commit.where(known.c.trigger == Trigger.PUSH, sa.not_(known.c.from_fork))
     return sa.and_(of_commit.where(known.c.from_fork).exists(), sa.not_(pushed.exists()))
+
+
+def commits_like(tx: Tx, environment: EnvironmentId, beginning: str) -> set[Sha]:
+    """The commits of an environment's deployments whose ids begin so."""
+    # 'g' sorts behind every hexadecimal digit.
+    where = (deployments.c.sha >= beginning, deployments.c.sha < f"{beginning}g")
+    query = sa.select(deployments.c.sha).where(deployments.c.environment_id == environment, *where).distinct()
+    return {Sha(one) for one in tx.scalars(query)}
 
 
 def is_strange(table: sa.FromClause = deployments) -> sa.ColumnElement[bool]:

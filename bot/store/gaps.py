@@ -10,6 +10,8 @@ from bot.store.engine import Tx
 
 FACTS = "deliveries-recovery"
 """Where the last check is remembered."""
+WISH = "missed-wanted"
+"""Where it is remembered that somebody wants one."""
 
 
 class Open(msgspec.Struct):
@@ -33,6 +35,21 @@ class Recovered(msgspec.Struct):
     note: str = ""
     resume: str | None = None
     open: dict[str, Open] = {}
+
+
+def ask_for_missed(tx: Tx) -> None:
+    """Let what happened while nothing was deployed be looked for soon: an app is deployed again."""
+    singletons.keep_facts(tx, WISH, {"wanted": True})
+
+
+def is_asked_for(tx: Tx) -> bool:
+    """Whether somebody asked to look for what was missed."""
+    return bool(singletons.facts(tx, WISH))
+
+
+def take_wish(tx: Tx) -> None:
+    """Take that wish up."""
+    singletons.keep_facts(tx, WISH, {})
 
 
 def last_check(tx: Tx) -> Recovered:

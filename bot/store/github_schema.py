@@ -8,7 +8,8 @@ checks = sa.Table(
     "checks",
     metadata,
     key(),
-    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    # Each app has what was told to it: others may have been lied to.
+    to("apps"),
     text("sha"),
     text("kind"),
     text("name"),
@@ -16,7 +17,7 @@ checks = sa.Table(
     # GitHub's id: of two reports the one with the higher is the later.
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("at", Moment, nullable=False, index=True),
-    sa.UniqueConstraint("repository_id", "sha", "kind", "name"),
+    sa.UniqueConstraint("app_id", "sha", "kind", "name"),
 )
 
 announcements = sa.Table(
@@ -35,11 +36,12 @@ comments = sa.Table(
     "comments",
     metadata,
     key(),
-    sa.Column("repository_id", sa.BigInteger, nullable=False),
+    # Of the apps that share it, the one that was made first.
+    to("apps"),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("github_comment_id", sa.BigInteger, nullable=True),
     sa.Column("shown", sa.JSON, nullable=True),
-    sa.UniqueConstraint("repository_id", "number"),
+    sa.UniqueConstraint("app_id", "number"),
 )
 
 # A comment with commands, once for each app that carried them out.

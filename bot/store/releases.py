@@ -88,9 +88,16 @@ def of_app(tx: Tx, app: AppId) -> list[Release]:
     return [_release(row) for row in tx.execute(query).mappings()]
 
 
-def page(tx: Tx, app: AppId, part: Slice, *, is_kept: bool) -> Found[Release]:
-    """A page of the app's releases whose bytes are kept, or of those whose bytes are gone, newest first."""
-    where = (releases.c.app_id == app, _KEPT if is_kept else releases.c.expired_at.is_not(None))
+def page(
+    tx: Tx, app: AppId, part: Slice, *, is_kept: bool, shown_in: EnvironmentId | None = None
+) -> Found[Release]:
+    """A page of the app's releases whose bytes are kept, or of those whose bytes are gone, newest first.
+
+    With `shown_in`, only those that this environment has shown.
+    """
+    where = [releases.c.app_id == app, _KEPT if is_kept else releases.c.expired_at.is_not(None)]
+    if shown_in is not None:
+        where.append(_shown().where(deployments.c.environment_id == shown_in).exists())
     query = sa.select(*_FIELDS).where(*where).order_by(releases.c.number.desc())
     rows = tx.execute(query.offset(part.offset).limit(part.limit)).mappings()
     some = sa.select(releases.c.id).where(*where).limit(COUNTED).subquery()

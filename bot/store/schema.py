@@ -78,6 +78,8 @@ apps = sa.Table(
     _text("install_command", nullable=True),
     _text("build_command", nullable=True),
     _text("output_directory", nullable=True),
+    # Names of variables that builds need, where that was set here.
+    sa.Column("required_variables", sa.JSON(none_as_null=True), nullable=True),
     _sealed("webhook_secret", nullable=True),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
     # Why GitHub switched automatic deploys off; null when a person did, or when they are on.
@@ -125,6 +127,8 @@ environments = sa.Table(
     _text("lock_key", nullable=True),
     _text("lock_reason", nullable=True),
     sa.Column("lock_until", Moment, nullable=True, index=True),
+    # Names of variables that builds need, as the commit says that was planned here last.
+    sa.Column("required_variables", sa.JSON(none_as_null=True), nullable=True),
     _text("lease_holder", nullable=True),
     _number("lease_token"),
     sa.Column("lease_until", Moment, nullable=True, index=True),
@@ -135,6 +139,8 @@ pull_requests = sa.Table(
     "pull_requests",
     metadata,
     _key(),
+    # Each app has what was told to it: others may have been lied to.
+    _to("apps"),
     sa.Column("repository_id", sa.BigInteger, nullable=False),
     sa.Column("number", sa.BigInteger, nullable=False),
     _text("state"),
@@ -154,7 +160,7 @@ pull_requests = sa.Table(
     _moment("updated_at", nullable=False),
     _flag("reopened"),
     _moment("seen_at", nullable=False),
-    sa.UniqueConstraint("repository_id", "number"),
+    sa.UniqueConstraint("app_id", "repository_id", "number"),
 )
 
 deliveries = sa.Table(

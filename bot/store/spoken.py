@@ -32,6 +32,15 @@ class NewSpoken:
     answers: tuple[Said, ...]
 
 
+@dataclass(frozen=True)
+class Pull:
+    """A pull request, and the apps that are spoken to there together."""
+
+    repository_id: int
+    number: PullNumber
+    apps: Sequence[AppId]
+
+
 def add(tx: Tx, new: NewSpoken, now: datetime) -> SpokenId:
     """Remember that an app carried a comment's commands out."""
     values: dict[str, Any] = {field.name: getattr(new, field.name) for field in fields(new)}
@@ -53,16 +62,15 @@ def find(tx: Tx, spoken: SpokenId) -> Spoken | None:
     return _spoken(row) if row else None
 
 
-def on_pull(tx: Tx, repository_id: int, number: PullNumber) -> list[Spoken]:
+def on_pull(tx: Tx, pull: Pull) -> list[Spoken]:
     """All that was commanded on a pull request, newest first."""
-    where = (commands.c.repository_id == repository_id, commands.c.number == number)
-    rows = tx.execute(sa.select(*_FIELDS).where(*where).order_by(commands.c.id.desc())).mappings()
+    rows = tx.execute(sa.select(*_FIELDS).where(*_on(pull)).order_by(commands.c.id.desc())).mappings()
     return [_spoken(row) for row in rows]
 
 
-def newest_allowed(tx: Tx, repository_id: int, number: PullNumber) -> list[Spoken]:
+def newest_allowed(tx: Tx, pull: Pull) -> list[Spoken]:
     """What each app made of the newest comment whose author might command, in the order of the apps."""
-    here = (commands.c.repository_id == repository_id, commands.c.number == number)
+    here = _on(pull)
     allowed = commands.c.outcome.in_((Outcome.DONE, Outcome.REFUSED))
     newest = sa.select(commands.c.comment_id).where(*here, allowed).order_by(commands.c.id.desc()).limit(1)
     query = sa.select(*_FIELDS).where(*here, commands.c.comment_id == newest.scalar_subquery())
@@ -84,6 +92,14 @@ def put_off(tx: Tx, spoken: SpokenId, note: str, retry_at: datetime) -> None:
     """Remember a failed attempt, and when to try again."""
     changes = {"attempts": commands.c.attempts + 1, "note": note, "retry_at": retry_at}
     tx.execute(commands.update().where(commands.c.id == spoken).values(changes))
+
+
+def _on(pull: Pull) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        commands.c.repository_id == pull.repository_id,
+        commands.c.number == pull.number,
+        commands.c.app_id.in_(pull.apps),
+    )
 
 
 def _spoken(row: RowMapping) -> Spoken:

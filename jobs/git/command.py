@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -55,6 +56,9 @@ _PASSED_ON = (
     "PATH HOME SSH_AUTH_SOCK TMPDIR http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY "
     "ALL_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO GIT_SSH_COMMAND"
 ).split()
+
+
+_SSH = f"ssh -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval={STALL_SECONDS // 2}"
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,12 @@ class Git:
             raise fault
         return answer
 
+    def ssh_with(self, options: Sequence[str]) -> dict[str, str]:
+        """Variables that give ssh further options; none where the operator has set another command."""
+        if not options or "GIT_SSH_COMMAND" in os.environ:
+            return {}
+        return {"GIT_SSH_COMMAND": shlex.join([*_SSH.split(), *options])}
+
     def must(self, argv: Sequence[str], *, variables: Mapping[str, str] | None = None) -> bytes:
         """Run a command that works on local files; raises `GitFailedError` unless it succeeds."""
         answer = self.run(argv, variables=variables, seconds=FETCH_SECONDS)
@@ -187,11 +197,7 @@ class Git:
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
         }
-        passed_on.setdefault(
-            "GIT_SSH_COMMAND",
-            f"ssh -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval={STALL_SECONDS // 2}",
-        )
-        return passed_on | fixed
+        return {"GIT_SSH_COMMAND": _SSH} | passed_on | fixed
 
 
 def _wait(

@@ -23,6 +23,7 @@ from jobs.git.command import (
 from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of
 from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
 from jobs.git.talk import Asking, silent, talk
+from jobs.git.way import Ways
 
 Stopped = Callable[[], bool]
 MAX_PACKS = 40
@@ -31,7 +32,7 @@ _ID = re.compile(r"[0-9a-f]{4,40}")
 
 
 class Mirrors:
-    """Mirrors below `home/mirrors`, one per clone URL, shared by all processes of the machine.
+    """Mirrors below `home/mirrors`, one per tenant and clone URL, shared by all processes of the machine.
 
     A full commit id names a commit; paths are relative to the repository's top. Where `stopped` is
     taken it is asked every 50 ms; once it is true `GitStoppedError` is raised. Whatever asks the remote
@@ -42,11 +43,12 @@ class Mirrors:
         self.home = settings.home / "mirrors"
         self.github_url = settings.github_url
         self._credentials = credentials
+        self._ways = Ways(settings.github_url, settings.outgoing_networks)
         self.git = Git(self.home)
 
     def path(self, app: App) -> Path:
         """The mirror's folder; it may not exist yet."""
-        return self.home / mirror_name(app.clone_url)
+        return self.home / mirror_name(app.clone_url, app.tenant_id)
 
     def fetch(
         self, app: App, *, below: Sequence[str] = (), seconds: float = FETCH_SECONDS, stopped: Stopped = never
@@ -294,4 +296,4 @@ class Mirrors:
 
     def _talk(self, app: App, argv: Sequence[str], seconds: float, stopped: Stopped) -> Answer:
         remote = remote_of(app, self.github_url, self._credentials)
-        return talk(self.git, remote, app, Asking(argv, seconds, stopped))
+        return talk(self.git, self._ways, remote, app, asking=Asking(argv, seconds, stopped))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from bot.domain.app import App
+from bot.domain.ids import TenantId
 
 Credentials = Callable[[App], str | None]
 """Gives a token that may read an app's repository on GitHub, or None where there is none."""
@@ -69,6 +70,6 @@ def _basic(origin: str, user: str, password: str) -> tuple[str, str]:
     return f"http.{quote(origin, safe=':/[]@')}.extraHeader", f"Authorization: Basic {pair}"
 
 
-def mirror_name(clone_url: str) -> str:
-    """The name of the mirror's folder."""
-    return f"{hashlib.sha256(clone_url.encode()).hexdigest()}.git"
+def mirror_name(clone_url: str, tenant: TenantId) -> str:
+    """The name of the mirror's folder. Each tenant has its own: what one may fetch another may not read."""
+    return f"{hashlib.sha256(f'{tenant} {clone_url}'.encode()).hexdigest()}.git"

@@ -7,6 +7,7 @@ from bot.domain.app import App
 from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.git.command import Answer, Git, in_variables
 from jobs.git.remotes import Remote, mask, shown
+from jobs.git.way import NoWayError, UnknownHostError, Way, Ways
 
 # How git, curl and ssh complain of a server, a name server or a way that does not answer.
 _SILENCE = (
@@ -29,13 +30,15 @@ class Asking:
     stopped: Callable[[], bool]
 
 
-def talk(git: Git, remote: Remote, app: App, asking: Asking) -> Answer:
+def talk(git: Git, ways: Ways, remote: Remote, app: App, *, asking: Asking) -> Answer:
     """Let git speak with a remote.
 
     Raises `PlatformError` REPOSITORY_SILENT when it does not answer, `UserError` REPOSITORY_UNREACHABLE
-    when it says no.
+    when it says no, or is where nobody may go.
     """
-    variables = in_variables((("remote.origin.url", remote.url), *remote.secrets))
+    way = _way(ways, remote, app, asking)
+    settings = (("remote.origin.url", remote.url), *remote.secrets, *way.settings)
+    variables = in_variables(settings) | git.ssh_with(way.ssh)
     try:
         answer = git.run(asking.argv, variables=variables, seconds=asking.seconds, stopped=asking.stopped)
     except TimeoutError as error:
@@ -45,6 +48,15 @@ def talk(git: Git, remote: Remote, app: App, asking: Asking) -> Answer:
             raise silent(app, answer.last_line)
         raise unreachable(app, answer.last_line)
     return answer
+
+
+def _way(ways: Ways, remote: Remote, app: App, asking: Asking) -> Way:
+    try:
+        return ways.to(remote.url, asking.seconds, asking.stopped)
+    except NoWayError as error:
+        raise unreachable(app, str(error)) from error
+    except UnknownHostError as error:
+        raise silent(app, str(error)) from error
 
 
 def silent(app: App, detail: str) -> PlatformError:

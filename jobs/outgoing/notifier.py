@@ -20,7 +20,7 @@ from typing import Any
 
 import apprise
 
-from jobs.outgoing.reach import Network, may_reach
+from jobs.reach import Network, may_reach
 
 AT_ONCE = 8
 IDLE_SECONDS = 300

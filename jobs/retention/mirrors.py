@@ -81,7 +81,7 @@ class MirrorFolders:
         used: dict[str, list[AppId]] = {}
         with reading(self.engine) as tx:
             for app in apps.all_apps(tx):
-                used.setdefault(mirror_name(app.clone_url), []).append(app.id)
+                used.setdefault(mirror_name(app.clone_url, app.tenant_id), []).append(app.id)
         return used
 
     def _mirrors(self) -> list[Path]:

@@ -8,6 +8,7 @@ from bot.domain.app import App
 from bot.domain.deployment import Deployment, Phase
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
+from bot.domain.pull import PullRequest
 from bot.domain.trust import Trust, trust_of
 from bot.logs import LogWriter
 from bot.settings import Settings
@@ -22,7 +23,8 @@ class Context:
     `stopped` is asked often, at least every 0.2 s while something long runs; once it is true, a step
     ends what it started and raises `StoppedError`. `workspace` is a folder of this attempt alone; it
     exists, is empty at first, and is removed afterwards. `ran` is told of each command of the user's
-    that ran, with its exit code. `variables` are what the environment gives to a build.
+    that ran, with its exit code. `variables` are what the environment gives to a build, `pull` is what is
+    known of the pull request that it is of.
     """
 
     app: App
@@ -34,11 +36,12 @@ class Context:
     stopped: Callable[[], bool]
     ran: Callable[[Phase, str, int], None]
     variables: Given = NOTHING
+    pull: PullRequest | None = None
 
     @property
     def trust(self) -> Trust:
         """How far the commit's code is trusted."""
-        return trust_of(self.deployment)
+        return trust_of(self.deployment, self.pull)
 
     def check(self) -> None:
         """Raise `StoppedError` when the work must end."""
@@ -72,6 +75,7 @@ class Plan:
     build, the first of `alternatives` that is there is the output. `key` is the digest of everything
     that decides the release's content: the tree, the recipe, the tools. With `tells_place` the build is
     told which environment, address and branch it is for, and what it makes is used nowhere else.
+    `required` names variables that must be set, as `required_by` says: a file, or the app's settings.
     """
 
     framework: str
@@ -85,6 +89,8 @@ class Plan:
     key: Digest
     alternatives: tuple[str, ...] = ()
     tells_place: bool = True
+    required: tuple[str, ...] = ()
+    required_by: str = ""
 
     @property
     def is_built(self) -> bool:

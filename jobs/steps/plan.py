@@ -54,6 +54,8 @@ def run(context: Context, source: Source, mentions: Mentions) -> Plan:
         key=_key(context, source, recipe, tools=tools, tells_place=tells_place),
         alternatives=tuple(alternatives),
         tells_place=tells_place,
+        required=recipe.required.value,
+        required_by=recipe.required.origin,
     )
 
 

@@ -130,6 +130,8 @@ ROWS = {
     "listInstallations": "list",
     "bindInstallation": "operate",
     "unbindInstallation": "configure",
+    "listRepositories": "configure",
+    "refreshRepositories": "configure",
     "testEmail": "instance",
     "listAudit": "configure",
     "exportAudit": "configure",
@@ -177,6 +179,7 @@ OWN = set(
     "updateMember "
     "removeMember getMe listTokens createToken revokeToken listSessions revokeSession listInvitations "
     "invite resendInvitation revokeInvitation acceptInvitation listInstallations unbindInstallation "
+    "listRepositories refreshRepositories "
     "testEmail listAudit exportAudit getActivity listEventTypes "
     "listWebhooks createWebhook updateWebhook rotateWebhookSecret testWebhook deleteWebhook redeliverWebhook "
     "listChannels createChannel updateChannel testChannel deleteChannel".split()

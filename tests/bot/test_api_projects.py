@@ -6,13 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import zstandard
 
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.ids import ErrandId, Sha
+from bot.domain.listing import Installed, Listed, to_json
 from bot.domain.pull import PullNumber, PullRequest, PullState
+from bot.domain.trust import Trust
 from bot.store import apps, errands, pulls
 from bot.store.engine import writing
+from bot.store.schema import releases as table
 from tests.calling import PREFIX, Site, api_site
 from tests.keeping import keep_files
 
@@ -129,7 +133,7 @@ def tell_of_pull(site: Site, number: int, *, fork: bool) -> None:
             base_sha=None,
             updated_at=now,
         )
-        pulls.keep(tx, pull, now)
+        pulls.keep(tx, site.shop.id, pull, now)
 
 
 def test_the_queue_tells_whose_turn_is_when(site: Site):
@@ -214,6 +218,21 @@ def test_releases_say_why_they_are_kept(site: Site):
     assert site.owner.get("/apps/shop/releases?kept=false") == []
 
 
+def test_releases_of_strangers_and_of_what_was_taken_down_are_kept_apart(site: Site):
+    release(site, "a", "staging")
+    for number in range(11):
+        release(site, f"{number:x}", "production")
+    with writing(site.instance.engine) as tx:
+        tx.execute(sa.update(table).where(table.c.number.in_((2, 4))).values(trust=Trust.STRANGER))
+    site.owner.delete("/apps/shop/environments/staging")
+    found = {one["number"]: one for one in site.owner.get("/apps/shop/releases")}
+    assert (found[1]["liveIn"], found[1]["keptBecause"]) == ([], "staging may come back within a week")
+    assert all("newest 10" in found[number]["keptBecause"] for number in range(2, 12))
+    shown = site.owner.get("/apps/shop/releases?environment=staging")
+    assert [one["number"] for one in shown] == [1]
+    site.owner.get("/apps/shop/releases?environment=nowhere", 404)
+
+
 def test_a_detection_is_asked_for_and_belongs_to_who_asked(site: Site):
     asked = site.owner.post("/apps/detect", {"repository": "acme/shop", "branch": "main"}, 202)
     assert (asked["status"], asked["suggestion"]) == ("running", None)
@@ -230,6 +249,36 @@ def test_a_detection_is_asked_for_and_belongs_to_who_asked(site: Site):
 def finish(site: Site, errand: int, state: ErrandState, result: dict[str, str], note: str) -> None:
     with writing(site.instance.engine) as tx:
         errands.finish(tx, ErrandId(errand), state, site.instance.now(), result=result, note=note)
+
+
+def test_repositories_are_listed_for_those_who_may_use_them_and_fill_in_apps(site: Site):
+    assert site.owner.get("/github/repositories") == []
+    asked = site.owner.post("/github/repositories/refresh", status=202)
+    assert asked["status"] == "running"
+    assert site.owner.post("/github/repositories/refresh", status=202)["askedAt"] == asked["askedAt"]
+    repositories = [Listed(7, "acme/Listed", "https://github.com/acme/Listed.git", "trunk", private=True)]
+    theirs = [Listed(8, "other/site", "https://github.com/other/site.git", "dev")]
+    found = (
+        Installed(51, "acme", "", repositories=tuple(repositories)),
+        Installed(52, "other", "", repositories=tuple(theirs)),
+    )
+    with writing(site.instance.engine) as tx:
+        listing = errands.newest(tx, ErrandKind.LIST_REPOSITORIES)
+        assert listing is not None
+        errands.finish(tx, listing.id, ErrandState.DONE, site.instance.now(), result=to_json(found))
+    assert site.owner.post("/github/repositories/refresh", status=202)["status"] == "done"
+    assert site.owner.get("/github/repositories") == []
+    site["operator"].post("/orgs/acme/github/installations", {"installationId": 51})
+    (shown,) = site.owner.get("/github/repositories?search=LIST")
+    assert (shown["fullName"], shown["installationId"], shown["account"]) == ("acme/Listed", 51, "acme")
+    assert site.owner.get("/github/repositories?installation=52") == []
+    assert len(site["operator"].get("/github/repositories")) == 2
+    site["developer"].get("/github/repositories", 403)
+    made = site.owner.post("/apps", {"repository": "acme/listed"})
+    assert (made["repository"], made["productionBranch"]) == ("acme/Listed", "trunk")
+    kept = site.owner.post("/apps", {"repository": "acme/listed", "slug": "kept", "productionBranch": "next"})
+    assert kept["productionBranch"] == "next"
+    assert site["stranger"].post("/apps", {"repository": "acme/listed"})["productionBranch"] == "main"
 
 
 def test_the_build_configuration_is_read_and_changed(site: Site):

@@ -137,6 +137,11 @@ def test_deployments_are_found_by_what_they_are(site: Site):
         "": [3, 2, 1],
         "?sort=createdAt": [1, 2, 3],
         "?environment=staging": [2],
+        "?kind=build&pageSize=1": [3],
+        "?kind=rollback": [],
+        "?app=second": [3],
+        "?project=default&pageSize=2": [3, 2],
+        "?project=default&app=shop&status=queued": [2, 1],
         "?branch=develop&status=queued,running": [2],
         "?status=failed": [],
         "?commit=cccc": [3],
@@ -146,8 +151,13 @@ def test_deployments_are_found_by_what_they_are(site: Site):
     }.items():
         assert [one["id"] for one in site.owner.get(f"/deployments{query}")] == wanted, query
     assert [one["id"] for one in site.owner.get("/orgs/acme/deployments?pageSize=1")] == [3]
+    staging = next(one["id"] for one in site.owner.get("/apps/shop/environments") if one["name"] == "staging")
+    assert [one["id"] for one in site.owner.get(f"/apps/shop/deployments?environment={staging}")] == [2]
     assert [one["id"] for one in site["operator"].get("/deployments")] == [4, 3, 2, 1]
     assert site.owner.get("/deployments?status=lost", 422)
+    assert site.owner.get("/deployments?app=theirs", 404)
+    assert site.owner.get("/deployments?project=theirs", 404)
+    assert site["operator"].get("/deployments?project=default", 404)
     assert site.owner.get("/apps/second/deployments/DEP-1", 404)
 
 

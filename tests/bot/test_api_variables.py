@@ -10,9 +10,10 @@ from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.domain.deployment import State
 from bot.domain.ids import Digest
 from bot.domain.variable import MAX_SECRET, MAX_VALUE, name_problem
-from bot.store import apps, releases, sealing
+from bot.store import apps, environments, releases, sealing
 from bot.store.columns import SEALED, metadata
 from bot.store.engine import reading, writing
 from bot.store.releases import NewRelease
@@ -20,6 +21,7 @@ from bot.store.schema import audit
 from bot.store.variable_schema import variables
 from bot.vault import Vault
 from tests.calling import Caller, Site, api_site
+from tests.keeping import keep_files
 
 SECRET = "hunter2-and-more"
 SHOP = "/apps/shop/variables"
@@ -210,16 +212,17 @@ def test_what_counts_in_an_environment_says_where_it_comes_from(site: Site):
     assert site["stranger"].get("/orgs/other/variables")["variables"] == []
 
 
-def live(site: Site, variables: dict[str, str] | None) -> None:
+def live(site: Site, variables: dict[str, str] | None, sha: str = "a") -> None:
     """Make something live in production that was built with some fingerprints."""
     instance = site.instance
-    instance.push(site.shop, "a" * 40)
+    instance.push(site.shop, sha * 40)
     claim = instance.claim()
     made = claim.deployment
     new = NewRelease(made.app_id, Digest("k"), Digest("m"), made.sha, 1, 1, False, made.id, variables)
     with writing(instance.engine) as tx:
         release = releases.insert(tx, new, instance.now())
     instance.leases.switch(claim, release.id)
+    instance.leases.finish(claim, State.SUCCEEDED, "live")
 
 
 def test_a_change_says_where_it_is_pending_in_whatever_scope_it_is(site: Site):
@@ -238,6 +241,63 @@ def test_what_no_build_made_is_never_pending(site: Site):
     live(site, None)
     assert put(site.owner, SHOP, {"A": "1"})["pending"] == []
     assert site.owner.get("/apps/shop/environments")[0]["pendingVariables"] == []
+
+
+def test_two_releases_tell_which_variables_their_builds_were_given_and_no_value(site: Site):
+    live(site, {"A": "1", "B": "1", "GONE": "1"})
+    live(site, {"A": "1", "B": "2", "NEW": "1"}, "b")
+    live(site, None, "c")
+    for number in (1, 2, 3):
+        keep_files(site.instance, number, {"index.html": b"hello"})
+    told = site.owner.get("/apps/shop/releases/compare?from=1&to=2")["variables"]
+    assert [(one["name"], one["change"]) for one in told] == [
+        ("B", "changed"),
+        ("GONE", "removed"),
+        ("NEW", "added"),
+    ]
+    assert site.owner.get("/apps/shop/releases/compare?from=1&to=1")["variables"] == []
+    unbuilt = site.owner.get("/apps/shop/releases/compare?from=3&to=2")["variables"]
+    assert {one["change"] for one in unbuilt} == {"added"}
+
+
+def test_variables_that_builds_need_are_named_before_a_deployment(site: Site):
+    live(site, {})
+    ready = "/apps/shop/environments/production/readiness"
+
+    def check() -> tuple[list[str], dict[str, str]]:
+        told = site.owner.get(ready)
+        return told["missingVariables"], next(one for one in told["checks"] if one["name"] == "variables")
+
+    assert check()[0] == []
+    assert "No variables" in check()[1]["message"]
+    with writing(site.instance.engine) as tx:
+        production = environments.by_name(tx, site.shop.id, "production")
+        assert production is not None
+        environments.configure(tx, production.id, {"required_variables": ["B", "A", "A"]})
+    missing, told = check()
+    assert (missing, told["status"]) == (["A", "B"], "fail")
+    assert "slipway variables set A --app shop --for production" in told["message"]
+    put(site.owner, SHOP, {"A": {"value": "1", "appliesTo": "preview"}, "B": {"value": "1", "build": False}})
+    assert check()[0] == ["A", "B"]
+    put(site.owner, "/orgs/acme/variables", {"A": "1"})
+    put(site.owner, PRODUCTION, {"B": "1"})
+    assert check()[0] == []
+    assert check()[1]["message"] == "What builds need is set: A, B."
+    changed = site.owner.patch("/apps/shop/build-config", {"requiredVariables": ["C"]})
+    assert changed["requiredVariables"] == ["C"]
+    assert check()[0] == ["C"]
+    assert site.owner.get("/apps/shop/environments/production/variables/effective")["missing"] == ["C"]
+    site.instance.push(site.shop, "c" * 40, environment="staging", branch="next")
+    site.owner.patch("/apps/shop/build-config", {"requiredVariables": None})
+    staging = site.owner.get("/apps/shop/environments/staging/readiness")
+    assert staging["missingVariables"] == ["A", "B"]
+    site.owner.patch("/apps/second/build-config", {"requiredVariables": ["FIRST"]})
+    unmade = site.owner.get("/apps/second/environments/production/readiness")
+    assert unmade["missingVariables"] == ["FIRST"]
+    assert "by its first deployment" in unmade["checks"][-2]["message"]
+    site.owner.get("/apps/second/environments/nowhere/readiness", 404)
+    for name in ("PATH", "1A", "A-B"):
+        site.owner.patch("/apps/shop/build-config", {"requiredVariables": [name]}, 400)
 
 
 def test_a_deleted_app_leaves_no_values(site: Site):

@@ -9,7 +9,6 @@ import pytest
 
 from tests import command
 from tests.command import Done
-from tests.instance import Instance
 
 
 def slipway(home: Path, *words: str, **settings: str) -> Done:
@@ -24,7 +23,7 @@ def refused(done: Done) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("words", [("app", "list"), ("demo", "--exit"), ("logs", "DEP-1")])
+@pytest.mark.parametrize("words", [("token", "list"), ("demo", "--exit"), ("logs", "DEP-1")])
 def test_a_home_that_cannot_be_made_is_said_by_every_command(tmp_path: Path, words: tuple[str, ...]):
     (tmp_path / "file").write_text("in the way")
     assert str(tmp_path / "file" / "home") in refused(slipway(tmp_path / "file" / "home", *words))
@@ -56,27 +55,21 @@ def test_another_machine_is_named_by_address_and_token(tmp_path: Path, settings:
 
 
 def test_commands_for_another_machine_load_no_store():
-    code = "import sys, bot.cli.main, bot.cli.client.deploying, bot.cli.client.variables; print(*sys.modules)"
+    names = [path.stem for path in Path("bot/cli/client").glob("[a-z]*.py")]
+    modules = ", ".join(f"bot.cli.client.{name}" for name in names)
+    code = f"import sys, bot.cli.main, bot.cli.groups, {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"sqlalchemy", "redis", "jinja2", "pydantic_settings"} & set(done.stdout.split())
 
 
 def test_artifacts_elsewhere_than_on_disk_are_refused_by_name(tmp_path: Path):
-    said = refused(slipway(tmp_path, "app", "list", SLIPWAY_ARTIFACTS_URL="s3://bucket/prefix"))
+    said = refused(slipway(tmp_path, "token", "list", SLIPWAY_ARTIFACTS_URL="s3://bucket/prefix"))
     assert "SLIPWAY_ARTIFACTS_URL" in said
 
 
 def test_a_store_that_cannot_be_opened_is_said(tmp_path: Path):
     (tmp_path / "slipway.db").write_bytes(b"not a database, but long enough to be read as one" * 20)
-    assert "store" in refused(slipway(tmp_path, "app", "list"))
-
-
-def test_an_app_is_disabled_and_enabled(tmp_path: Path):
-    created = slipway(tmp_path, "app", "create", "--repository", "acme/shop", "--clone-url", "/srv/shop.git")
-    assert created.returncode == 0, created.stderr
-    for word, shown in (("disable", "enabled: False"), ("enable", "enabled: True")):
-        assert slipway(tmp_path, "app", word, "shop").returncode == 0
-        assert shown in slipway(tmp_path, "app", "show", "shop").stdout
+    assert "store" in refused(slipway(tmp_path, "token", "list"))
 
 
 @pytest.mark.slow
@@ -171,15 +164,3 @@ def test_what_a_checkout_would_use_is_shown_with_where_it_comes_from(tmp_path: P
     assert "slipway.toml, line 2, column 1" in refused(
         slipway(tmp_path / "home", "config", "show", str(tmp_path))
     )
-
-
-def test_an_environment_is_locked_and_unlocked(tmp_path: Path):
-    instance = Instance(tmp_path)
-    instance.push(instance.app("shop"), "a" * 40)
-    instance.close()
-    locked = slipway(tmp_path, "lock", "shop", "we move", "--for", "2h")
-    assert "shop production is locked by" in locked.stdout
-    assert locked.stdout.rstrip().endswith("UTC: we move.")
-    assert "such as 30m" in refused(slipway(tmp_path, "lock", "shop", "--for", "ever"))
-    assert "staging" in refused(slipway(tmp_path, "lock", "shop", "--environment", "staging"))
-    assert "not locked any more" in slipway(tmp_path, "unlock", "shop").stdout

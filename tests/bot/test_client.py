@@ -1,7 +1,6 @@
 """The client of the API against a server of its own, which breaks as real ones do."""
 
 import json
-import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from bot.cli.client.client import Client, at
 from bot.cli.client.place import Place
 from bot.cli.client.stream import events
 from bot.errors import ErrorCode, SlipwayError
-from tests import command
 from tests.calling import api_site
+from tests.shell import Shell
 from tests.valkey import Valkey
 
 
@@ -173,15 +172,68 @@ def test_events_survive_any_cut_and_any_letter(texts: list[str], cuts: list[int]
 
 def test_a_deploy_that_no_worker_takes_says_so_instead_of_waiting(tmp_path: Path):
     with Valkey() as valkey, api_site(tmp_path / "home", valkey.url) as site:
-        token = site.owner.http.headers["authorization"].removeprefix("Bearer ")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
-        environment = {**kept, "SLIPWAY_API_URL": site.url, "SLIPWAY_TOKEN": token}
-        done = command.run(("deploy", "shop"), environment)
+        shell = Shell(site)
+        done = shell.run("deploy", "shop")
         assert done.returncode == 2, done.stdout + done.stderr
         assert "waits as number 1 in the queue" in done.stdout
         assert "no worker is there" in done.stderr
-        # The server is in this process, too: its log comes before.
-        shown = json.loads(command.run(("status", "--json"), environment).stdout.splitlines()[-1])
+        shown = shell.json("status")
         (made,) = [one for one in shown["deployments"] if one["status"] == "queued"]
-        cancelled = command.run(("cancel", made["reference"], "--json"), environment)
-        assert json.loads(cancelled.stdout.splitlines()[-1])["status"] == "cancelled"
+        assert shell.json("cancel", made["reference"])["status"] == "cancelled"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Generator[Shell]:
+    with api_site(tmp_path / "home") as site:
+        yield Shell(site)
+
+
+def test_apps_are_made_listed_shown_and_switched_by_the_api(elsewhere: Shell):
+    made = elsewhere.json("app", "create", "--repository", "acme/web", "--own-secret")
+    assert (made["slug"], len(made["webhookSecret"]) > 20) == ("web", True)
+    assert "push to next" in elsewhere.said(
+        "app", "create", "--repository", "acme/two", "--production-branch", "next"
+    )
+    assert "https://" in elsewhere.refused("app", "create", "--repository", "acme/x", "--clone-url", "/srv/x")
+    assert [one["slug"] for one in elsewhere.json("app", "list")] == ["second", "shop", "two", "web"]
+    for word, shown in (("disable", "enabled: False"), ("enable", "enabled: True")):
+        elsewhere.said("app", word, "shop")
+        assert shown in elsewhere.said("app", "show", "shop")
+    assert elsewhere.json("app", "disable", "shop")["status"] == "disabled"
+
+
+def test_an_environment_is_locked_and_unlocked(elsewhere: Shell):
+    elsewhere.site.instance.push(elsewhere.site.shop, "a" * 40)
+    locked = elsewhere.said("lock", "shop", "we move", "--for", "2h")
+    assert locked.startswith("shop production is locked by owner@acme.example until")
+    assert locked.rstrip().endswith(": we move")
+    assert elsewhere.refused("lock", "shop", "--for", "ever")
+    assert "staging" in elsewhere.refused("lock", "shop", "--environment", "staging")
+    assert "not locked any more" in elsewhere.said("unlock", "shop")
+    assert elsewhere.json("lock", "shop")["lock"]["by"] == "owner@acme.example"
+    assert elsewhere.json("unlock", "shop")["lock"] is None
+
+
+def test_the_audit_log_is_listed_and_taken_along(elsewhere: Shell):
+    elsewhere.said("app", "disable", "shop")
+    (row,) = elsewhere.json("audit", "list", "--action", "updateApp")
+    assert (row["actor"], row["app"], row["after"]) == ("owner@acme.example", "shop", {"enabled": False})
+    assert "updateApp" in elsewhere.said("audit", "list")
+    lines = elsewhere.said("audit", "export", "--since", "2026-01-01").splitlines()
+    assert json.loads(lines[-1])["action"] == "updateApp"
+    assert elsewhere.said("audit", "export", "--until", "2020-01-01") == ""
+    assert elsewhere.said("audit", "export", "--csv").startswith("id,at,action,actor")
+    assert "manage" in elsewhere.refused("audit", "export", who="viewer")
+    assert "own machine" in elsewhere.refused("audit", "verify")
+    assert "own machine" in elsewhere.refused("secrets", "rotate")
+
+
+def test_tokens_are_made_listed_and_revoked(elsewhere: Shell):
+    for whose in ((), ("--app", "shop")):
+        made = elsewhere.json("token", "create", "--name", "ci", *whose)
+        assert "ci" in elsewhere.said("token", "list", *whose)
+        assert elsewhere.json("token", "revoke", str(made["id"]), *whose) == {
+            "id": made["id"],
+            "revoked": True,
+        }
+        assert made["id"] not in [one["id"] for one in elsewhere.json("token", "list", *whose)]

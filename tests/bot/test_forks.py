@@ -148,8 +148,8 @@ def test_previews_of_forks_make_none_of_the_others_go(shop: Shop):
 def test_a_pull_request_whose_fork_is_gone_stays_a_strangers(shop: Shop):
     made = shop.of(1, stranger=True)
     with writing(shop.instance.engine) as tx:
-        known = pulls.find(tx, 4711, PullNumber(1))
+        known = pulls.of_app(tx, shop.app, PullNumber(1))
         assert known is not None
-        pulls.keep(tx, replace(known, head_repository_id=None), shop.instance.now())
+        pulls.keep(tx, shop.app.id, replace(known, head_repository_id=None), shop.instance.now())
     assert trust_of(shop.request("b" * 40)) is Trust.STRANGER
     assert made.from_fork

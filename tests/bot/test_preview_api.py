@@ -18,7 +18,7 @@ from bot.share import open_signer
 from bot.store import apps, environments, share_links
 from bot.store.engine import reading, writing
 from tests.calling import Site, api_site
-from tests.command import run
+from tests.shell import Shell
 
 HOST = "pr-7-shop.localhost"
 LINKS = "/apps/shop/environments/pr-7/share-links"
@@ -181,22 +181,23 @@ def test_the_door_knows_who_signed_in_wherever_they_come_from(site: Site):
     assert ended.headers["location"].startswith("/sign-in?next=")
 
 
-def test_the_command_line_does_the_same(site: Site):
-    environment = {"SLIPWAY_HOME": str(site.instance.settings.home)}
-
-    def slipway(*words: str) -> str:
-        done = run(("preview", *words), environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert HOST in slipway("list", "shop")
-    url = slipway("share", "shop", "7", "--ttl", "1d", "--note", "for mona").strip()
+def test_the_command_line_does_the_same_from_elsewhere(site: Site):
+    shell = Shell(site)
+    slipway = shell.said
+    assert HOST in slipway("preview", "list", "shop")
+    assert HOST in slipway("previews")
+    (row,) = shell.json("previews", who="app-token")
+    assert (row["app"], row["number"], row["status"], row["deployment"]) == ("shop", 7, "live", "DEP-1")
+    url = slipway("preview", "share", "shop", "7", "--ttl", "1d", "--note", "for mona").strip()
     assert url.startswith(f"{site.instance.settings.site_url(HOST)}/?_slipway_share=l.1.e")
-    assert "for mona" in slipway("shares", "shop", "7")
-    assert "nothing any more" in slipway("unshare", "shop", "1")
-    assert slipway("protect", "shop", "off").endswith("off.\n")
-    assert "taken down at" in slipway("extend", "shop", "7", "3d")
-    assert "wakes up" in slipway("wake", "shop", "7")
-    assert "taken down" in slipway("close", "shop", "7")
-    assert run(("preview", "close", "shop", "7"), environment).returncode == 2
-    assert run(("preview", "protect", "shop", "maybe"), environment).returncode == 2
+    assert "for mona" in slipway("preview", "shares", "shop", "7")
+    assert "nothing any more" in slipway("preview", "unshare", "shop", "7", "1")
+    assert slipway("preview", "protect", "shop", "off").endswith("off.\n")
+    assert slipway("preview", "protect", "shop", "default").endswith("as slipway.toml says.\n")
+    assert "taken down at" in slipway("preview", "extend", "shop", "7", "3d")
+    assert "wakes up" in slipway("preview", "wake", "shop", "7")
+    assert slipway("open", "shop", "preview/pr-7").strip() == site.instance.settings.site_url(HOST)
+    assert "closed by owner@acme.example" in slipway("preview", "close", "shop", "7")
+    for words in (("wake", "shop", "7"), ("close", "shop", "8"), ("protect", "shop", "maybe")):
+        shell.refused("preview", *words)
+    shell.refused("preview", "extend", "shop", "7", "3d", who="viewer")

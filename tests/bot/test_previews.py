@@ -34,7 +34,7 @@ class House:
 
     def know(self, pull: PullRequest) -> None:
         with writing(self.instance.engine) as tx:
-            pulls.keep(tx, pull, self.instance.now())
+            pulls.keep(tx, self.app.id, pull, self.instance.now())
 
     def request(self, sha: str = SHA, hold: Hold | None = None, number: PullNumber = ONE) -> Deployment:
         commit = Commit(Sha(sha), "A change", "mona")
@@ -75,8 +75,8 @@ def test_what_is_known_of_a_pull_request_is_kept_whole(house: House):
     house.know(pull)
     house.know(replace(pull, state=PullState.CLOSED, merged=True))
     with reading(house.instance.engine) as tx:
-        found = pulls.find(tx, 4711, PullNumber(7))
-        assert pulls.open_of(tx, [4711]) == []
+        found = pulls.of_app(tx, house.app, PullNumber(7))
+        assert pulls.open_of(tx, [house.app.id], 4711) == []
     assert found == replace(pull, state=PullState.CLOSED, merged=True)
 
 

@@ -62,6 +62,9 @@ def test_an_empty_file_is_a_recipe():
         ("[site]\nspa = 'yes'", "site.spa", 2),
         ("[build]\noutput = '../x'", "build.output", 2),
         ("[build]\noutput = '/etc'", "build.output", 2),
+        ("[build]\nrequired_variables = ['A', 'A-B']", "build.required_variables[1]", 2),
+        ("[build]\nrequired_variables = ['LD_PRELOAD']", "build.required_variables[0]", 2),
+        ("[build]\nrequired_variables = 'A'", "build.required_variables", 2),
         ("[build]\ncommand = ''", "build.command", 2),
         ("[policy]\npaths = 'src/**'", "policy.paths", 2),
         ("[policy]\npaths = ['src/**', '/x']", "policy.paths[1]", 2),
@@ -89,7 +92,8 @@ def test_an_unknown_key_is_answered_with_the_known_ones():
     assert caught.value.facts["expected"] == "output"
     with pytest.raises(UserError) as caught:
         parse(b"[build]\nzzz = 'x'")
-    assert caught.value.facts["expected"] == "one of root_directory, install, command, output"
+    known = "one of root_directory, install, command, output, required_variables"
+    assert caught.value.facts["expected"] == known
 
 
 @pytest.mark.parametrize(

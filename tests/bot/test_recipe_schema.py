@@ -22,6 +22,7 @@ WRONG = [
     "bild = 1",
     "[build]\ncommand = ''",
     "[build]\noutput = '/etc'",
+    "[build]\nrequired_variables = ['1A']",
     "[build]\nroot_directory = 'a/../../b'",
     "[site]\nspa = 'yes'",
     "[policy]\nskip_markers = ['skip']",

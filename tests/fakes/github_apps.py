@@ -154,7 +154,7 @@ class Apps:
             "archived": self.world.repositories[name].archived,
         }
 
-    def pull(self, name: str, number: int, head: str, **changes: Any) -> dict[str, Any]:
+    def pull(self, name: str, number: int, sha: str, **changes: Any) -> dict[str, Any]:
         """Open or change a pull request."""
         known = self.pulls.setdefault(name, [])
         found: dict[str, Any] | None = next((one for one in known if one["number"] == number), None)
@@ -173,7 +173,7 @@ class Apps:
             }
             known.append(found)
             self.world.repositories[name].pulls[number] = found
-        found |= {"head": {"ref": f"change-{number}", "sha": head, "repo": self.shown(name)}, **changes}
+        found |= {"head": {"ref": f"change-{number}", "sha": sha, "repo": self.shown(name)}, **changes}
         found["updated_at"] = now
         return json.loads(json.dumps(found))
 

@@ -9,13 +9,14 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.fakes.answering import Answers, Headers, answering
 
 Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 AUDIENCE = "console"
@@ -108,40 +109,20 @@ def issuing() -> Generator[Issuer]:
     """An issuer that answers on a port of the loopback."""
     issuer = Issuer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            issuer.asked.append(self.path)
-            if issuer.hangs is not None:
-                issuer.hangs.wait(30)
-            self._answer(None if issuer.broken else issuer.get(self.path))
-
-        def do_POST(self) -> None:
-            issuer.asked.append(self.path)
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            form = {name: values[0] for name, values in parse_qs(body).items()}
-            self._answer(issuer.exchange(form, self.headers.get("authorization", "")))
-
-        def _answer(self, content: Any) -> None:
-            body = json.dumps(content if content is not None else {"error": "invalid_grant"}).encode()
-            self.send_response(200 if content is not None else 400)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    issuer.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield issuer
-    finally:
+    def get(path: str, _headers: Headers) -> Any:
+        issuer.asked.append(path)
         if issuer.hangs is not None:
-            issuer.hangs.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+            issuer.hangs.wait(30)
+        return None if issuer.broken else issuer.get(path)
+
+    def post(path: str, form: dict[str, str], headers: Headers) -> Any:
+        issuer.asked.append(path)
+        return issuer.exchange(form, headers.get("authorization", ""))
+
+    with answering(Answers(get, post, (400, {"error": "invalid_grant"}))) as url:
+        issuer.url = url
+        try:
+            yield issuer
+        finally:
+            if issuer.hangs is not None:
+                issuer.hangs.set()

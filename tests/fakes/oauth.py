@@ -2,15 +2,14 @@
 
 import base64
 import hashlib
-import json
 import secrets
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.fakes.answering import Answers, Headers, answering
 
 
 @dataclass
@@ -61,35 +60,13 @@ def signing_in() -> Generator[GitHubPeople]:
     """GitHub on a port of the loopback."""
     github = GitHubPeople()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(github.get(self.path, self.headers.get("authorization", "")))
+    def get(path: str, headers: Headers) -> Any:
+        return github.get(path, headers.get("authorization", ""))
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            form = {name: values[0] for name, values in parse_qs(body).items()}
-            assert self.headers["accept"] == "application/json"
-            self._answer(github.exchange(form) if self.path == "/login/oauth/access_token" else None)
+    def post(path: str, form: dict[str, str], headers: Headers) -> Any:
+        assert headers["accept"] == "application/json"
+        return github.exchange(form) if path == "/login/oauth/access_token" else None
 
-        def _answer(self, content: Any) -> None:
-            body = json.dumps(content if content is not None else {"message": "Not Found"}).encode()
-            self.send_response(200 if content is not None else 404)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    github.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with answering(Answers(get, post, (404, {"message": "Not Found"}))) as url:
+        github.url = url
         yield github
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)

@@ -137,6 +137,7 @@ def telling() -> Generator[tuple[FakeGitHub, dict[str, str]]]:
                 "SLIPWAY_GITHUB_TOKEN": STATIC_TOKEN,
                 "SLIPWAY_GITHUB_WRITES_PER_MINUTE": "10000",
                 "SLIPWAY_GITHUB_WRITES_PER_HOUR": "10000",
+                "SLIPWAY_OUTGOING_NETWORKS": "127.0.0.1",
             },
         )
 

@@ -139,7 +139,7 @@ def test_what_is_locked_is_held_and_the_command_says_so(house: House):
         assert "not locked any more" in command.run(("unlock", "site"), own).stdout
     held = house.show("status")["deployments"][0]
     assert house.slipway.run("logs", "-f", held["reference"])
-    assert "own machine" in refused(command.run(("audit", "list"), own))
+    assert "own machine" in refused(command.run(("audit", "verify"), own))
 
 
 def test_from_elsewhere_a_person_does_all_by_a_token(house: House):

@@ -21,7 +21,7 @@ from tests.fakes.repository import Files, Repository
 from tests.running import Slipway
 from tests.waiting import wait_until
 
-PULLS, PUSHES, MERGED, CLOSED = 60, 3, 20, 10
+PULLS, PUSHES, CLOSED = 60, 3, 10
 REPOSITORIES, APPS = ("one", "two"), ("web", "docs")
 FINAL = {"success", "failure", "error"}
 A_MINUTE = 900

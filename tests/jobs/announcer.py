@@ -3,6 +3,7 @@ from pathlib import Path
 
 from bot.domain.deployment import Commit, State, Trigger
 from bot.domain.ids import DeploymentId, Digest, ReleaseId, Sha
+from bot.domain.pull import PullNumber
 from bot.github.client import connect
 from bot.github.wire import Patience
 from bot.leases import Claim, Leases
@@ -68,6 +69,21 @@ class House:
         )
         with self.lifecycle.change() as change:
             return self.lifecycle.request(change, order).deployment.id
+
+    def open(self, number: int, pull: PullNumber) -> DeploymentId:
+        """Ask for a pull request's preview."""
+        with self.lifecycle.change() as change:
+            return self.lifecycle.request(change, self._of_pull(number, pull)).deployment.id
+
+    def hear_late(self, number: int, pull: PullNumber, newer: DeploymentId) -> DeploymentId:
+        """Hear of a commit only after a newer one was deployed."""
+        with self.lifecycle.change() as change:
+            made = deployments.get(change.tx, newer)
+            return self.lifecycle.overtaken(change, self._of_pull(number, pull), made).id
+
+    def _of_pull(self, number: int, pull: PullNumber) -> Order:
+        commit, name = Commit(sha(number)), f"preview/pr-{pull}"
+        return Order(self.app, name, "feature", commit, Trigger.PULL, "opened", "mona", pull=pull)
 
     def claim(self) -> Claim:
         claim = self.leases.claim("host/1/0")

@@ -30,6 +30,7 @@ from jobs.errands import Errands
 from jobs.gates import Gates
 from jobs.git import Mirrors
 from jobs.intake import Intake
+from jobs.permissions import Permissions
 from jobs.poll import Polling
 from jobs.sites import Sites
 from tests.fakes.github import FakeGitHub
@@ -105,7 +106,12 @@ class Office:
             monotonic=self.clock.monotonic,
         )
         lifecycle = Lifecycle(self.engine, self.queue, preview_domain="localhost", clock=self.clock.now)
-        self.intake = Intake(lifecycle=lifecycle, mirrors=self.mirrors, clock=self.clock.now)
+        self.intake = Intake(
+            lifecycle=lifecycle,
+            mirrors=self.mirrors,
+            ask_level=Permissions(self.github),
+            clock=self.clock.now,
+        )
 
     def ticks(self) -> float:
         """Two seconds later each time, so that what others stored is seen at once."""
@@ -155,6 +161,14 @@ class Office:
         return [
             (one.event, msgspec.json.decode(one.body)) for one in self.deliveries() if one.id not in before
         ]
+
+    def decided(self) -> list[str]:
+        """Let a minute pass, poll, and decide: the codes of what was decided."""
+        self.poll()
+        waiting = [one.id for one in self.deliveries()]
+        self.intake.run(waiting)
+        with reading(self.engine) as tx:
+            return [one.code for number in waiting for one in deliveries.decisions_of(tx, number)]
 
     def deliveries(self) -> list[Delivery]:
         with reading(self.engine) as tx:

@@ -2,6 +2,7 @@ import pytest
 
 from bot.domain.deployment import Blame, Failure, State
 from bot.domain.ids import EnvironmentId
+from bot.domain.pull import PullNumber
 from bot.errors import ErrorCode
 from bot.store import deployments, environments
 from jobs.announce import announce
@@ -168,3 +169,18 @@ def test_an_older_deployment_of_a_commit_does_not_speak_over_a_newer_one(house: 
     assert shown is not None
     assert shown[0] == "success"
     assert [state for _, _, state in fake.deployment_states(REPOSITORY)] == ["success"]
+
+
+def test_a_commit_that_was_heard_of_late_does_not_push_the_newer_out_of_the_comment(
+    house: House, fake: FakeGitHub
+):
+    pull = PullNumber(7)
+    newer = house.open(2, pull)
+    house.succeed(house.claim())
+    announce(house.tools, newer)
+    (comment,) = fake.comments_on(REPOSITORY, 7)
+    told = comment.body
+    assert sha(2)[:7] in told
+    announce(house.tools, house.hear_late(1, pull, newer))
+    assert house.owed() == []
+    assert (comment.body, len(comment.bodies)) == (told, 1)

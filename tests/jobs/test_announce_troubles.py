@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bot.domain.deployment import Blame, Failure, State
 from bot.domain.ids import DeploymentId, EnvironmentId
+from bot.domain.pull import PullNumber
 from bot.github.client import connect
 from bot.github.errors import GitHubError, NotFoundError, RetryLaterError, UnreachableError
 from bot.settings import Settings
@@ -58,6 +59,27 @@ def test_an_unanswered_write_is_not_made_twice_where_it_would_show(house: House,
     assert fake.deployment_states(REPOSITORY)[0][2] == "success"
     assert len([one for one in fake.said() if one.startswith("status")]) <= 2
     assert house.owed() == []
+
+
+def test_a_comment_that_was_written_unheard_is_not_written_again(house: House, fake: FakeGitHub):
+    pull = PullNumber(7)
+    first = house.open(1, pull)
+    house.succeed(house.claim())
+    fake.fail_next(1, 502, after=True, path="/issues/7/comments", methods=("POST",))
+    announce(house.tools, first)
+    assert house.owed() == [first]
+    announce(house.tools, first)
+    (comment,) = fake.comments_on(REPOSITORY, 7)
+    assert (house.owed(), len(comment.bodies)) == ([], 1)
+    second = house.open(2, pull)
+    house.succeed(house.claim())
+    fake.fail_next(9, 502, after=True, path="/issues/comments/", methods=("PATCH",))
+    announce(house.tools, second)
+    assert house.owed() == [second]
+    fake.repair()
+    announce(house.tools, second)
+    assert (house.owed(), len(comment.bodies)) == ([], 2)
+    assert sha(2)[:7] in comment.body
 
 
 class Killed(BaseException):

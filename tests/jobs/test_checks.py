@@ -332,11 +332,11 @@ def test_what_events_told_is_forgotten_in_time(told: House):
     told.tell("check_run", payloads.check_run(sha=ONE))
     told.checking.sweep()
     with reading(told.instance.engine) as tx:
-        assert len(checks.of_commit(tx, 4711, Sha(ONE))) == 1
+        assert len(checks.of_commit(tx, told.app.id, Sha(ONE))) == 1
     told.pass_by(days=8)
     told.checking.sweep()
     with reading(told.instance.engine) as tx:
-        assert checks.of_commit(tx, 4711, Sha(ONE)) == []
+        assert checks.of_commit(tx, told.app.id, Sha(ONE)) == []
 
 
 def test_a_deployment_that_is_not_there_is_nothing_to_look_at(told: House):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.deployment import Commit, Hold, State, Trigger
-from bot.domain.ids import DeploymentId
+from bot.domain.ids import AppId, DeploymentId
 from bot.domain.pull import PullNumber
 from bot.lifecycle import Order
 from bot.store import apps, comments, drift
@@ -26,12 +26,7 @@ def comparing(house: House) -> Drift:
 
 
 def preview(house: House, number: int = 7) -> DeploymentId:
-    commit = Commit(sha(number))
-    order = Order(
-        house.app, "preview/pr-7", "feature", commit, Trigger.PULL, "opened", "mona", pull=PullNumber(7)
-    )
-    with house.lifecycle.change() as change:
-        made = house.lifecycle.request(change, order).deployment.id
+    made = house.open(number, PullNumber(7))
     house.succeed(house.claim())
     announce(house.tools, made)
     return made
@@ -93,7 +88,7 @@ def test_a_comment_that_was_changed_or_deleted_comes_back(house: House, fake: Fa
     (again,) = fake.comments_on(REPOSITORY, 7)
     assert (again.body, again.id != comment.id) == (told, True)
     with reading(house.engine) as tx:
-        assert comments.get(tx, 1, PullNumber(7))[0] == again.id
+        assert comments.get(tx, AppId(1), PullNumber(7))[0] == again.id
 
 
 def test_it_looks_back_for_some_days_and_always_at_what_is_live(house: House, fake: FakeGitHub):

@@ -53,7 +53,7 @@ class Shop(House):
         order = Order(self.app, place, "main", Commit(sha), Trigger.PULL, "opened", "eve", pull=number)
         pull = pull_of(number=number, sha=sha, head_repository="eve/shop")
         with self.lifecycle.change() as change:
-            pulls.keep(change.tx, pull, change.now)
+            pulls.keep(change.tx, self.app.id, pull, change.now)
             made = self.lifecycle.request(change, order).deployment
             if approved:
                 deployments.change(change.tx, made.id, change.now, approved_by="lisa", with_secrets=True)

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 from subprocess import run
 from threading import Event, Thread
@@ -16,8 +17,10 @@ from bot.domain.ids import Sha
 from bot.errors import ErrorCode, PlatformError, UserError
 from bot.settings import Settings
 from jobs.git import Mirrors
-from jobs.git.command import GitStoppedError
-from jobs.git.remotes import mask, remote_of, shown
+from jobs.git.command import Git, GitStoppedError
+from jobs.git.remotes import Remote, mask, remote_of, shown
+from jobs.git.talk import Asking, talk
+from jobs.git.way import Place, Ways, place_of
 from tests.fakes.contexts import make_app
 from tests.fakes.repository import Repository
 from tests.waiting import wait_until
@@ -32,7 +35,11 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def mirrors(tmp_path: Path) -> Mirrors:
-    return Mirrors(Settings(home=tmp_path / "home"), lambda _: None)  # pyright: ignore[reportCallIssue]
+    return Mirrors(allowing(tmp_path), lambda _: None)
+
+
+def allowing(folder: Path, **more: str) -> Settings:
+    return Settings.model_validate({"home": folder / "home", "outgoing_networks": "127.0.0.1", **more})
 
 
 def test_heads_files_and_differences_are_read_from_the_mirror(repository: Repository, mirrors: Mirrors):
@@ -165,12 +172,15 @@ def test_a_repository_of_another_user_is_read(repository: Repository, mirrors: M
 class _Asked(BaseHTTPRequestHandler):
     seen: list[tuple[str, str | None]]
     hang: Event | None = None
+    to = ""
 
     def do_GET(self) -> None:
         self.seen.append((self.path, self.headers["Authorization"]))
         if self.hang is not None:
             self.hang.wait(20)
-        self.send_response(404)
+        self.send_response(302 if self.to else 404)
+        if self.to:
+            self.send_header("Location", self.to + self.path)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -191,7 +201,7 @@ def server(hang: Event | None = None) -> Generator[tuple[str, list[tuple[str, st
 
 def test_a_token_goes_to_github_alone_and_an_own_password_to_its_own_host(tmp_path: Path):
     with server() as (github, at_github), server() as (other, elsewhere):
-        settings = Settings(home=tmp_path / "home", github_url=f"http://{github}")  # pyright: ignore[reportCallIssue]
+        settings = allowing(tmp_path, github_url=f"http://{github}")
         mirrors = Mirrors(settings, lambda _: "t0ken")
         for url in (
             f"http://{github}/a/b.git",
@@ -210,8 +220,7 @@ def test_a_token_goes_to_github_alone_and_an_own_password_to_its_own_host(tmp_pa
 
 def test_a_stopped_fetch_ends_at_once_with_all_its_processes_and_shows_no_secret(tmp_path: Path):
     stop, hang = Event(), Event()
-    settings = Settings(home=tmp_path / "home")  # pyright: ignore[reportCallIssue]
-    mirrors = Mirrors(settings, lambda _: None)
+    mirrors = Mirrors(allowing(tmp_path), lambda _: None)
     with server(hang) as (host, seen), ThreadPoolExecutor(1) as pool:
         app = make_app(f"http://me:s3cret@{host}/a/b.git")
         fetch = pool.submit(mirrors.fetch, app, stopped=stop.is_set)
@@ -231,6 +240,78 @@ def test_a_fetch_that_takes_too_long_is_given_up(mirrors: Mirrors):
             mirrors.fetch(make_app(f"http://{host}/a/b.git"), seconds=0.3)
         assert caught.value.code is ErrorCode.REPOSITORY_SILENT
         assert caught.value.facts["detail"] == "no answer within 0 s"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://{host}/a/b.git",
+        "http://localhost:{port}/a/b.git",
+        "http://0x7f000001:{port}/a/b.git",
+        "http://[::ffff:127.0.0.1]:{port}/a/b.git",
+        "https://169.254.169.254/latest/meta-data",
+        "ssh://git@127.0.0.1:{port}/a/b.git",
+        "git@127.0.0.1:a/b.git",
+        "git@-oProxyCommand=touch:a/b.git",
+        "ssh://-oProxyCommand=touch/a/b.git",
+    ],
+)
+def test_servers_at_private_addresses_are_not_asked(tmp_path: Path, url: str):
+    # The operator's own GitHub may be at one; other ports of the same machine are others' business.
+    settings = Settings.model_validate({"home": tmp_path / "home", "github_url": "http://127.0.0.2:9"})
+    with server() as (host, asked):
+        clone_url = url.format(host=host, port=host.partition(":")[2])
+        with pytest.raises(UserError) as caught:
+            Mirrors(settings, lambda _: None).fetch(make_app(clone_url))
+    assert caught.value.code is ErrorCode.REPOSITORY_UNREACHABLE
+    assert any(words in str(caught.value) for words in ("private address", "not the name of a server"))
+    assert asked == []
+
+
+def test_git_dials_the_address_that_was_looked_at(tmp_path: Path):
+    git = Git(tmp_path)
+    assert git.must(["init", "--quiet", "--bare", str(tmp_path / "here")]) == b""
+    allowed = [ip_network("127.0.0.1")]
+    ways = Ways("https://github.com", allowed, proxies={}, resolve=lambda _host, _port: ["127.0.0.1"])
+    argv = [f"--git-dir={tmp_path / 'here'}", "ls-remote", "origin"]
+    asking = Asking(argv, 10, lambda: False)
+    with server() as (host, asked):
+        # No resolver knows this name: git does not ask one.
+        url = f"http://git.example.invalid:{host.partition(':')[2]}/a/b.git"
+        with pytest.raises(UserError):
+            talk(git, ways, Remote(url, ()), make_app(url), asking=asking)
+    assert [path for path, _ in asked] == ["/a/b.git/info/refs?service=git-upload-pack"]
+
+
+def test_nobody_is_sent_on_to_another_server(mirrors: Mirrors):
+    with server() as (inside, asked):
+        place = f"http://127.0.0.2:{inside.partition(':')[2]}/"
+        handler = type("Sends", (_Asked,), {"seen": [], "to": place})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+            Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+            with pytest.raises(UserError):
+                mirrors.fetch(make_app(f"http://127.0.0.1:{http.server_port}/a/b.git"))
+            http.shutdown()
+    assert len(handler.seen) == 1
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://git.example/a", Place("https", "git.example", 443)),
+        ("HTTPS://me:pw@Git.Example:8443/a", Place("https", "git.example", 8443)),
+        ("ssh://git@git.example/a", Place("ssh", "git.example", 22)),
+        ("git@git.example:a/b.git", Place("ssh", "git.example", 22)),
+        ("git.example:/a/b.git", Place("ssh", "git.example", 22)),
+        ("git@[::1]:a/b.git", Place("ssh", "::1", 22)),
+        ("file:///a/b", None),
+        ("/a/b:c", None),
+        ("ext::sh -c true", None),
+    ],
+)
+def test_where_a_clone_url_leads_to(url: str, expected: Place | None):
+    assert place_of(url) == expected
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from bot.vault import open_vault
 from jobs.outgoing import texts
 from jobs.outgoing.post import post
 from jobs.outgoing.postman import Postman
-from jobs.outgoing.reach import may_reach
+from jobs.reach import may_reach
 from tests.fakes.ear import Ear, listening
 from tests.instance import Instance
 from tests.waiting import wait_until

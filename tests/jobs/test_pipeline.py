@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,16 +12,17 @@ from bot.domain.deployment import Commit, Deployment, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
 from bot.domain.pull import PullNumber, preview_name
-from bot.leases import Leases
+from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.logs import DeploymentLog
 from bot.previews import take_down
 from bot.queue import Queue, connect
+from bot.render import message
 from bot.settings import Settings
 from bot.store import apps, deployments, environments, releases
 from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
-from bot.variables import NOTHING
+from bot.variables import NOTHING, Given
 from jobs.addresses import Addresses
 from jobs.artifacts.disk import DiskStore
 from jobs.deploy import Deploy
@@ -30,7 +32,7 @@ from jobs.pipeline import Pipeline, Tools
 from jobs.sandbox import choose
 from jobs.sites import Sites
 from tests.fakes.edge import FakeEdge
-from tests.fakes.repository import Repository
+from tests.fakes.repository import Files, Repository
 from tests.stores import migrate
 from tests.waiting import wait_until
 
@@ -127,6 +129,10 @@ class House:
         """Take a release's files from the edge, so that they must be laid out again."""
         folder = self.settings.edge_home / "releases" / str(deployment.release_id)
         folder.rename(folder.with_name(f"gone-{folder.name}"))
+
+    def needed(self) -> list[str] | None:
+        with reading(self.engine) as tx:
+            return environments.required_variables(tx, self.environment().id)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -274,3 +280,34 @@ def test_a_commit_whose_release_is_damaged_is_built_again(house: House, how: str
     house.push("two")
     # What was missing is there again, for the old release, too.
     assert house.roll_back("#1").state is State.SUCCEEDED
+
+
+NEEDS: Files = {"slipway.toml": "[build]\nrequired_variables = ['API_URL', 'API_TOKEN']\n"}
+
+
+def test_a_deployment_without_variables_that_builds_need_fails_by_their_names(house: House):
+    first = house.push("one")
+    assert house.needed() == []
+    house.repository.commit(NEEDS)
+    second = house.push("two")
+    assert (second.state, code_of(second)) == (State.FAILED, "variables-missing")
+    assert second.failure is not None
+    assert second.failure.facts["names"] == "API_TOKEN, API_URL"
+    assert "are not set in production: API_TOKEN, API_URL." in message(
+        second.failure.code, second.failure.facts
+    )
+    assert house.needed() == ["API_URL", "API_TOKEN"]
+    assert house.environment().active_release_id == first.release_id
+    given = Given({"API_URL": "x"}, frozenset(), {"API_URL": "mark"}, ("API_TOKEN",))
+
+    def give(_app: App, _claim: Claim) -> Given:
+        return given
+
+    house.tools = replace(house.tools, give=give)
+    assert house.push("three").state is State.SUCCEEDED
+    with writing(house.engine) as tx:
+        house.app = apps.change(tx, house.app.id, {"required_variables": ["OTHER"]})
+    last = house.push("four")
+    assert last.failure is not None
+    assert (last.failure.facts["names"], last.failure.facts["said_by"]) == ("OTHER", "the app's settings")
+    assert house.needed() == ["API_URL", "API_TOKEN"]

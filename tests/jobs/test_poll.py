@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from bot.domain.deployment import State
 from bot.domain.errand import ErrandKind
-from bot.store import apps, deliveries, polls
+from bot.store import apps, deliveries, deployments, polls
 from bot.store.engine import reading, writing
 from tests.fakes.github import FakeGitHub
 from tests.fakes.repository import Repository
@@ -50,7 +51,7 @@ def test_heads_on_github_become_pushes_and_nothing_new_costs_nothing(office: Off
     asked = len(office.fake.requests)
     unchanged = office.fake.unchanged
     assert office.poll() == []
-    assert office.fake.unchanged - unchanged == len(office.fake.requests) - asked == 3
+    assert office.fake.unchanged - unchanged == len(office.fake.requests) - asked == 4
     second = repository.commit({"index.html": "2"})
     assert pushes(office.poll()) == [("main", first, second)]
     repository.force("main", first)
@@ -135,6 +136,64 @@ def test_pull_requests_become_the_events_that_their_changes_are(office: Office):
     assert pulls(office.poll()) == []
 
 
+def comments(told: list[tuple[str, dict[str, Any]]]) -> list[tuple[int, str]]:
+    return [
+        (payload["issue"]["number"], payload["comment"]["body"])
+        for event, payload in told
+        if event == "issue_comment"
+    ]
+
+
+def test_comments_on_pull_requests_are_told_of_once_and_what_was_there_before_is_not(office: Office):
+    sha = office.repository("acme/shop").commit({"index.html": "1"})
+    office.fake.apps.pull("acme/shop", 7, sha)
+    old = office.fake.write_comment("acme/shop", 7, "/deploy", author="mona")
+    old.written_at = "2020-01-01T00:00:00Z"
+    office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    assert comments(office.poll()) == []
+    office.fake.write_comment("acme/shop", 8, "/deploy", author="mona").on = "issues"
+    first = office.fake.write_comment("acme/shop", 7, "/redeploy", author="mona")
+    (told,) = [payload for event, payload in office.poll() if event == "issue_comment"]
+    assert (told["action"], told["comment"]["id"]) == ("created", first.id)
+    assert (told["repository"]["id"], told["repository"]["private"]) == (1, False)
+    unchanged = office.fake.unchanged
+    assert office.poll() == []
+    assert office.fake.unchanged - unchanged == 4
+    first.bodies.append("/rollback")
+    for number in range(150):
+        office.fake.write_comment("acme/shop", 7, f"number {number}", author="mona")
+    assert comments(office.poll()) == [(7, f"number {number}") for number in range(150)]
+    assert comments(office.poll()) == []
+    office.fake.delete_comments("acme/shop")
+    late = office.fake.write_comment("acme/shop", 7, "/cancel", author="mona")
+    late.id = 5
+    assert comments(office.poll()) == [(7, "/cancel")]
+
+
+def test_a_command_in_a_comment_is_obeyed_as_if_github_had_told_of_it(office: Office):
+    repository = office.repository("acme/shop")
+    main = repository.commit({"index.html": "1"})
+    app = office.app("shop", f"{office.settings.github_url}/acme/shop.git")
+    office.decided()
+    repository.force("theirs", main)
+    sha = repository.commit({"index.html": "theirs"}, branch="theirs")
+    repository.point("refs/pull/7/head", sha)
+    theirs = {"ref": "theirs", "sha": sha, "repo": {"id": 99, "full_name": "eve/shop"}}
+    office.fake.apps.pull("acme/shop", 7, sha, head=theirs, user={"login": "eve"})
+    assert office.decided() == ["fork"]
+    with reading(office.engine) as tx:
+        (held,) = [one for one in deployments.latest(tx, 9, app.id) if one.pull == 7]
+    assert held.state is State.HELD
+    office.fake.world.repositories["acme/shop"].collaborators |= {"mona": "write"}
+    office.fake.write_comment("acme/shop", 7, f"/approve {sha[:7]}", author="eve")
+    assert office.decided() == ["command-denied"]
+    office.fake.write_comment("acme/shop", 7, f"/approve {sha[:7]}", author="mona")
+    assert office.decided() == ["command"]
+    with reading(office.engine) as tx:
+        let_go = deployments.get(tx, held.id)
+    assert (let_go.state, let_go.approved_by) == (State.QUEUED, "mona")
+
+
 def test_without_the_permission_for_pull_requests_pushes_are_found_all_the_same(office: Office):
     repository = office.repository("acme/shop")
     sha = repository.commit({"index.html": "1"})
@@ -142,7 +201,9 @@ def test_without_the_permission_for_pull_requests_pushes_are_found_all_the_same(
     office.app("shop", f"{office.settings.github_url}/acme/shop.git")
     assert pushes(office.poll()) == [("main", ZEROS, sha)]
     with reading(office.engine) as tx:
-        assert polls.last(tx).problems["acme/shop"].startswith("pull requests: ")
+        problem = polls.last(tx).problems["acme/shop"]
+    assert problem.startswith("pull requests: ")
+    assert "; comments: " in problem
 
 
 def test_a_repository_that_fails_is_asked_less_and_keeps_no_other_from_being_asked(

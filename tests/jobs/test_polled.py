@@ -1,9 +1,10 @@
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.polled import Polled, pull_events
+from jobs.polled import Polled, comment_events, is_new_comment, pull_events
 
 BRANCHES = ("main", "next")
 
@@ -86,3 +87,55 @@ def test_unreadable_ones_are_left_out():
     events = pull_events(known, [{"number": "x"}, {}, pull(3, 1)])
     assert [(one["number"], one["action"], one["repository"]) for one in events] == [(3, "opened", {"id": 1})]
     assert (known.updated, list(known.pulls)) == ("0001", ["3"])
+
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def comment(number: int, seconds: int, place: str) -> dict[str, Any]:
+    moment = BEGIN + timedelta(seconds=seconds)
+    return {
+        "id": number,
+        "created_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        "html_url": f"https://github.com/acme/shop/{place}/7#issuecomment-{number}",
+    }
+
+
+steps = st.tuples(st.integers(0, 60), st.sampled_from(["pull", "issues"]), st.booleans(), st.booleans())
+
+
+@given(st.lists(steps, max_size=12))
+def test_each_comment_is_told_of_once_though_some_are_listed_late(
+    written: list[tuple[int, str, bool, bool]],
+):
+    """Each comes so long after the last one, and may be listed a look later, and deleted afterwards."""
+    known, at = Polled(), -100
+    listed: list[dict[str, Any]] = []
+    late: list[dict[str, Any]] = []
+    told: list[int] = []
+    expected: list[int] = []
+
+    def look() -> None:
+        newest = sorted(listed, key=lambda raw: raw["created_at"], reverse=True)
+        new = [raw for raw in newest if is_new_comment(known, raw, BEGIN)]
+        told.extend(event["comment"]["id"] for event in comment_events(known, new, BEGIN))
+
+    for number, (pause, place, is_late, is_deleted) in enumerate(written, 1):
+        at += pause
+        one = comment(number, at, place)
+        listed, late = [*listed, *late], []
+        (late if is_late else listed).append(one)
+        expected += [number] if place == "pull" and at >= 0 else []
+        look()
+        if is_deleted and not is_late:
+            listed.remove(one)
+    listed += late
+    look()
+    assert sorted(told) == expected
+
+
+def test_unreadable_comments_are_left_out():
+    known = Polled()
+    found = [{"id": "x"}, {}, comment(3, 1, "pull"), {**comment(4, 1, "pull"), "created_at": None}]
+    assert [event["issue"]["number"] for event in comment_events(known, found, BEGIN)] == [7]
+    assert (known.comments, known.commented) == ([3], BEGIN + timedelta(seconds=1))

@@ -1,6 +1,8 @@
 """What no event told of is found by asking GitHub: pull requests, new names, archived repositories."""
 
+import json
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from bot.domain.deployment import Deployment, State
 from bot.domain.ids import Sha
 from bot.domain.pull import PullNumber, preview_name
 from bot.lifecycle import Lifecycle
-from bot.store import apps, deployments, environments, pulls
+from bot.store import apps, deliveries, deployments, environments, pulls
+from bot.store.deliveries import NewDelivery
 from bot.store.engine import reading, writing
 from jobs.asides import Asides
 from jobs.reconcile import Reconciling
@@ -93,7 +96,7 @@ def test_a_lost_opening_deploys_and_a_lost_closing_tears_down(house: House):
     assert ended is not None
     assert (ended.state, ended.reason) == (State.CANCELLED, "#1 was merged")
     with reading(house.office.engine) as tx:
-        assert pulls.open_of(tx, [1]) == []
+        assert pulls.open_of(tx, [house.id], 1) == []
     assert house.ask() == 0
 
 
@@ -109,6 +112,43 @@ def test_a_lost_reopening_deploys_again(house: House):
     made = house.newest(1)
     assert made is not None
     assert made.state is State.QUEUED
+
+
+@pytest.mark.parametrize("with_pulls", [True, False])
+def test_what_was_told_while_an_app_was_off_is_decided_about_once_it_is_on(house: House, *, with_pulls: bool):
+    fake, office = house.office.fake, house.office
+    tool = replace(house.tool, with_pulls=with_pulls, known={})
+    with writing(office.engine) as tx:
+        apps.set_enabled(tx, house.id, enabled=False, absence=Absence.ARCHIVED)
+    one = house.change(1, "one")
+    shown = fake.apps.pull(NAME, 1, one)
+    told = {"action": "opened", "pull_request": shown, "repository": fake.apps.shown(NAME)}
+    new = NewDelivery("1", "told", "pull_request", json.dumps(told).encode(), office.clock.now())
+    with writing(office.engine) as tx:
+        office_of = list(deliveries.insert_new(tx, [new]).values())
+    office.intake.run(office_of)
+    assert house.newest(1) is None
+    assert tool.run() == 1
+    assert house.app().enabled
+    office.intake.run([found.id for found in office.deliveries()])
+    made = house.newest(1)
+    assert made is not None
+    assert (made.sha, made.state) == (one, State.QUEUED)
+    assert tool.run() == 0
+    tool.forget()
+    assert tool.run() == 0
+
+
+def test_pull_requests_are_asked_for_as_soon_as_what_waits_is_decided_about(house: House):
+    house.office.fake.apps.pull(NAME, 1, house.change(1, "one"))
+    waiting = NewDelivery("1", "waiting", "push", b"{}", house.office.clock.now())
+    with writing(house.office.engine) as tx:
+        deliveries.insert_new(tx, [waiting])
+    assert house.tool.run() == 0
+    assert house.tool.go_on() == 0
+    house.office.intake.run([])
+    assert house.tool.go_on() == 1
+    assert house.tool.go_on() == 0
 
 
 def test_what_was_open_before_the_app_was_made_is_left_alone(house: House):

@@ -11,7 +11,7 @@ import pytest
 
 from bot.domain.app import App
 from bot.domain.environment import EnvironmentKind
-from bot.domain.ids import DeploymentId, Digest, ReleaseId, Sha
+from bot.domain.ids import DeploymentId, Digest, ReleaseId, Sha, TenantId
 from bot.logs.spool import archive_path, read_archive
 from bot.settings import Settings
 from bot.store import apps
@@ -166,7 +166,7 @@ def test_a_mirror_keeps_commits_of_recent_deployments_and_goes_with_its_app(
     head = repository.commit({"index.html": "three"}, onto=first)
     mirrors.fetch_commit(app, head)
     instance.push(app, head)
-    stranger = instance.settings.home / "mirrors" / mirror_name("file:///srv/gone.git")
+    stranger = instance.settings.home / "mirrors" / mirror_name("file:///srv/gone.git", TenantId(1))
     stranger.mkdir()
     rule = MirrorFolders(instance.engine, instance.settings, mirrors.git, instance.now)
     assert rule.look().count == 2
@@ -200,7 +200,7 @@ def test_a_mirror_is_packed_once_a_week_and_goes_on(instance: Instance, tmp_path
 
 
 def test_a_mirror_that_is_fetched_into_is_left_alone(instance: Instance, tmp_path: Path):
-    mirror = instance.settings.home / "mirrors" / mirror_name("file:///srv/gone.git")
+    mirror = instance.settings.home / "mirrors" / mirror_name("file:///srv/gone.git", TenantId(1))
     mirror.mkdir(parents=True)
     with locked(mirror.with_suffix(".lock"), 1), pytest.raises(TimeoutError):
         upkeep.remove(mirror, tmp_path / "trash", lambda _: None, seconds=0.1)

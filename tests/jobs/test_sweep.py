@@ -32,7 +32,8 @@ def instance(tmp_path: Path) -> Generator[Instance]:
 
 @pytest.fixture
 def workshop(instance: Instance) -> Generator[Workshop]:
-    values = {**instance.settings.model_dump(), "sandbox": "none", "sweep_seconds": 0.05}
+    own = {"sandbox": "none", "sweep_seconds": 0.05, "outgoing_networks": "127.0.0.1"}
+    values = {**instance.settings.model_dump(), **own}
     made = furnish(Settings.model_validate(values))
     yield made
     made.engine.dispose()

@@ -1,47 +1,31 @@
-"""Commands about the apps of an instance on another machine."""
+"""Commands about apps."""
 
 import sys
 from typing import Any
 
-import typer
-
-from bot.cli.app_options import Branch, Build, CloneUrl, Output, OwnSecret, Repository, Root, Slug
-from bot.cli.client.client import Row, at
+from bot.cli.app_options import Asked, creating
+from bot.cli.client.client import Row, at, known
 from bot.cli.client.looking import print_table
 from bot.cli.client.session import Json, client
 from bot.cli.client.watching import print_json
 
-application = typer.Typer(no_args_is_help=True, help="Apps: what is deployed.")
-
 _DETECTED = ("installCommand", "buildCommand", "outputDirectory")
 
 
-@application.command()
-def create(
-    *,
-    repository: Repository,
-    clone_url: CloneUrl = None,
-    root_directory: Root = "",
-    build_command: Build = None,
-    output_directory: Output = None,
-    production_branch: Branch = None,
-    slug: Slug = None,
-    own_secret: OwnSecret = False,
-    as_json: Json = False,
-) -> None:
+def _create(asked: Asked, *, as_json: bool) -> None:
     """Register an app. Nothing is live before its first deployment: push, or `slipway deploy`."""
-    asked: dict[str, Any] = {
-        "repository": repository,
-        "cloneUrl": clone_url,
-        "rootDirectory": root_directory or None,
-        "buildCommand": build_command,
-        "outputDirectory": output_directory,
-        "productionBranch": production_branch,
-        "slug": slug,
-        "ownSecret": own_secret or None,
+    body = {
+        "repository": asked.repository,
+        "cloneUrl": asked.clone_url,
+        "rootDirectory": asked.root_directory or None,
+        "buildCommand": asked.build_command,
+        "outputDirectory": asked.output_directory,
+        "productionBranch": asked.production_branch,
+        "slug": asked.slug,
+        "ownSecret": asked.own_secret or None,
     }
     with client(as_json=as_json) as api:
-        made = api.post(at("apps"), {name: value for name, value in asked.items() if value is not None})
+        made = api.post(at("apps"), known(**body))
     if as_json:
         print_json(made)
         return
@@ -51,7 +35,9 @@ def create(
         sys.stdout.write(f"Its webhook secret, shown this once: {made['webhookSecret']}\n")
 
 
-@application.command("list")
+create = creating(_create)
+
+
 def list_apps(*, as_json: Json = False) -> None:
     """List the apps, and what is live."""
     with client(as_json=as_json) as api:
@@ -62,7 +48,6 @@ def list_apps(*, as_json: Json = False) -> None:
     print_table(("App", "Repository", "Branch", "Live", "Address"), map(_cells, rows))
 
 
-@application.command()
 def show(app: str, *, as_json: Json = False) -> None:
     """Show one app: its settings, environments and latest deployments."""
     with client(as_json=as_json) as api:
@@ -88,21 +73,22 @@ def show(app: str, *, as_json: Json = False) -> None:
     )
 
 
-@application.command()
-def disable(app: str) -> None:
+def disable(app: str, *, as_json: Json = False) -> None:
     """Let pushes pass without a deployment. What is live stays live."""
-    _switch(app, enabled=False)
+    _switch(app, enabled=False, as_json=as_json)
 
 
-@application.command()
-def enable(app: str) -> None:
+def enable(app: str, *, as_json: Json = False) -> None:
     """Let pushes deploy again."""
-    _switch(app, enabled=True)
+    _switch(app, enabled=True, as_json=as_json)
 
 
-def _switch(app: str, *, enabled: bool) -> None:
-    with client() as api:
-        api.patch(at("apps", app), {"enabled": enabled})
+def _switch(app: str, *, enabled: bool, as_json: bool) -> None:
+    with client(as_json=as_json) as api:
+        changed = api.patch(at("apps", app), {"enabled": enabled})
+    if as_json:
+        print_json(changed)
+        return
     sys.stdout.write(f"Pushes to {app} {'deploy' if enabled else 'do not deploy any more'}.\n")
 
 

@@ -33,6 +33,16 @@ def at(*parts: str | int) -> str:
     return "/" + "/".join(quote(str(part), safe="") for part in parts)
 
 
+def environment_at(app: str, name: str) -> str:
+    """The address of an app's environment. Previews are named without their slash: proxies may decode it."""
+    return at("apps", app, "environments", name.removeprefix("preview/"))
+
+
+def known(**words: Any) -> Row:
+    """A body without what nobody said."""
+    return {name: value for name, value in words.items() if value is not None}
+
+
 class Client:
     """Calls one instance. With `as_json` a refusal is printed as JSON, too, before it is raised.
 
@@ -78,9 +88,20 @@ class Client:
         """The `data` of an answer."""
         return self._call("PATCH", path, body=body)["data"]
 
-    def delete(self, path: str) -> None:
-        """Delete what is there."""
-        self._call("DELETE", path)
+    def delete(self, path: str) -> Any:
+        """Delete what is there; the `data` of the answer."""
+        return self._call("DELETE", path)["data"]
+
+    def text(self, path: str, **query: Any) -> Iterator[str]:
+        """The text of an answer that is no JSON, part by part."""
+        try:
+            with self._http.stream("GET", path, params=query, headers={"Accept": "*/*"}) as answer:
+                if answer.status_code != 200:
+                    answer.read()
+                    self._refuse(answer)
+                yield from answer.iter_text()
+        except httpx.TransportError as error:
+            raise self._away() from error
 
     def follow(self, reference: str, after: int = 0) -> Iterator[Row]:
         """A deployment's events, through breaks, until `done`; of its log each line behind `after` once.

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.client.client import Client, Row, at
+from bot.cli.client.client import Client, Row, at, environment_at, known
 from bot.cli.client.session import PRODUCTION, EnvironmentName, Json, client
-from bot.cli.client.watching import await_end, environment_word, print_json, watch
+from bot.cli.client.watching import await_end, print_json, watch
 from bot.errors import ErrorCode, UserError
 
 Note = Annotated[str | None, typer.Option(help="Why, for whoever looks at it later.")]
@@ -77,17 +77,15 @@ def rollback(
 ) -> None:
     """Bring back an earlier release. Automatic deploys wait until `slipway resume`."""
     with client(as_json=as_json) as api:
-        word = environment_word(api, app, environment)
-        body = _given(release=release, reason=note)
-        made = api.post(at("apps", app, "environments", word, "rollback"), body)
+        body = known(release=release, reason=note)
+        made = api.post(f"{environment_at(app, environment)}/rollback", body)
         _go_on(api, made, no_wait=no_wait, as_json=as_json)
 
 
 def resume(app: str, *, environment: EnvironmentName = PRODUCTION, as_json: Json = False) -> None:
     """Let automatic deploys of a pinned environment go on."""
     with client(as_json=as_json) as api:
-        word = environment_word(api, app, environment)
-        found = api.post(at("apps", app, "environments", word, "resume"))
+        found = api.post(f"{environment_at(app, environment)}/resume")
         if as_json:
             print_json(found)
             return
@@ -112,12 +110,8 @@ def cancel(deployment: str, *, no_wait: NoWait = False, as_json: Json = False) -
 
 
 def _ask(api: Client, app: str, **asked: Any) -> Row:
-    made: Row = api.post(at("apps", app, "deployments"), _given(**asked))
+    made: Row = api.post(at("apps", app, "deployments"), known(**asked))
     return made
-
-
-def _given(**words: Any) -> Row:
-    return {name: value for name, value in words.items() if value is not None}
 
 
 def _go_on(api: Client, made: Row, *, no_wait: bool, as_json: bool, has_lines: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Commands that look: releases, previews, the state of the instance, a site's address."""
+"""Commands that look: releases, the state of the instance, a site's address."""
 
 import sys
 import webbrowser
@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bot.cli.client.client import Client, Row, at
+from bot.cli.client.client import Client, Row, at, environment_at
 from bot.cli.client.session import PRODUCTION, Json, client
-from bot.cli.client.watching import environment_word, print_json
+from bot.cli.client.watching import print_json
 
 Most = Annotated[int, typer.Option("--most", min=1, help="How many, newest first.")]
 _APPS = 50
@@ -40,20 +40,6 @@ def releases(app: str, *, most: Most = 20, as_json: Json = False) -> None:
     print_table(("Number", "Release", "Commit", "Live in", "Built (UTC)", "By"), cells)
 
 
-def previews(
-    app: Annotated[str | None, typer.Argument(help="Default: of all apps.")] = None, *, as_json: Json = False
-) -> None:
-    """List previews of pull requests, and where they are."""
-    with client(as_json=as_json) as api:
-        apps = [app] if app is not None else [one["slug"] for one in api.rows(at("apps"), most=_APPS)]
-        rows = [{"app": one, **row} for one in apps for row in _previews(api, one)]
-    if as_json:
-        print_json(rows)
-        return
-    cells = ((row["app"], row["name"], row["release"], row["deployment"], row["url"]) for row in rows)
-    print_table(("App", "Preview", "Release", "By", "Address"), cells)
-
-
 def open_site(
     app: str,
     environment: Annotated[str, typer.Argument(help="Which environment.")] = PRODUCTION,
@@ -62,7 +48,7 @@ def open_site(
 ) -> None:
     """Print where an environment is, and open it in a browser on a terminal."""
     with client(as_json=as_json) as api:
-        found = api.get(at("apps", app, "environments", environment_word(api, app, environment)))
+        found = api.get(environment_at(app, environment))
     if as_json:
         print_json({"url": found["url"], "release": found["release"]})
         return
@@ -77,9 +63,7 @@ def status(*, as_json: Json = False) -> None:
     """Show who you are, what is live, what runs and waits, and what ended last."""
     with client(as_json=as_json) as api:
         me = api.get(at("auth", "me"))
-        # A deploy token sees one app, and no lists of all.
-        app = me["appId"]
-        apps = [api.get(at("apps", app))] if app else api.rows(at("apps"), most=_APPS)
+        app, apps = me["appId"], seen_apps(api, me)
         latest = api.rows(at("apps", app, "deployments") if app else at("deployments"), most=10)
         shown = {"url": api.place.url, "caller": me, "apps": apps, "deployments": latest}
     if as_json:
@@ -100,9 +84,10 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     Console(soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
-def _previews(api: Client, app: str) -> list[Row]:
-    found = api.rows(at("apps", app, "environments"))
-    return [one for one in found if one["kind"] == "preview" and one["archivedAt"] is None]
+def seen_apps(api: Client, caller: Row) -> list[Row]:
+    """The apps that a caller sees: a deploy token one, and no lists of all."""
+    own = caller["appId"]
+    return [api.get(at("apps", own))] if own else api.rows(at("apps"), most=_APPS)
 
 
 def _app_cells(app: Row) -> tuple[Any, ...]:

@@ -10,11 +10,9 @@ from bot.cli.client.looking import print_table
 from bot.cli.client.session import Json, client
 from bot.cli.client.watching import print_json
 
-application = typer.Typer(no_args_is_help=True, help="Tokens: yours, and the deploy tokens of apps.")
 OfApp = Annotated[str | None, typer.Option("--app", help="Deploy tokens of this app, instead of yours.")]
 
 
-@application.command()
 def create(
     *,
     name: Annotated[str, typer.Option(help="To tell tokens apart.")],
@@ -39,7 +37,6 @@ def create(
     sys.stderr.write(f"Token {made['id']}, for {days} days. Shown this once.\n")
 
 
-@application.command("list")
 def list_tokens(*, app: OfApp = None, as_json: Json = False) -> None:
     """List tokens, without what is secret of them."""
     with client(as_json=as_json) as api:
@@ -63,13 +60,18 @@ def list_tokens(*, app: OfApp = None, as_json: Json = False) -> None:
     )
 
 
-@application.command()
 def revoke(
-    token: Annotated[int, typer.Argument(help="Its id, as lists show it.")], *, app: OfApp = None
+    token: Annotated[int, typer.Argument(help="Its id, as lists show it.")],
+    *,
+    app: OfApp = None,
+    as_json: Json = False,
 ) -> None:
     """Revoke a token: it is refused from now on."""
-    with client() as api:
+    with client(as_json=as_json) as api:
         api.delete(_where(app) + at(token))
+    if as_json:
+        print_json({"id": token, "revoked": True})
+        return
     sys.stdout.write(f"Token {token} is revoked.\n")
 
 

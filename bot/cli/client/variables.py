@@ -1,4 +1,4 @@
-"""Commands about variables of an instance on another machine. No secret comes from argv."""
+"""Commands about variables. No secret comes from argv."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.client.client import Client, Row, at
+from bot.cli.client.client import Row, at, environment_at, known
 from bot.cli.client.looking import print_table
 from bot.cli.client.session import Json, client
-from bot.cli.client.watching import environment_word, print_json
+from bot.cli.client.watching import print_json
 from bot.cli.variable_options import (
     AppSlug,
     EnvironmentName,
@@ -23,7 +23,9 @@ from bot.cli.variable_options import (
 )
 from bot.domain.variable import Reach, Scope
 
-application = typer.Typer(no_args_is_help=True, help="Variables: what builds and apps are given.")
+application = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Variables: what builds are given."
+)
 _DEFAULT_ORG = "default"
 
 
@@ -39,7 +41,7 @@ def list_variables(
     """List variables. Values of secrets are not shown."""
     whose = Whose(app, environment, project, org)
     with client(as_json=as_json) as api:
-        rows = api.get(_where(api, whose))["variables"]
+        rows = api.get(_where(whose))["variables"]
     if as_json:
         print_json(rows)
         return
@@ -58,19 +60,18 @@ def set_variables(
     secret: Annotated[bool | None, typer.Option("--secret/--plain", help="Default: by its name.")] = None,
     build: Annotated[bool | None, typer.Option("--build/--no-build", help="Whether builds get it.")] = None,
     runtime: Annotated[
-        bool | None, typer.Option("--runtime/--no-runtime", help="Whether running apps get it.")
+        bool | None,
+        typer.Option("--runtime/--no-runtime", help="Whether running apps are to get it. None runs yet."),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Where the value is read from.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Set variables: plain ones as NAME=VALUE, secrets by NAME alone, typed in, piped in or by --file."""
+    whose = Whose(app, environment, project, org)
     refuse_several(words)
-    more = _known(secret=secret, build=build, runtime=runtime)
-    read = [given(word, applies_to or Reach.PRODUCTION, file, secret=secret) for word in words]
-    _change(
-        Whose(app, environment, project, org),
-        {name: {"value": value, **more} for name, _, value in read},
-        applies_to,
-    )
+    more = known(secret=secret, build=build, runtime=runtime)
+    read = [given(word, file, secret=secret) for word in words]
+    _change(whose, {name: {"value": value, **more} for name, value in read}, applies_to, as_json=as_json)
 
 
 @application.command()
@@ -82,12 +83,13 @@ def unset(
     project: ProjectSlug = None,
     org: OrgSlug = None,
     applies_to: Annotated[Reach | None, typer.Option("--for", help="Default: wherever it counts.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Unset variables."""
     wanted = {
         name: None if applies_to is None else {"value": None, "appliesTo": applies_to.value} for name in names
     }
-    _change(Whose(app, environment, project, org), wanted, None)
+    _change(Whose(app, environment, project, org), wanted, None, as_json=as_json)
 
 
 @application.command("import")
@@ -101,16 +103,14 @@ def import_variables(
     applies_to: For = None,
     secret: Annotated[bool | None, typer.Option("--secret/--plain", help="Default: by each name.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Unset all others.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Set what a .env file says."""
+    whose = Whose(app, environment, project, org)
     text = sys.stdin.read() if str(file) == "-" else text_of(file)
-    body = _known(secret=secret, appliesTo=applies_to.value if applies_to else None, replaces=replace or None)
-    with client() as api:
-        _tell(
-            api.post(
-                _where(api, Whose(app, environment, project, org)) + at("import"), {"text": text, **body}
-            )
-        )
+    more = known(secret=secret, appliesTo=applies_to.value if applies_to else None, replaces=replace or None)
+    with client(as_json=as_json) as api:
+        _tell(api.post(f"{_where(whose)}/import", {"text": text, **more}), as_json=as_json)
 
 
 @application.command()
@@ -122,42 +122,45 @@ def reveal(
     project: ProjectSlug = None,
     org: OrgSlug = None,
     applies_to: For = None,
+    as_json: Json = False,
 ) -> None:
     """Print a value. The audit log remembers it."""
-    body = _known(name=name, appliesTo=applies_to.value if applies_to else None)
-    with client() as api:
-        found = api.post(_where(api, Whose(app, environment, project, org)) + at("reveal"), body)
+    whose = Whose(app, environment, project, org)
+    body = known(name=name, appliesTo=applies_to.value if applies_to else None)
+    with client(as_json=as_json) as api:
+        found = api.post(f"{_where(whose)}/reveal", body)
+    if as_json:
+        print_json(found)
+        return
     sys.stdout.write(found["value"] + ("\n" if sys.stdout.isatty() else ""))
 
 
-def _change(whose: Whose, variables: Row, applies_to: Reach | None) -> None:
-    body = _known(variables=variables, appliesTo=applies_to.value if applies_to else None)
-    with client() as api:
-        _tell(api.patch(_where(api, whose), body))
+def _change(whose: Whose, variables: Row, applies_to: Reach | None, *, as_json: bool) -> None:
+    body = known(variables=variables, appliesTo=applies_to.value if applies_to else None)
+    with client(as_json=as_json) as api:
+        _tell(api.patch(_where(whose), body), as_json=as_json)
 
 
-def _tell(answer: Row) -> None:
+def _tell(answer: Row, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
     changed = answer["changed"]
     sys.stdout.write(f"Changed: {', '.join(changed)}.\n" if changed else "Nothing changed.\n")
     if changed and answer["notice"]:
         sys.stdout.write(f"{answer['notice']}\n")
 
 
-def _where(api: Client, whose: Whose) -> str:
+def _where(whose: Whose) -> str:
     match whose.scope:
         case Scope.ENVIRONMENT:
-            word = environment_word(api, whose.app or "", whose.environment or "")
-            return at("apps", whose.app or "", "environments", word, "variables")
+            return f"{environment_at(whose.app or '', whose.environment or '')}/variables"
         case Scope.APP:
             return at("apps", whose.app or "", "variables")
         case Scope.PROJECT:
             return at("orgs", whose.org or _DEFAULT_ORG, "projects", whose.project or "", "variables")
         case Scope.TENANT:
             return at("orgs", whose.org or _DEFAULT_ORG, "variables")
-
-
-def _known(**words: Any) -> Row:
-    return {name: value for name, value in words.items() if value is not None}
 
 
 def _cells(row: Row) -> tuple[Any, ...]:

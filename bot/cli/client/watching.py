@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from bot.cli.client.client import Client, Row, at
+from bot.cli.client.client import Client, Row, at, environment_at
 from bot.cli.client.progress import display, log_text, took
 from bot.errors import ErrorCode, PlatformError
 
@@ -61,19 +61,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
 
 
-def environment_word(client: Client, app: str, name: str) -> str:
-    """What names an environment in a path: those of previews have a slash, so that it is the id."""
-    if "/" not in name:
-        return name
-    rows = client.rows(at("apps", app, "environments"))
-    return next((str(one["id"]) for one in rows if one["name"] == name), name)
-
-
 def _look_for_worker(client: Client, found: Row) -> None:
     if found["status"] != "queued":
         return
-    word = environment_word(client, found["app"], found["environment"])
-    checks = client.get(at("apps", found["app"], "environments", word, "readiness"))["checks"]
+    where = environment_at(found["app"], found["environment"])
+    checks = client.get(f"{where}/readiness")["checks"]
     if any(one["name"] == "worker" and one["status"] == "fail" for one in checks):
         raise PlatformError(ErrorCode.WORKER_AWAY, deployment=found["reference"], state=found["status"])
 

@@ -36,36 +36,6 @@ def upgrade() -> None:
     op.create_index("ix_audit_subject", "audit", ["subject"], unique=False)
     op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
-        "checks",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
-        sa.Column("repository_id", sa.BigInteger(), nullable=False),
-        sa.Column("sha", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("at", Moment(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
-        sa.UniqueConstraint(
-            "repository_id", "sha", "kind", "name", name=op.f("uq_checks_repository_id_sha_kind_name")
-        ),
-    )
-    op.create_index(op.f("ix_checks_at"), "checks", ["at"], unique=False)
-    op.create_table(
-        "comments",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
-        sa.Column("repository_id", sa.BigInteger(), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("github_comment_id", sa.BigInteger(), nullable=True),
-        sa.Column("shown", sa.JSON(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_comments")),
-        sa.UniqueConstraint("repository_id", "number", name=op.f("uq_comments_repository_id_number")),
-    )
-    op.create_table(
         "deliveries",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -104,32 +74,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_errands")),
     )
     op.create_index("ix_errands_kind_id", "errands", ["kind", "id"], unique=False)
-    op.create_table(
-        "pull_requests",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
-        sa.Column("repository_id", sa.BigInteger(), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("merged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("draft", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("title", sa.Text(), server_default="", nullable=False),
-        sa.Column("author", sa.Text(), server_default="", nullable=False),
-        sa.Column("by_bot", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("labels", sa.JSON(), nullable=False),
-        sa.Column("head_sha", sa.Text(), nullable=False),
-        sa.Column("head_branch", sa.Text(), server_default="", nullable=False),
-        sa.Column("head_repository_id", sa.BigInteger(), nullable=True),
-        sa.Column("head_repository", sa.Text(), nullable=True),
-        sa.Column("base_branch", sa.Text(), nullable=False),
-        sa.Column("base_sha", sa.Text(), nullable=True),
-        sa.Column("updated_at", Moment(), nullable=False),
-        sa.Column("reopened", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("seen_at", Moment(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_pull_requests")),
-        sa.UniqueConstraint("repository_id", "number", name=op.f("uq_pull_requests_repository_id_number")),
-    )
     op.create_table(
         "replays",
         sa.Column(
@@ -329,6 +273,7 @@ def upgrade() -> None:
         sa.Column("install_command", sa.Text(), nullable=True),
         sa.Column("build_command", sa.Text(), nullable=True),
         sa.Column("output_directory", sa.Text(), nullable=True),
+        sa.Column("required_variables", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False),
         sa.Column("absence", sa.Text(), nullable=True),
@@ -347,6 +292,23 @@ def upgrade() -> None:
     op.create_index(op.f("ix_apps_repository"), "apps", ["repository"], unique=False)
     op.create_index(op.f("ix_apps_repository_id"), "apps", ["repository_id"], unique=False)
     op.create_index(op.f("ix_apps_tenant_id"), "apps", ["tenant_id"], unique=False)
+    op.create_table(
+        "checks",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sha", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_checks_app_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
+        sa.UniqueConstraint("app_id", "sha", "kind", "name", name=op.f("uq_checks_app_id_sha_kind_name")),
+    )
+    op.create_index(op.f("ix_checks_at"), "checks", ["at"], unique=False)
     op.create_table(
         "commands",
         sa.Column(
@@ -381,6 +343,19 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("told_at IS NULL"),
         postgresql_where=sa.text("told_at IS NULL"),
+    )
+    op.create_table(
+        "comments",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("github_comment_id", sa.BigInteger(), nullable=True),
+        sa.Column("shown", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_comments_app_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comments")),
+        sa.UniqueConstraint("app_id", "number", name=op.f("uq_comments_app_id_number")),
     )
     op.create_table(
         "decisions",
@@ -450,6 +425,7 @@ def upgrade() -> None:
         sa.Column("lock_key", sa.Text(), nullable=True),
         sa.Column("lock_reason", sa.Text(), nullable=True),
         sa.Column("lock_until", Moment(), nullable=True),
+        sa.Column("required_variables", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("lease_holder", sa.Text(), nullable=True),
         sa.Column("lease_token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until", Moment(), nullable=True),
@@ -460,6 +436,36 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_environments_lease_until"), "environments", ["lease_until"], unique=False)
     op.create_index(op.f("ix_environments_lock_until"), "environments", ["lock_until"], unique=False)
+    op.create_table(
+        "pull_requests",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("app_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("merged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("draft", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("title", sa.Text(), server_default="", nullable=False),
+        sa.Column("author", sa.Text(), server_default="", nullable=False),
+        sa.Column("by_bot", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("head_sha", sa.Text(), nullable=False),
+        sa.Column("head_branch", sa.Text(), server_default="", nullable=False),
+        sa.Column("head_repository_id", sa.BigInteger(), nullable=True),
+        sa.Column("head_repository", sa.Text(), nullable=True),
+        sa.Column("base_branch", sa.Text(), nullable=False),
+        sa.Column("base_sha", sa.Text(), nullable=True),
+        sa.Column("updated_at", Moment(), nullable=False),
+        sa.Column("reopened", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("seen_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["app_id"], ["apps.id"], name=op.f("fk_pull_requests_app_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pull_requests")),
+        sa.UniqueConstraint(
+            "app_id", "repository_id", "number", name=op.f("uq_pull_requests_app_id_repository_id_number")
+        ),
+    )
     op.create_table(
         "receivers",
         sa.Column(
@@ -824,6 +830,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_receivers_tenant_id"), table_name="receivers")
     op.drop_index(op.f("ix_receivers_app_id"), table_name="receivers")
     op.drop_table("receivers")
+    op.drop_table("pull_requests")
     op.drop_index(op.f("ix_environments_lock_until"), table_name="environments")
     op.drop_index(op.f("ix_environments_lease_until"), table_name="environments")
     op.drop_table("environments")
@@ -831,6 +838,7 @@ def downgrade() -> None:
     op.drop_table("deploy_hooks")
     op.drop_index(op.f("ix_decisions_app_id"), table_name="decisions")
     op.drop_table("decisions")
+    op.drop_table("comments")
     op.drop_index(
         "ix_commands_untold",
         table_name="commands",
@@ -840,6 +848,8 @@ def downgrade() -> None:
     op.drop_index("ix_commands_repository_id_number_id", table_name="commands")
     op.drop_index(op.f("ix_commands_delivery_id"), table_name="commands")
     op.drop_table("commands")
+    op.drop_index(op.f("ix_checks_at"), table_name="checks")
+    op.drop_table("checks")
     op.drop_index(op.f("ix_apps_tenant_id"), table_name="apps")
     op.drop_index(op.f("ix_apps_repository_id"), table_name="apps")
     op.drop_index(op.f("ix_apps_repository"), table_name="apps")
@@ -863,15 +873,11 @@ def downgrade() -> None:
     op.drop_table("singletons")
     op.drop_index(op.f("ix_replays_created_at"), table_name="replays")
     op.drop_table("replays")
-    op.drop_table("pull_requests")
     op.drop_index("ix_errands_kind_id", table_name="errands")
     op.drop_table("errands")
     op.drop_index("ix_deliveries_state_id", table_name="deliveries")
     op.drop_index("ix_deliveries_guid", table_name="deliveries")
     op.drop_table("deliveries")
-    op.drop_table("comments")
-    op.drop_index(op.f("ix_checks_at"), table_name="checks")
-    op.drop_table("checks")
     op.drop_index("ix_audit_tenant_id_id", table_name="audit")
     op.drop_index("ix_audit_subject", table_name="audit")
     op.drop_index("ix_audit_at", table_name="audit")
