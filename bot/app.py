@@ -66,12 +66,12 @@ def create_app(
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url)
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
-    pages = Pages(settings)
-    lifecycle = _lifecycle(settings, engine, queue, clock)
+    pages, lifecycle = Pages(settings), _lifecycle(settings, engine, queue, clock)
+    services, limiter = Services(settings, lifecycle, logs, vault, clock), Limiter(redis, rates)
     api = api_routes(
-        Services(settings, lifecycle, logs, vault, clock),
+        services,
         feeds=feeds,
-        limiter=Limiter(redis, rates),
+        limiter=limiter,
         is_operator=operator_by(access),
         visitors=Visitors(engine, sessions, issuer),
     )
@@ -84,7 +84,7 @@ def create_app(
             *api,
             *health.routes(settings, engine, redis),
             *schema.routes(settings.url),
-            *console.routes(pages=pages, engine=engine, logs=logs, access=access, desk=desk, issuer=issuer),
+            *console.routes(pages, services, limiter, access=access, desk=desk, issuer=issuer),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
         ],
     )

@@ -81,7 +81,8 @@ class Leases:
         strangers' code, when nothing else waits. A lease that ran out is nobody's to claim before it is
         taken back, with the deployment that it was held for.
         """
-        with self._lifecycle.change() as change:
+        # After a loss of power whoever held a lease is gone: nobody misses a claim that is not known.
+        with self._lifecycle.change(synced=False) as change:
             _take_back(change, self._sightings.ran_out(lease_rows.leased(change.tx)))
             running = lease_rows.previews_running(change.tx)
             previews = self._concurrency == 1 or running < self._concurrency - 1
@@ -101,7 +102,7 @@ class Leases:
 
     def renew(self, claim: Claim) -> bool:
         """Prolong a claim; False when it was lost."""
-        with writing(self._engine) as tx:
+        with writing(self._engine, synced=False) as tx:
             until = self._clock() + LEASE
             return lease_rows.renew_lease(tx, claim.environment.id, claim.token, until)
 
@@ -117,11 +118,10 @@ class Leases:
     def enter(self, claim: Claim, phase: Phase) -> None:
         """Remember that a step begins, and that the one before has succeeded.
 
-        Both in one transaction, since each is a wait for the disk. Raises `PlatformError` when the claim
-        was lost.
+        Raises `PlatformError` when the claim was lost.
         """
         deployment, now = claim.deployment, self._clock()
-        with writing(self._engine) as tx:
+        with writing(self._engine, synced=False) as tx:
             self._hold(tx, claim)
             steps.end_open(tx, deployment.id, now, state="succeeded")
             deployments.set_phase(tx, deployment.id, phase)

@@ -56,9 +56,9 @@ class Lifecycle:
         self._clock = clock
 
     @contextmanager
-    def change(self) -> Generator[Change]:
-        """One transaction; permits and announcements go out after it is committed."""
-        with writing(self.engine) as tx:
+    def change(self, *, synced: bool = True) -> Generator[Change]:
+        """One transaction, `synced` as `writing` has it; who is to be told is told afterwards."""
+        with writing(self.engine, synced=synced) as tx:
             change = Change(tx, self._clock())
             yield change
         for environment, token in change.permits.items():
@@ -244,8 +244,8 @@ class Lifecycle:
         return deployment
 
     def announced(self, deployment: DeploymentId, version: int) -> None:
-        """Remember that GitHub shows a deployment as of a version."""
-        with writing(self.engine) as tx:
+        """Remember that GitHub shows a deployment as of a version; forgotten, it is shown once more."""
+        with writing(self.engine, synced=False) as tx:
             deployments.set_announced(tx, deployment, version)
 
     def environment(self, change: Change, app: App, name: str, branch: str | None = None) -> Environment:

@@ -9,7 +9,8 @@ import base64
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from urllib.parse import quote_from_bytes
 
 MARK = b"[REDACTED]"
@@ -23,14 +24,32 @@ _URL_SAFE_SETS = ("", "/", "!'()*~", "-_.!~*'();/?:@&=+$,#")
 
 
 class Forms:
-    """The forms of some secrets as one automaton (Aho and Corasick, 1975); it never changes.
+    """The forms of some secrets, also as one automaton; they never change.
+
+    The automaton is made when it is first needed: many a deployment prints nothing but lines of ours.
+    """
+
+    def __init__(self, secrets: Iterable[str | bytes]) -> None:
+        self._forms = sorted({form for secret in secrets for form in _forms(_bytes(secret))})
+
+    @cached_property
+    def automaton(self) -> "Automaton | None":
+        """What finds them in a stream; None when there are none."""
+        return Automaton(self._forms) if self._forms else None
+
+    def any_in(self, text: bytes) -> bool:
+        """Whether one of them stands in a text of its own."""
+        return any(form in text for form in self._forms)
+
+
+class Automaton:
+    """Finds forms in a stream (Aho and Corasick, 1975); it never changes.
 
     State 0 is the root. `depth` is the length of the longest suffix that begins a form, `longest` that
     of the longest form that ends here.
     """
 
-    def __init__(self, secrets: Iterable[str | bytes]) -> None:
-        forms = sorted({form for secret in secrets for form in _forms(_bytes(secret))})
+    def __init__(self, forms: Sequence[bytes]) -> None:
         self._next: list[dict[int, int]] = [{}]
         self._fail = [0]
         self.depth = [0]
@@ -38,7 +57,7 @@ class Forms:
         for form in forms:
             self._insert(form)
         self._link()
-        self.beginning = _compile({form[:_PREFIX] for form in forms}) if forms else None
+        self.beginning = _compile({form[:_PREFIX] for form in forms})
 
     def step(self, state: int, byte: int) -> int:
         """The state after one more byte."""
@@ -92,16 +111,19 @@ class Redactor:
 
     def whole(self, text: bytes) -> bytes:
         """Redact a text of its own."""
+        if not self._forms.any_in(text):
+            return text
         redactor = self.another()
         return redactor.feed(text) + redactor.flush()
 
     def feed(self, chunk: bytes) -> bytes:
         """Take a chunk; what is certain comes out."""
-        if self._forms.beginning is None:
+        automaton = self._forms.automaton
+        if automaton is None:
             return chunk
         data = self._held + chunk
-        self._scan(data, len(self._held))
-        certain = len(data) - self._forms.depth[self._state]
+        self._scan(automaton, data, len(self._held))
+        certain = len(data) - automaton.depth[self._state]
         out = self._cut(data, certain)
         self._held = data[certain:]
         return out
@@ -112,9 +134,8 @@ class Redactor:
         self._held, self._state = b"", 0
         return out
 
-    def _scan(self, data: bytes, place: int) -> None:
-        forms, state, end = self._forms, self._state, len(data)
-        assert forms.beginning is not None
+    def _scan(self, forms: Automaton, data: bytes, place: int) -> None:
+        state, end = self._state, len(data)
         while place < end:
             if state == 0:
                 # Nearly all text is skipped here; a beginning cut off by the end is stepped through.

@@ -4,11 +4,13 @@ SQLAlchemy makes SQL of a statement when it first sees it, for one to three mill
 is forked for one deployment would spend half of its processor time so.
 """
 
+from collections.abc import Callable
+
 from bot.clock import utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Phase, State, Trigger
 from bot.domain.ids import DeploymentId, Digest, EnvironmentId, ReleaseId, Sha
-from bot.leases import Leases
+from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
 from bot.queue import Queue
 from bot.store import apps, deployments, releases, variables
@@ -30,7 +32,11 @@ class _Silent(Queue):
         return True
 
 
-def rehearse(engine: Engine) -> None:
+Steps = Callable[[Engine, Claim, ReleaseId], None]
+"""Asks an empty store for what the steps of a deployment ask for."""
+
+
+def rehearse(engine: Engine, steps: Steps | None = None) -> None:
     """Deploy twice and roll back, in a store of its own; `engine` then knows the statements."""
     stage = rehearsal_of(engine)
     if stage is None:
@@ -44,15 +50,15 @@ def rehearse(engine: Engine) -> None:
         order = Order(app, "production", "main", commit, Trigger.PUSH, "pushed", "somebody")
         with lifecycle.change() as change:
             lifecycle.request(change, order)
-        _deploy(stage, leases, app)
+        _deploy(stage, leases, app, steps)
     with lifecycle.change() as change:
         lifecycle.rollback(change, app, "production", word=None, by="somebody")
-    _deploy(stage, leases, app)
+    _deploy(stage, leases, app, steps)
     leases.reap()
     stage.dispose()
 
 
-def _deploy(stage: Engine, leases: Leases, app: App) -> None:
+def _deploy(stage: Engine, leases: Leases, app: App, steps: Steps | None) -> None:
     claim = leases.claim("rehearsal/1/0")
     assert claim is not None
     with reading(stage) as tx:
@@ -64,6 +70,8 @@ def _deploy(stage: Engine, leases: Leases, app: App) -> None:
         leases.enter(claim, phase)
     release = claim.deployment.release_id or _release(stage, claim.deployment)
     leases.switch(claim, release)
+    if steps is not None:
+        steps(stage, claim, release)
     leases.finish(claim, State.SUCCEEDED, "live")
 
 

@@ -33,6 +33,13 @@ def duration(length: timedelta) -> str:
     return f"{whole // size} {unit}" + (f" {rest} {_UNITS[large + 1][1]}" if rest else "")
 
 
+def ahead(left: timedelta) -> str:
+    """How far ahead a moment is, in one unit, rounded up: `in 3 d`, `in 20 min`."""
+    seconds = max(1, int(left.total_seconds()))
+    size, unit = next(pair for pair in _UNITS if seconds >= pair[0])
+    return f"in {-(-seconds // size)} {unit}"
+
+
 def size(count: int) -> str:
     """A number of bytes: `812 B`, `1.2 MB`."""
     amount = float(count)

@@ -146,11 +146,11 @@ class Addresses:
         """Take the hostnames of an environment that was taken down off the edge, unless it is back."""
         with reading(self._engine) as tx:
             now = environments.get(tx, environment.id)
+            if now.archived_at is None:
+                return
             slug = apps.get(tx, environment.app_id).slug
             shown = releases.shown_in(tx, environment.id)
             others = {release.id for release in releases.exposed(tx)}
-        if now.archived_at is None:
-            return
         self._retire(now)
         for release in shown:
             if release.id not in others:

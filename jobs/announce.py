@@ -176,7 +176,7 @@ def view_of(tx: Tx, deployment: Deployment, settings: Settings) -> View:
         last is None
         or last.id == deployment.id
         or deployment.finished_at is None
-        or deployments.happened_after(tx, deployment.id, last.id)
+        or announcements.happened_after(tx, deployment.id, last.id)
     )
     return View(
         app=app,

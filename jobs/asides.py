@@ -104,7 +104,7 @@ class Asides:
             self._taken_down(environment)
         log(delivery, decided)
 
-    def hear(self, change: Change, app: App, full_name: str, delivery: Delivery, sender: str = "") -> None:
+    def hear(self, change: Change, app: App, full_name: str, delivery: Delivery, *, sender: str = "") -> None:
         """Follow the name that a delivery tells of an app's repository.
 
         Whoever knows an app's own secret could name any repository, and our sign-in would read that one. So
@@ -175,7 +175,7 @@ class Asides:
             case "renamed" | "transferred":
                 by = event.installation_id if may_keep(change.tx, app, event.installation_id) else None
                 apps.pin_repository(change.tx, app.id, event.repository.id, by)
-                self.hear(change, app, name, case.delivery, event.sender)
+                self.hear(change, app, name, case.delivery, sender=event.sender)
                 return Note(Reason.REPOSITORY_MOVED, f"The repository of {app.slug} is {name} by now.")
             case "deleted":
                 case.gone.extend(_end(change, app))

@@ -1,4 +1,4 @@
-"""Caches of installed dependencies, one folder per app, and of what package managers download.
+"""Caches of builds, one folder per app: installed dependencies, downloads, and compiled scripts.
 
 An entry is an immutable copy of the `node_modules` folders that one install made. A build gets a
 copy of its own, never hard links: tools write into `node_modules` in place (esbuild's and Prisma's
@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bot.domain.environment import EnvironmentKind
@@ -26,6 +26,9 @@ ENTRIES = "deps"
 LOCK = ".lock"
 NEW = ".new-"
 """How the name of an entry begins that is being made."""
+DOWNLOADS = "downloads"
+"""How the names of the folders begin that builds leave to later ones of their kind."""
+COMPILED = f"{DOWNLOADS}-compiled"
 OWN = "own-"
 """How the name of a folder of downloads begins that one build has for itself."""
 # Files besides the lock files that decide what an install makes; `patches` is patch-package's and pnpm's.
@@ -77,11 +80,18 @@ class Dependencies:
         self._prune()
         return True
 
-    @contextmanager
-    def downloads(self, kind: EnvironmentKind) -> Generator[Path]:
+    def downloads(self, kind: EnvironmentKind) -> AbstractContextManager[Path]:
         """The package manager's own cache, for one build at a time; a second one gets an empty folder."""
-        # What previews download, production does not read.
-        name = "downloads" if kind is EnvironmentKind.PRODUCTION else f"downloads-{kind}"
+        return self._kept(DOWNLOADS, kind)
+
+    def compiled(self, kind: EnvironmentKind) -> AbstractContextManager[Path]:
+        """What Node.js has compiled of the scripts that builds run; likewise."""
+        return self._kept(COMPILED, kind)
+
+    @contextmanager
+    def _kept(self, name: str, kind: EnvironmentKind) -> Generator[Path]:
+        # What previews leave, production does not read.
+        name = name if kind is EnvironmentKind.PRODUCTION else f"{name}-{kind}"
         shared = self._folder / name
         shared.mkdir(parents=True, exist_ok=True)
         try:

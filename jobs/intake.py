@@ -92,15 +92,19 @@ class Intake:
             waiting = deliveries.undecided(tx, self._clock(), MAX_BATCH)
         # Read before anything is fetched, so that what is fetched is at least as new as each of them.
         known = Knowledge(self._mirrors, self._ask)
-        for delivery_id in sorted({*delivery_ids, *waiting}):
-            with reading(self._engine) as tx:
-                delivery = deliveries.get(tx, delivery_id)
-            if delivery is None or delivery.state != RECEIVED:
-                continue
-            try:
-                self._decide(delivery, known)
-            except Exception as error:  # noqa: BLE001 the note and the log keep it; the others must go on
-                self._put_off(delivery, error)
+        with self._mirrors.kept_open():
+            for delivery_id in sorted({*delivery_ids, *waiting}):
+                self._decide_one(delivery_id, known)
+
+    def _decide_one(self, delivery_id: DeliveryId, known: Knowledge) -> None:
+        with reading(self._engine) as tx:
+            delivery = deliveries.get(tx, delivery_id)
+        if delivery is None or delivery.state != RECEIVED:
+            return
+        try:
+            self._decide(delivery, known)
+        except Exception as error:  # noqa: BLE001 the note and the log keep it; the others must go on
+            self._put_off(delivery, error)
 
     def _decide(self, delivery: Delivery, known: Knowledge) -> None:
         event = parse(delivery.event, delivery.body)

@@ -91,9 +91,9 @@ class Pipeline:
             given = NOTHING if claim.deployment.kind is Kind.ROLLBACK else self._tools.give(app, claim)
             log = self._tools.open_log(app, claim.deployment.id, given.secret_values.values())
         workspace = self._settings.home / "work" / f"{claim.deployment.id}-{claim.deployment.attempt}"
-        is_last = True
+        is_last, home, kept_open = True, self._settings.home, self._tools.mirrors.kept_open()
         try:
-            with silent_about(given), troubles_said(log, self._settings.home):
+            with silent_about(given), troubles_said(log, home), kept_open:
                 workspace.mkdir(parents=True)
                 context = self._context(app, claim, watch, log=log, workspace=workspace)
                 context = replace(context, variables=given, pull=pull)
@@ -121,7 +121,7 @@ class Pipeline:
             log=log,
             workspace=workspace,
             stopped=watch.stopped,
-            ran=lambda phase, command, code: self._ran(claim, phase, command, code),
+            ran=lambda phase, said, code: self._change_step(claim, phase, command=said, exit_code=code),
         )
 
     def _release_of(self, context: Context, claim: Claim) -> Release:
@@ -171,6 +171,7 @@ class Pipeline:
                 variables=context.variables.prints if planned.is_built else None,
                 trust=context.trust,
             )
+            # Synced, since the edge's folder is named by its number: no other release may ever get that.
             with writing(self._engine) as tx:
                 release = releases.insert(tx, new, self._clock())
                 deployments.set_release(tx, claim.deployment.id, release.id)
@@ -192,7 +193,7 @@ class Pipeline:
             raise
 
     def _same_content(self, context: Context, claim: Claim, planned: Plan) -> Release | None:
-        with writing(self._engine) as tx:
+        with writing(self._engine, synced=False) as tx:
             same = releases.by_key(tx, context.app.id, planned.key)
             if same is not None:
                 # In one transaction: from here on retention spares it.
@@ -261,7 +262,8 @@ class Pipeline:
         deployment, app = context.deployment, context.app
         if deployment.pull is None:
             branch = deployment.branch
-            return checkout.newest_head(context, self._tools.mirrors, branch) if branch is not None else None
+            mirrors = self._tools.mirrors
+            return checkout.newest_head(context, mirrors, branch, lately=True) if branch is not None else None
         with reading(self._engine) as tx:
             known = pulls.of_app(tx, app, deployment.pull)
         return checkout.newest_pull_head(context, self._tools.mirrors, known) if known is not None else None
@@ -281,11 +283,8 @@ class Pipeline:
         context.log.end_step(phase)
         context.log.say(phase, f"Done in {_duration(began, self._clock())}.")
 
-    def _ran(self, claim: Claim, phase: Phase, command: str, code: int) -> None:
-        self._change_step(claim, phase, command=command, exit_code=code)
-
     def _change_step(self, claim: Claim, phase: Phase, **changes: Any) -> None:
-        with writing(self._engine) as tx:
+        with writing(self._engine, synced=False) as tx:
             steps.change(tx, claim.deployment.id, claim.deployment.attempt, phase, **changes)
 
 

@@ -238,12 +238,12 @@ def _unanswered(tx: Tx, listed: Iterable[Mapping[str, Any]], group: list[App]) -
         sha: Any = head.get("sha") if isinstance(head, dict) else None  # pyright: ignore[reportUnknownVariableType]
         if not isinstance(number, int) or not isinstance(sha, str):
             continue
-        if any(_lacks(tx, app, raw, PullNumber(number), sha) for app in group):
+        if any(_lacks(tx, app, raw, number=PullNumber(number), sha=sha) for app in group):
             found.add(number)
     return found
 
 
-def _lacks(tx: Tx, app: App, raw: Mapping[str, Any], number: PullNumber, sha: str) -> bool:
+def _lacks(tx: Tx, app: App, raw: Mapping[str, Any], *, number: PullNumber, sha: str) -> bool:
     if not app.enabled or moment(raw.get("updated_at")) < app.created_at.replace(microsecond=0):
         return False
     preview = environments.by_name(tx, app.id, preview_name(number))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bot.domain.ids import Digest
 from jobs import site_rules
+from jobs.artifacts.folders import SharedFolders
 from jobs.artifacts.materialise import materialise, read_manifest
 from jobs.artifacts.store import ArtifactStore
 from jobs.site_rules import RuleWarning
@@ -18,12 +19,18 @@ def lay_out(artifacts: ArtifactStore, manifest: Digest, target: Path) -> list[Ru
     if target.is_dir() and not artifacts.has(manifest):
         return []
     found = read_manifest(artifacts, manifest)
+    shared = shared_by(target.parent)
     if found.redirects is None and found.headers is None:
-        materialise(artifacts, manifest, target)
+        materialise(artifacts, manifest, target, shared=shared)
         return []
     rules, warnings = site_rules.parse(_text(artifacts, found.redirects), _text(artifacts, found.headers))
-    materialise(artifacts, manifest, target, rules=site_rules.to_json(rules))
+    materialise(artifacts, manifest, target, rules=site_rules.to_json(rules), shared=shared)
     return warnings
+
+
+def shared_by(releases: Path) -> SharedFolders:
+    """The folders that the releases below a folder share."""
+    return SharedFolders(releases.with_name("folders"))
 
 
 def has_rules(folder: Path) -> bool:

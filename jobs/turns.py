@@ -45,7 +45,7 @@ class Turn:
         try:
             yield self
         finally:
-            with writing(self.engine) as tx:
+            with writing(self.engine, synced=False) as tx:
                 singletons.give_up(tx, self.name, self.holder)
 
     def prolong(self, tx: Tx) -> bool:
@@ -54,7 +54,7 @@ class Turn:
         return singletons.lead(tx, self.name, self.holder, now=now, until=now + LENGTH, is_gone=_is_gone)
 
     def _take(self) -> bool:
-        with writing(self.engine) as tx:
+        with writing(self.engine, synced=False) as tx:
             return self.prolong(tx)
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import ForkProcess
 from types import FrameType
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import psutil
 from redis import Redis
 from rq import Queue as RqQueue
-from rq import SimpleWorker, Worker
+from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -43,11 +44,12 @@ from bot.queue import (
     PERMIT,
     SEND,
 )
-from bot.rehearsal import rehearse
 from bot.settings import Settings
+from jobs.horses import HorseWorker
 from jobs.workshop import Workshop, furnish
 
 _PAUSE_SECONDS = 0.2
+_NICE = 5
 _RESPAWN_SECONDS = 1.0
 _HAND_BACK_SECONDS = 2.5
 # RQ's own recovery is not relied on; short times only keep its books tidy after a crash.
@@ -89,25 +91,16 @@ def job_class_for(jobs: Jobs) -> type[Job]:
 
 @dataclass
 class Executor:
-    """One process of the worker: the queue that it serves, and whether jobs get a process each."""
+    """One process of the worker: the queue that it serves, and whether jobs get a process each.
 
-    queue: str
-    forks: bool
-    process: ForkProcess | None = None
-    started: float = 0.0
-
-
-class HorseWorker(Worker):
-    """Deploys in a process per job, which hands its work back when this worker is killed.
-
-    Otherwise it would go on as an orphan that no launcher counts and no stop reaches.
+    `nice`: how far it gives way to the others; what is told may wait for what is done.
     """
 
-    def setup_work_horse_signals(self) -> None:
-        """Called in the new process, before the job."""
-        super().setup_work_horse_signals()
-        assert self.pid is not None
-        die_with_parent(self.pid)
+    queue: str
+    forks: bool = False
+    nice: int = 0
+    process: ForkProcess | None = None
+    started: float = 0.0
 
 
 class Launcher:
@@ -119,10 +112,10 @@ class Launcher:
         self._workshop = workshop
         deploying = [Executor(DEPLOY_QUEUE, forks=True) for _ in range(settings.build_concurrency)]
         self._executors = [
-            Executor(INTAKE_QUEUE, forks=False),
-            Executor(ANNOUNCE_QUEUE, forks=False),
-            Executor(ERRAND_QUEUE, forks=False),
-            Executor(OUTGOING_QUEUE, forks=False),
+            Executor(INTAKE_QUEUE),
+            Executor(ANNOUNCE_QUEUE, nice=_NICE),
+            Executor(ERRAND_QUEUE),
+            Executor(OUTGOING_QUEUE, nice=_NICE),
             *deploying,
         ]
         self._stopping = False
@@ -133,7 +126,7 @@ class Launcher:
         signal.signal(signal.SIGINT, self._stop)
         # What an earlier worker of this machine left behind would otherwise wait for its lease's end.
         self.reap()
-        rehearse(self._workshop.engine)
+        self._workshop.rehearse()
         # What is here already stays: no collection writes into pages that the executors share.
         gc.collect()
         gc.freeze()
@@ -174,10 +167,12 @@ class Launcher:
         die_with_parent(parent, signal.SIGKILL if executor.forks else signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.nice(executor.nice)
         # RQ blocks on its connection for minutes: the patient client that it asks for, not ours.
         redis = Redis.from_url(self._settings.redis, driver_info=None)
         queue = RqQueue(executor.queue, connection=redis, serializer=JSONSerializer)
-        kind = HorseWorker if executor.forks else SimpleWorker
+        horses = partial(HorseWorker, work=self._workshop.deploy, prepare=self._workshop.warm_up)
+        kind = horses if executor.forks else SimpleWorker
         worker = kind(
             [queue],
             connection=redis,
@@ -192,7 +187,8 @@ class Launcher:
         worker.work(logging_level="WARNING")
 
     def _on_killed(self, _job: Job, _pid: int, status: int, _usage: Any) -> None:
-        logger.error("a deploying process was killed", status=status)
+        how = "was killed" if os.WIFSIGNALED(status) else "failed"
+        logger.error(f"a deploying process {how}", status=status)
         self.reap()
 
     def _drain(self) -> None:

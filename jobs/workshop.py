@@ -23,6 +23,7 @@ from bot.leases import Leases
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.queue import ANNOUNCE_QUEUE, Queue, connect
+from bot.rehearsal import rehearse
 from bot.settings import Settings
 from bot.store import apps, gaps
 from bot.store.engine import Engine, open_engine, reading, writing
@@ -45,6 +46,7 @@ from jobs.permissions import Permissions
 from jobs.pipeline import Pipeline, Tools
 from jobs.poll import Polling
 from jobs.records import Records
+from jobs.rehearsing import Steps
 from jobs.retention import rules
 from jobs.retention.rules import Retention
 from jobs.sandbox import choose
@@ -76,6 +78,19 @@ class Workshop:
     postman: Postman
     domains: Domains
     asking: Asking
+    steps: Steps
+
+    def rehearse(self) -> None:
+        """Have the statements of deployments made before anything forks. Without that they take longer."""
+        try:
+            rehearse(self.engine, self.steps)
+        except Exception as error:  # noqa: BLE001 no deployment needs it
+            logger.error("the rehearsal failed", error=repr(error))
+
+    def warm_up(self) -> None:
+        """Open what a deployment needs open, and ask once what its steps will ask."""
+        self.queue.lengths()
+        self.steps.about_the_last(self.engine)
 
     def intake(self, delivery_ids: Sequence[int]) -> None:
         """Job: decide about deliveries."""
@@ -239,16 +254,15 @@ def furnish(settings: Settings) -> Workshop:
     lifecycle = Lifecycle(engine, queue, preview_domain=domain, fork_domain=forks)
     leases = Leases(lifecycle, concurrency=settings.build_concurrency, strangers=settings.fork_concurrency)
     vault = open_vault(settings)
-    made_app = MadeApp(settings, engine, vault)
-    hub = _hub(settings, engine, redis, made_app)
+    hub = _hub(settings, engine, redis, made_app := MadeApp(settings, engine, vault))
     # A log never waits for Redis: its lines are in the spool already.
     opener = LogOpener(settings, engine, connect(settings.redis, retries=0), made_app)
     mirrors = Mirrors(settings, GitSignIn(hub, opener.hide))
     artifacts = DiskStore(settings.artifacts)
     sites = Sites(settings.edge_home)
-    sandbox = choose.choose(settings)
     addresses = Addresses(engine, sites, Gates(settings.edge_home), domain=domain, fork_domain=forks)
-    tools = Tools(mirrors, sandbox, artifacts, sites, addresses, opener.open, Giver(engine, vault))
+    box, give = choose.choose(settings), Giver(engine, vault)
+    tools = Tools(mirrors, box, artifacts, sites, addresses, opener.open, give)
     keeping = _Keeping(settings, lifecycle, tools, artifacts, redis)
     domains = Domains(settings, engine, addresses, Records(settings.dns_servers).texts)
     return Workshop(
@@ -269,4 +283,5 @@ def furnish(settings: Settings) -> Workshop:
         polling=Polling(settings=settings, engine=engine, queue=queue, github=hub, mirrors=mirrors),
         domains=domains,
         asking=asking.make(settings, lifecycle, queue=queue, github=hub),
+        steps=Steps(settings, vault),
     )

@@ -94,7 +94,7 @@ def _revoke(call: Call) -> None:
     found = _named(call)
     if found.user_id != _account(call) or found.tenant_id != call.of_tenant.id:
         raise not_found("token", call.path["token"])
-    tokens.revoke(call.tx, found.id, call.writing.now)
+    _end(call, found)
 
 
 def _list_of_app(call: Call) -> Page:
@@ -111,6 +111,11 @@ def _revoke_of_app(call: Call) -> None:
     found = _named(call)
     if found.app_id != call.of_app.id:
         raise not_found("token", call.path["token"])
+    _end(call, found)
+
+
+def _end(call: Call, found: Token) -> None:
+    call.note(f"token {found.name}", before={"begins": _view(found)["begins"]})
     tokens.revoke(call.tx, found.id, call.writing.now)
 
 
@@ -143,7 +148,9 @@ def _issue(
         created_by=call.principal.name,
         expires_at=now + timedelta(days=given.expires_in_days),
     )
-    return CreatedToken(**_view(tokens.insert(call.tx, new, now)), token=minted.text)
+    made = _view(tokens.insert(call.tx, new, now))
+    call.note(f"token {given.name}", after={name: made[name] for name in ("begins", "scopes")})
+    return CreatedToken(**made, token=minted.text)
 
 
 def _page(call: Call, found: list[Token]) -> Page:

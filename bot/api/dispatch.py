@@ -14,6 +14,7 @@ from starlette.responses import Response
 from structlog.contextvars import bound_contextvars
 
 from bot.api import reading as incoming
+from bot.api.acts import act_of
 from bot.api.auth import Gate
 from bot.api.envelope import PaginationMeta, bare, failure, success
 from bot.api.lane import Lane
@@ -22,7 +23,6 @@ from bot.api.operation import Call, Operation, Page, Paging, Services, packed
 from bot.api.rates import Limiter
 from bot.api.refusals import Code, RefusalError, conflict, refusal_of
 from bot.api.visitors import wanted_org
-from bot.domain.audit import Act
 from bot.domain.deployment import ImpossibleMoveError
 from bot.domain.roles import Principal
 from bot.errors import SlipwayError
@@ -162,20 +162,10 @@ class Dispatcher:
 
     def _audited(self, exchange: Exchange, call: Call, change: Change) -> Result:
         result = self._result(exchange, call)
-        request, who, noted = exchange.request, call.principal, call.noted
+        request = exchange.request
         address = request.client.host if request.client else ""
-        act = Act(
-            action=exchange.operation.id,
-            actor=who.name,
-            actor_key=who.key,
-            origin=f"{address} {exchange.request_id}".strip(),
-            tenant_id=call.app.tenant_id if call.app else call.tenant.id if call.tenant else None,
-            app_id=call.app.id if call.app else None,
-            subject=noted.subject or request.url.path,
-            before=noted.before,
-            after=noted.after,
-        )
-        change.record(act)
+        origin = f"{address} {exchange.request_id}".strip()
+        change.record(act_of(call, exchange.operation, origin=origin, path=request.url.path))
         return result
 
     def _call(self, exchange: Exchange, principal: Principal, tx: Tx) -> Call:

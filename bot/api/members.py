@@ -63,6 +63,7 @@ def _add(call: Call) -> MemberView:
     check_owner(call, given.role)
     if people.member_by_email(call.tx, tenant.id, given.email) is not None:
         raise conflict(Code.NAME_TAKEN, f"{given.email} is a member already. Change the role instead.")
+    call.note(f"member {given.email}", after={"role": given.role})
     now = call.writing.now
     return _member(
         people.ensure_member(call.tx, tenant.id, given.email, name=given.name, role=given.role, now=now)
@@ -75,6 +76,7 @@ def _update(call: Call) -> MemberView:
     check_owner(call, role)
     if role is not Role.OWNER:
         _check_last(call, member)
+    call.note(f"member {member.email}", {"role": member.role}, {"role": role})
     people.set_role(call.tx, member.tenant_id, member.id, role)
     return _member(_named(call))
 
@@ -83,6 +85,7 @@ def _remove(call: Call) -> None:
     member = _named(call)
     check_owner(call, member.role)
     _check_last(call, member)
+    call.note(f"member {member.email}", before={"role": member.role})
     people.remove_member(call.tx, member.tenant_id, member.id)
 
 

@@ -53,7 +53,7 @@ def parameters(request: Request, kind: type[Model] | None) -> Model:
     try:
         return wanted.model_validate(given)
     except ValidationError as error:
-        raise invalid(*_problems(error)) from error
+        raise invalid(*problems_of(error)) from error
 
 
 def content(request: Request, body: bytes, kind: type[Model]) -> Model:
@@ -67,7 +67,7 @@ def content(request: Request, body: bytes, kind: type[Model]) -> Model:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
             raise RefusalError(400, Code.INVALID_JSON, f"The body is not JSON: {first['msg']}.") from error
-        raise invalid(*_problems(error)) from error
+        raise invalid(*problems_of(error)) from error
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -94,7 +94,8 @@ def _filter(text: str) -> dict[str, Any]:
     return {name: str(value) for name, value in given.items() if name != "filter"}
 
 
-def _problems(error: ValidationError) -> list[FieldProblem]:
+def problems_of(error: ValidationError) -> list[FieldProblem]:
+    """What pydantic found, as the API says it."""
     return [
         FieldProblem(
             ".".join(str(part) for part in one["loc"]) or "body",

@@ -6,9 +6,11 @@ from starlette.responses import RedirectResponse, Response
 
 from bot import github_app, passwords
 from bot.console.access import Access
+from bot.console.clerk import Clerk
 from bot.console.desk import Desk
 from bot.console.forms import read_form
 from bot.console.pages import Pages
+from bot.console.sight import MANY
 from bot.console.visitor import Visitor, visitor
 from bot.domain.audit import Act
 from bot.domain.roles import Role
@@ -21,8 +23,9 @@ from bot.store.engine import reading, writing
 class AccountPages:
     """The pages of a person's own account, and the one that makes the first owner."""
 
-    def __init__(self, pages: Pages, desk: Desk, access: Access, own: Sessions) -> None:
+    def __init__(self, pages: Pages, desk: Desk, access: Access, own: Sessions, *, clerk: Clerk) -> None:
         self._access = access
+        self._clerk = clerk
         self._pages = pages
         self._desk = desk
         self._sessions = own
@@ -66,10 +69,13 @@ class AccountPages:
     def _page(self, who: Visitor) -> Response:
         assert who.tenant is not None
         assert who.principal.user_id is not None
+        tokens = self._clerk.read("listTokens", {}, {"pageSize": MANY})
         with reading(self._desk.engine) as tx:
             return self._pages.show(
                 "account.html",
                 who=who,
+                tokens=tokens,
+                scopes=sorted(who.principal.verbs),
                 sessions=sessions.of_user(tx, who.principal.user_id, self._desk.clock()),
                 installations=installations.of_tenant(tx, who.tenant.id),
                 made=github_app.shown(tx, self._desk.settings),

@@ -10,15 +10,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from bot import trusting
+from bot.approvals import is_held
+from bot.console.clerk import Clerk
 from bot.console.failure import explain
 from bot.console.log_view import lines_html
 from bot.console.pages import HEADERS, Pages
 from bot.console.visitor import visitor
 from bot.domain.app import App
-from bot.domain.deployment import Deployment
+from bot.domain.deployment import Deployment, State
 from bot.domain.environment import Environment
 from bot.domain.ids import DeploymentId, parse_reference, reference
 from bot.domain.release import Release
+from bot.domain.trust import Trust
 from bot.logs import Line, LogReader
 from bot.store import apps, deployments, environments, releases, steps
 from bot.store.deployments import Event
@@ -40,13 +44,15 @@ class Facts:
     environment: Environment
     release: Release | None
     steps: list[Step]
+    is_strangers: bool
 
 
 class DeploymentPages:
-    """`/deployments/{reference}` and what belongs to it."""
+    """`/deployments/{deployment}` and what belongs to it."""
 
-    def __init__(self, engine: Engine, pages: Pages, logs: LogReader) -> None:
+    def __init__(self, engine: Engine, pages: Pages, logs: LogReader, clerk: Clerk) -> None:
         self._engine = engine
+        self._clerk = clerk
         self._pages = pages
         self._logs = logs
 
@@ -54,7 +60,7 @@ class DeploymentPages:
         """The page; `?after=` pages through the log."""
         if (named := _named(request)) is None:
             return self._pages.problem(404)
-        if request.path_params["reference"] != reference(named):
+        if request.path_params["deployment"] != reference(named):
             return RedirectResponse(f"/deployments/{reference(named)}", 307)
         after = request.query_params.get("after", "")
         line = int(after) if after.isascii() and after.isdigit() and len(after) <= 15 else None
@@ -82,7 +88,7 @@ class DeploymentPages:
         last = lines[-1].n if lines else after or 0
         return self._pages.show(
             "deployment.html",
-            **_shown(facts),
+            **self._shown(facts),
             log=lines_html(lines),
             first=lines[0].n if lines else 0,
             last=last,
@@ -94,9 +100,29 @@ class DeploymentPages:
 
     def _standing(self, named: DeploymentId) -> Response:
         facts = self._facts(named)
-        return (
-            self._pages.problem(404) if facts is None else self._pages.show("_standing.html", **_shown(facts))
-        )
+        if facts is None:
+            return self._pages.problem(404)
+        return self._pages.show("_standing.html", **self._shown(facts))
+
+    def _shown(self, facts: Facts) -> dict[str, Any]:
+        one, failure = facts.deployment, facts.deployment.failure
+        turn = None
+        if one.state is State.QUEUED:
+            turn = self._clerk.read("getDeployment", {"deployment": reference(one.id)}).queue
+        return {
+            "deployment": one,
+            "origin": facts.events[0].reason,
+            "app": facts.app,
+            "environment": facts.environment,
+            "release": facts.release,
+            "steps": facts.steps,
+            "failure": explain(failure) if failure else None,
+            "is_live": facts.environment.active_deployment_id == one.id,
+            "turn": turn,
+            "waits_for_word": is_held(one),
+            "is_strangers": facts.is_strangers,
+            "ran_as_strangers": facts.is_strangers and one.started_at is not None,
+        }
 
     def _facts(self, named: DeploymentId) -> Facts | None:
         with reading(self._engine) as tx:
@@ -113,6 +139,7 @@ class DeploymentPages:
                 environments.get(tx, deployment.environment_id),
                 releases.get(tx, release) if release is not None else None,
                 steps.of_deployment(tx, named)[::-1],
+                trusting.of_deployment(tx, deployment) is Trust.STRANGER,
             )
 
     def _lines(self, named: DeploymentId, after: int | None) -> tuple[list[Line], bool]:
@@ -131,18 +158,4 @@ class DeploymentPages:
 
 
 def _named(request: Request) -> DeploymentId | None:
-    return parse_reference(request.path_params["reference"])
-
-
-def _shown(facts: Facts) -> dict[str, Any]:
-    failure = facts.deployment.failure
-    return {
-        "deployment": facts.deployment,
-        "origin": facts.events[0].reason,
-        "app": facts.app,
-        "environment": facts.environment,
-        "release": facts.release,
-        "steps": facts.steps,
-        "failure": explain(failure) if failure else None,
-        "is_live": facts.environment.active_deployment_id == facts.deployment.id,
-    }
+    return parse_reference(request.path_params["deployment"])

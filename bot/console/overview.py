@@ -19,7 +19,7 @@ _Facts = tuple[App, list[Place], list[Listed], list[Release], dict[str, list[str
 
 
 class Overview:
-    """`/` and `/apps/{slug}`."""
+    """`/` and `/apps/{app}`."""
 
     def __init__(self, engine: Engine, pages: Pages) -> None:
         self._engine = engine
@@ -31,7 +31,7 @@ class Overview:
 
     async def show_app(self, request: Request) -> Response:
         """One app with its environments, deployments and releases."""
-        return await run_in_threadpool(self._app, request.path_params["slug"])
+        return await run_in_threadpool(self._app, request.path_params["app"])
 
     def _overview(self) -> Response:
         with reading(self._engine) as tx:
@@ -58,7 +58,7 @@ class Overview:
             if app is None or not visitor().sees(app.tenant_id):
                 return None
             kept = releases.of_app(tx, app.id)[:_RELEASES]
-            there = environments.of_apps(tx, [app.id])
+            there = [one for one in environments.of_apps(tx, [app.id]) if one.archived_at is None]
             names = {one.id: one.name for one in there}
             changed = {names[one]: found for one, found in pending.of_app(tx, app, there).items()}
             return app, console.places(tx, app.id), console.newest(tx, LATEST, app.id), kept, changed

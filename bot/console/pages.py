@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,10 +15,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from bot import wording
+from bot.api.refusals import RefusalError
 from bot.clock import Clock, utc_now
+from bot.console.notice import notice
 from bot.console.visitor import visitor_or_none
 from bot.domain.ids import reference
+from bot.domain.roles import Verb
 from bot.settings import Settings
+from bot.store.engine import StoreError
 
 FOLDER = Path(__file__).resolve().parents[2] / "templates" / "page"
 ASSETS = {
@@ -70,7 +74,9 @@ class Pages:
         )
         filters = {
             "ago": _ago,
+            "ahead": _ahead,
             "duration": wording.duration,
+            "seconds": _seconds,
             "size": wording.size,
             "first_line": wording.first_line,
             "clean": wording.clean,
@@ -78,7 +84,8 @@ class Pages:
             "reference": reference,
         }
         cast("dict[str, Any]", self._environment.filters).update(filters)
-        shared: dict[str, Any] = {"visitor": visitor_or_none, "form_token": _form_token}
+        shared: dict[str, Any] = {"visitor": visitor_or_none, "form_token": _form_token, "notice": notice}
+        shared |= {"may": _may}
         shared |= {"assets": self.assets, "site_url": settings.site_url, "commit_url": self.commit_url}
         cast("dict[str, Any]", self._environment.globals).update(shared)
 
@@ -94,10 +101,19 @@ class Pages:
         page.headers.update(headers or {})
         return page
 
+    def refused(self, refusal: RefusalError) -> HTMLResponse:
+        """The page for a request that the API's rules refuse."""
+        title = _PROBLEMS.get(refusal.status, ("That is not possible", ""))[0]
+        advice = _PROBLEMS[404][1] if refusal.status == 404 else refusal.message
+        facts = {"code": refusal.status, "title": title, "advice": advice}
+        return self.show("problem.html", status=refusal.status, **facts)
+
     async def on_error(self, _request: Request, error: Exception) -> Response:
         """The answer to an exception, for Starlette's `exception_handlers`."""
         if isinstance(error, HTTPException):
             return self.problem(error.status_code, headers=error.headers)
+        if isinstance(error, StoreError):
+            return self.problem(503, headers={"Retry-After": "2"})
         return self.problem(500)
 
     def commit_url(self, clone_url: str, repository: str, sha: str) -> str | None:
@@ -131,6 +147,22 @@ class Asset:
 @pass_context
 def _ago(context: Context, moment: datetime) -> str:
     return wording.ago(moment, context["now"])
+
+
+def _seconds(count: float) -> str:
+    return wording.duration(timedelta(seconds=count))
+
+
+@pass_context
+def _ahead(context: Context, moment: datetime) -> str:
+    left = moment - context["now"]
+    return wording.ahead(left) if left.total_seconds() > 0 else "over"
+
+
+def _may(verb: str) -> bool:
+    """Whether who looks has a right; what they may not do, pages do not offer."""
+    who = visitor_or_none()
+    return who is not None and who.may(Verb(verb))
 
 
 def _form_token() -> Markup:

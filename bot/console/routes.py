@@ -8,45 +8,55 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bot.api.operation import Services
+from bot.api.rates import Limiter
 from bot.console.access import Access, is_same_origin
 from bot.console.account import AccountPages
+from bot.console.clerk import Clerk
+from bot.console.deed import Deeds
+from bot.console.deeds import OF_APPS, OF_DEPLOYMENTS, OF_ENVIRONMENTS
 from bot.console.deliveries import DeliveryPages
 from bot.console.deployment import DeploymentPages
 from bot.console.desk import Desk
-from bot.console.forms import read_form
+from bot.console.forms import MAX_OWN_FORM, read_form
 from bot.console.invitation import InvitationPages
 from bot.console.login import Login
+from bot.console.notice import say
+from bot.console.org_deeds import OF_ACCOUNTS, OF_ORGS
 from bot.console.overview import Overview
 from bot.console.pages import Pages
 from bot.console.providers import Ways
 from bot.console.setup import SetupPages
+from bot.console.sight import Sights
+from bot.console.sights import SIGHTS
 from bot.console.sign_in import SignIn
 from bot.console.visitor import Doors, Visitor, enter
-from bot.logs import LogReader
 from bot.oidc import Issuer
 from bot.sessions import Sessions
-from bot.store.engine import Engine
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+DEEDS = (*OF_DEPLOYMENTS, *OF_ENVIRONMENTS, *OF_APPS, *OF_ORGS, *OF_ACCOUNTS)
 
 
 def routes(
-    *,
     pages: Pages,
-    engine: Engine,
-    logs: LogReader,
+    services: Services,
+    limiter: Limiter,
+    *,
     access: Access,
     desk: Desk,
     issuer: Issuer | None = None,
 ) -> list[BaseRoute]:
     """Every route of the console; all but signing in and assets are for who is signed in."""
+    engine = services.lifecycle.engine
     sessions = Sessions(engine, public_url=desk.settings.url, clock=desk.clock)
     ways = Ways(desk.settings, engine, desk.vault, issuer)
     guard = Guard(pages, Doors(engine, access, sessions), sessions)
-    account = AccountPages(pages, desk, access, sessions)
+    clerk = Clerk(services, limiter)
+    account = AccountPages(pages, desk, access, sessions, clerk=clerk)
     return [
         *_of_everybody(pages, access, desk, sessions=sessions, ways=ways),
-        *_of_people(guard, pages, engine, logs=logs, account=account),
+        *_of_people(guard, pages, services, account=account, clerk=clerk),
         *_of_operator(guard, pages, access, desk=desk, account=account),
     ]
 
@@ -71,18 +81,26 @@ def _of_everybody(
 
 
 def _of_people(
-    guard: "Guard", pages: Pages, engine: Engine, *, logs: LogReader, account: AccountPages
+    guard: "Guard", pages: Pages, services: Services, *, account: AccountPages, clerk: Clerk
 ) -> list[BaseRoute]:
-    overview, deployments = Overview(engine, pages), DeploymentPages(engine, pages, logs)
+    engine = services.lifecycle.engine
+    overview, deployments = Overview(engine, pages), DeploymentPages(engine, pages, services.logs, clerk)
+    sights = Sights(pages, clerk)
     shown = {
         "/": overview.show,
-        "/apps/{slug}": overview.show_app,
-        "/deployments/{reference}": deployments.show,
-        "/deployments/{reference}/standing": deployments.standing,
-        "/deployments/{reference}/log.txt": deployments.download,
+        "/apps/{app}": overview.show_app,
+        "/deployments/{deployment}": deployments.show,
+        "/deployments/{deployment}/standing": deployments.standing,
+        "/deployments/{deployment}/log.txt": deployments.download,
         "/account": account.show,
+        **{sight.path: sights.endpoint(sight) for sight in SIGHTS},
     }
-    changing = {"/account/organisation": account.choose, "/account/sessions": account.end}
+    deeds = Deeds(pages, clerk, shown)
+    changing = {
+        "/account/organisation": account.choose,
+        "/account/sessions": account.end,
+        **{deed.path: deeds.endpoint(deed) for deed in DEEDS},
+    }
     return [
         *(Route(path, guard.over(one), methods=["GET"]) for path, one in shown.items()),
         *(Route(path, guard.over(one), methods=["POST"]) for path, one in changing.items()),
@@ -133,8 +151,9 @@ class Guard:
             enter(who)
             if alone and not who.is_operator:
                 return self._pages.problem(404)
-            if request.method != "GET" and not await self._is_ours(request, who):
+            if request.method not in ("GET", "HEAD") and not await self._is_ours(request, who):
                 return self._pages.problem(403)
+            say(request.query_params.get("said", ""))
             return await endpoint(request)
 
         return guarded
@@ -142,7 +161,7 @@ class Guard:
     async def _is_ours(self, request: Request, who: Visitor) -> bool:
         if not is_same_origin(request):
             return False
-        token = (await read_form(request)).get("token", "")
+        token = (await read_form(request, MAX_OWN_FORM)).get("token", "")
         return who.is_operator or self._sessions.is_form_token(request, token)
 
 

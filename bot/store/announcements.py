@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId
 from bot.store.engine import Tx
-from bot.store.schema import announcements, deployments
+from bot.store.schema import announcements, deployment_events, deployments
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,19 @@ def keep(tx: Tx, announcement: Announcement) -> None:
     where = announcements.c.deployment_id == announcement.deployment_id
     if tx.execute(announcements.update().where(where).values(values)).rowcount == 0:
         tx.execute(announcements.insert().values(deployment_id=announcement.deployment_id, **values))
+
+
+def happened_after(tx: Tx, deployment: DeploymentId, other: DeploymentId) -> bool:
+    """Whether the last thing that happened to a deployment came after the last that happened to another."""
+    order = dict(
+        tx.execute(
+            sa.select(deployments.c.id, _last_event()).where(deployments.c.id.in_((deployment, other)))
+        ).all()
+    )
+    return order[deployment] > order[other]
+
+
+def _last_event() -> sa.ScalarSelect[int]:
+    # What came later has the higher number; its moment may be the earlier one, since clocks are set back.
+    own = deployment_events.c.deployment_id == deployments.c.id
+    return sa.select(sa.func.max(deployment_events.c.id)).where(own).correlate(deployments).scalar_subquery()

@@ -29,6 +29,8 @@ class Place:
     hostname: str | None
     pinned: bool | None
     pin_reason: str | None
+    locked_by: str | None
+    lock_reason: str | None
     held: int
     release_id: ReleaseId | None
     release: str | None
@@ -80,6 +82,8 @@ def places(tx: Tx, app: AppId | None = None, *, tenant: TenantId | None = None) 
         "hostname": environments.c.hostname,
         "pinned": environments.c.pinned,
         "pin_reason": environments.c.pin_reason,
+        "locked_by": environments.c.locked_by,
+        "lock_reason": environments.c.lock_reason,
         "held": _held(),
         "release_id": releases.c.id,
         "release": releases.c.name,

@@ -23,6 +23,20 @@ _EVENTS = (
     .order_by(deployment_events.c.id)
 )
 _UNFINISHED = [state for state in State if not state.is_final]
+# Made once: that takes several times as long as to ask them.
+_BY_ID = sa.select(*_FIELDS).where(deployments.c.id == sa.bindparam("number"))
+_IN_ENVIRONMENT = (
+    sa.select(*_FIELDS)
+    .where(deployments.c.environment_id == sa.bindparam("environment"))
+    .order_by(deployments.c.id.desc())
+)
+_OPEN = _IN_ENVIRONMENT.where(deployments.c.state.in_(_UNFINISHED))
+_NEWEST_OF_BRANCH = _IN_ENVIRONMENT.where(
+    deployments.c.kind == Kind.BUILD, deployments.c.state != State.SUPERSEDED
+).limit(1)
+_THIS = deployments.update().where(deployments.c.id == sa.bindparam("number"))
+_SET_PHASE = _THIS.values(phase=sa.bindparam("at"))
+_APPEND = deployment_events.insert()
 
 
 @dataclass(frozen=True)
@@ -76,9 +90,7 @@ def insert(tx: Tx, new: NewDeployment, now: datetime) -> Deployment:
 
 def find(tx: Tx, deployment: DeploymentId) -> Deployment | None:
     """One deployment by its id, if there is one."""
-    query = sa.select(*_FIELDS).where(deployments.c.id == deployment)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, _BY_ID, number=deployment)
 
 
 def get(tx: Tx, deployment: DeploymentId) -> Deployment:
@@ -102,9 +114,7 @@ def latest(
 
 def unfinished(tx: Tx, environment: EnvironmentId) -> list[Deployment]:
     """Deployments of an environment that have no last word yet, newest first."""
-    where = (deployments.c.environment_id == environment, deployments.c.state.in_(_UNFINISHED))
-    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc())
-    return [_deployment(row) for row in tx.execute(query).mappings()]
+    return [_deployment(row) for row in tx.execute(_OPEN, {"environment": environment}).mappings()]
 
 
 def all_where(tx: Tx, *where: sa.ColumnElement[bool]) -> list[Deployment]:
@@ -119,26 +129,19 @@ def newest(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     What is heard of too late is superseded by an older one, and is not what there is to show.
     """
     query = sa.select(*_FIELDS).where(deployments.c.environment_id == environment)
-    query = query.order_by(deployments.c.state == State.SUPERSEDED, deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, query.order_by(deployments.c.state == State.SUPERSEDED, deployments.c.id.desc()).limit(1))
 
 
 def newest_of_branch(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The newest deployment that is about a commit and that none took the place of."""
-    where = (deployments.c.environment_id == environment, deployments.c.kind == Kind.BUILD)
-    query = sa.select(*_FIELDS).where(*where, deployments.c.state != State.SUPERSEDED)
-    query = query.order_by(deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, _NEWEST_OF_BRANCH, environment=environment)
 
 
 def last_succeeded(tx: Tx, environment: EnvironmentId) -> Deployment | None:
     """The deployment of an environment that succeeded last."""
     where = (deployments.c.environment_id == environment, deployments.c.state == State.SUCCEEDED)
     order = (deployments.c.activation.desc().nulls_last(), deployments.c.id.desc())
-    row = tx.execute(sa.select(*_FIELDS).where(*where).order_by(*order).limit(1)).mappings().one_or_none()
-    return _deployment(row) if row else None
+    return _one(tx, sa.select(*_FIELDS).where(*where).order_by(*order).limit(1))
 
 
 def ended_before(tx: Tx, deployment: Deployment) -> State | None:
@@ -167,19 +170,7 @@ def head_of_branch(tx: Tx, environment: EnvironmentId, branch: str | None) -> De
         deployments.c.branch == branch,
         sa.or_(deployments.c.state.not_in(unwanted), deployments.c.superseded_by.in_(rollbacks)),
     )
-    query = sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).mappings().one_or_none()
-    return _deployment(row) if row else None
-
-
-def happened_after(tx: Tx, deployment: DeploymentId, other: DeploymentId) -> bool:
-    """Whether the last thing that happened to a deployment came after the last that happened to another."""
-    order = dict(
-        tx.execute(
-            sa.select(deployments.c.id, _last_event()).where(deployments.c.id.in_((deployment, other)))
-        ).all()
-    )
-    return order[deployment] > order[other]
+    return _one(tx, sa.select(*_FIELDS).where(*where).order_by(deployments.c.id.desc()).limit(1))
 
 
 def newest_of_commit(tx: Tx, environment: EnvironmentId, sha: str) -> DeploymentId | None:
@@ -233,7 +224,7 @@ def change(
 
 def set_phase(tx: Tx, deployment: DeploymentId, phase: Phase) -> None:
     """Remember which step runs. Not a change that GitHub is told about, so the version stays."""
-    tx.execute(deployments.update().where(deployments.c.id == deployment).values(phase=phase))
+    tx.execute(_SET_PHASE, {"number": deployment, "at": phase})
 
 
 def set_release(tx: Tx, deployment: DeploymentId, release: ReleaseId) -> None:
@@ -276,14 +267,13 @@ def events(tx: Tx, deployment: DeploymentId) -> list[Event]:
     return [Event(State(row[0]), row[1], row[2]) for row in rows]
 
 
-def _last_event() -> sa.ScalarSelect[int]:
-    # What came later has the higher number; its moment may be the earlier one, since clocks are set back.
-    own = deployment_events.c.deployment_id == deployments.c.id
-    return sa.select(sa.func.max(deployment_events.c.id)).where(own).correlate(deployments).scalar_subquery()
-
-
 def _append_event(tx: Tx, deployment: DeploymentId, event: Event) -> None:
-    tx.execute(deployment_events.insert().values(deployment_id=deployment, **asdict(event)))
+    tx.execute(_APPEND, {"deployment_id": deployment, **asdict(event)})
+
+
+def _one(tx: Tx, query: sa.Select[Any], **values: int) -> Deployment | None:
+    row = tx.execute(query, values).mappings().one_or_none()
+    return _deployment(row) if row else None
 
 
 def _deployment(row: RowMapping) -> Deployment:

@@ -11,4 +11,9 @@ MAX_PAUSE = timedelta(hours=2)
 
 def is_due(moment: sa.Column[Any], now: datetime) -> sa.ColumnElement[bool]:
     """A moment that is none, has come, or is so far away that the clock must have been set back."""
-    return sa.or_(moment.is_(None), moment <= now, moment > now + MAX_PAUSE)
+    return is_outside(moment, now, now + MAX_PAUSE)
+
+
+def is_outside(moment: sa.Column[Any], now: Any, far: Any) -> sa.ColumnElement[bool]:
+    """The same, where the present and what is `MAX_PAUSE` later are parameters of the statement."""
+    return sa.or_(moment.is_(None), moment <= now, moment > far)

@@ -76,13 +76,19 @@ def reading(engine: Engine) -> Generator[Tx]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Generator[Tx]:
+def writing(engine: Engine, *, synced: bool = True) -> Generator[Tx]:
     """A transaction that may write; on SQLite it takes the write lock at once.
 
     A lock that is taken later, at the first write, can fail with SQLITE_BUSY without waiting when
     another writer came in between (https://www.sqlite.org/lang_transaction.html).
+
+    What is not `synced` is seen by everybody at once and outlives every process, but not a loss of power,
+    unless one that is synced came after it: lost is the end of the history, never a part of its middle
+    (https://www.sqlite.org/pragma.html#pragma_synchronous). Fit for what is done anew after such a loss, and
+    has given out no number that anybody outside of the store keeps.
     """
-    with engine.connect().execution_options(slipway_writing=True) as tx, tx.begin():
+    options = {"slipway_writing": True, "slipway_synced": synced}
+    with engine.connect().execution_options(**options) as tx, tx.begin():
         yield tx
 
 
@@ -119,5 +125,13 @@ def _drop_read_only(context: ExceptionContext) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("slipway_writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("slipway_writing", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # Within a transaction it can't be changed; only who writes syncs.
+    wanted = "FULL" if options["slipway_synced"] else "NORMAL"
+    if connection.info.get("synchronous", "FULL") != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+        connection.info["synchronous"] = wanted
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

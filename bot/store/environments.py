@@ -16,6 +16,7 @@ from bot.store.engine import Tx
 from bot.store.schema import Moment, apps, environments
 
 FIELDS = [environments.c[field.name] for field in fields(Environment)]
+_BY_ID = sa.select(*FIELDS).where(environments.c.id == sa.bindparam("environment"))
 _UNLOCKED: dict[str, Any] = {"locked_by": None, "lock_key": None, "lock_reason": None, "lock_until": None}
 
 
@@ -66,8 +67,7 @@ def _free(tx: Tx, app: App, hostname: str) -> str:
 
 def get(tx: Tx, environment: EnvironmentId) -> Environment:
     """One environment by its id."""
-    row = tx.execute(sa.select(*FIELDS).where(environments.c.id == environment)).mappings().one()
-    return environment_of(row)
+    return environment_of(tx.execute(_BY_ID, {"environment": environment}).mappings().one())
 
 
 def by_name(tx: Tx, app: AppId, name: str) -> Environment | None:

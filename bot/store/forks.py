@@ -54,10 +54,20 @@ def is_strange(table: sa.FromClause = deployments) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.kind == Kind.BUILD, table.c.from_fork, sa.not_(approved))
 
 
+_WAITING = (
+    sa.select(deployments.c.id)
+    .where(
+        deployments.c.environment_id == sa.bindparam("environment"),
+        deployments.c.state == State.QUEUED,
+        is_strange(),
+    )
+    .limit(1)
+)
+
+
 def waits_in(tx: Tx, environment: EnvironmentId) -> bool:
     """Whether a stranger's code is to be built in an environment."""
-    where = (deployments.c.environment_id == environment, deployments.c.state == State.QUEUED, is_strange())
-    return tx.scalar(sa.select(deployments.c.id).where(*where).limit(1)) is not None
+    return tx.scalar(_WAITING, {"environment": environment}) is not None
 
 
 def is_built_in(environment: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
@@ -68,7 +78,13 @@ def is_built_in(environment: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     return sa.select(under_way.c.id).where(*where).exists()
 
 
+_RUNNING = (
+    sa.select(sa.func.count())
+    .select_from(environments)
+    .where(environments.c.lease_until.is_not(None), is_built_in(environments.c.id))
+)
+
+
 def strangers_running(tx: Tx) -> int:
     """How many leases are held to build strangers' code."""
-    where = (environments.c.lease_until.is_not(None), is_built_in(environments.c.id))
-    return tx.scalar(sa.select(sa.func.count()).select_from(environments).where(*where)) or 0
+    return tx.scalar(_RUNNING) or 0

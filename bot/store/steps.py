@@ -31,6 +31,17 @@ _OF_DEPLOYMENT = (
 )
 
 
+_START = deployment_steps.insert()
+_END_OPEN = (
+    deployment_steps.update()
+    .where(
+        deployment_steps.c.deployment_id == sa.bindparam("deployment"),
+        deployment_steps.c.state == "running",
+    )
+    .values(state=sa.bindparam("ended"), finished_at=sa.bindparam("now"))
+)
+
+
 def start(tx: Tx, deployment: DeploymentId, attempt: int, name: str, *, now: datetime) -> None:
     """Remember that a step of an attempt has begun."""
     row = {
@@ -40,7 +51,7 @@ def start(tx: Tx, deployment: DeploymentId, attempt: int, name: str, *, now: dat
         "state": "running",
         "started_at": now,
     }
-    tx.execute(deployment_steps.insert().values(row))
+    tx.execute(_START, row)
 
 
 def change(tx: Tx, deployment: DeploymentId, attempt: int, name: str, **changes: Any) -> None:
@@ -52,9 +63,7 @@ def change(tx: Tx, deployment: DeploymentId, attempt: int, name: str, **changes:
 
 def end_open(tx: Tx, deployment: DeploymentId, now: datetime, *, state: str = "failed") -> None:
     """End the steps that still run: `succeeded` when their attempt went on, else `failed`."""
-    table = deployment_steps
-    where = (table.c.deployment_id == deployment, table.c.state == "running")
-    tx.execute(table.update().where(*where).values(state=state, finished_at=now))
+    tx.execute(_END_OPEN, {"deployment": deployment, "ended": state, "now": now})
 
 
 def of_deployment(tx: Tx, deployment: DeploymentId) -> list[Step]:

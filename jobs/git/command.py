@@ -151,15 +151,7 @@ class Git:
         At the end of its time (`TimeoutError`), or once `stopped()` is true (`GitStoppedError`), it is
         killed with all that it started. Raises `PlatformError` when git tells of a fault of the machine.
         """
-        process = subprocess.Popen(
-            ["git", *argv],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self._home,
-            env={**self._environment(), **(variables or {})},
-            start_new_session=True,
-        )
+        process = self._start(argv, variables or {}, subprocess.PIPE)
         try:
             out, error = _wait(process, given, time.monotonic() + seconds, stopped)
         except BaseException:
@@ -183,6 +175,24 @@ class Git:
         if answer.code:
             raise GitFailedError(argv, answer)
         return answer.out
+
+    def keep(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command that answers questions, and is the caller's to end."""
+        return self._start(argv, {}, subprocess.DEVNULL)
+
+    def _start(
+        self, argv: Sequence[str], variables: Mapping[str, str], errors: int
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["git", *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=self._home,
+            env={**self._environment(), **variables},
+            start_new_session=True,
+            bufsize=0,
+        )
 
     def _environment(self) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

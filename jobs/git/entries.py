@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 _ENTRY = re.compile(rb"(?P<mode>\d+) (?:\w+) (?P<id>[0-9a-f]+) +(?P<size>[0-9-]+)\t(?P<path>.*)", re.DOTALL)
-
+_ENCODING = re.compile(rb"^encoding (.+)$", re.MULTILINE)
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """Git's id of a tree without entries; it is known in every repository."""
@@ -44,3 +44,13 @@ def added_of(listed: bytes) -> list[Entry]:
         for head, path in zip(words[::2], words[1::2], strict=False)
         if len(facts := head.split()) == 5
     ]
+
+
+def message_of(commit: bytes) -> str:
+    """The message of a commit, as git keeps the commit: lines of facts, an empty one, the message."""
+    facts, _, message = commit.partition(b"\n\n")
+    named = _ENCODING.search(facts)
+    try:
+        return message.decode(named[1].decode() if named else "utf-8", errors="replace").strip()
+    except (LookupError, UnicodeDecodeError):
+        return message.decode(errors="replace").strip()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from bot.errors import ErrorCode, UserError
 from bot.settings import Settings
 from jobs.git.command import (
     FETCH_SECONDS,
-    NO_OBJECT,
     QUICK_SECONDS,
     Answer,
     Git,
@@ -20,13 +19,15 @@ from jobs.git.command import (
     locked,
     never,
 )
-from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of
+from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of, message_of
+from jobs.git.objects import Objects
+from jobs.git.recent import is_recent, now, remember
 from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
-from jobs.git.talk import Asking, silent, talk
+from jobs.git.talk import Asking, refs_of, silent, talk
+from jobs.git.upkeep import make, tidy
 from jobs.git.way import Ways
 
 Stopped = Callable[[], bool]
-MAX_PACKS = 40
 _SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 _ID = re.compile(r"[0-9a-f]{4,40}")
 
@@ -45,6 +46,11 @@ class Mirrors:
         self._credentials = credentials
         self._ways = Ways(settings.github_url, settings.outgoing_networks)
         self.git = Git(self.home)
+        self._objects = Objects(self.git)
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Until its end, this thread's questions are answered by processes that stay: a tenth of the time."""
+        return self._objects.kept_open()
 
     def path(self, app: App) -> Path:
         """The mirror's folder; it may not exist yet."""
@@ -58,7 +64,9 @@ class Mirrors:
         Raises `UserError` REPOSITORY_UNREACHABLE.
         """
         refs = [f"+{folder}/*:{folder}/*" for folder in ("refs/heads", *below)]
+        begun = now()
         self._fetch(app, ("--prune", "origin", *refs), seconds, stopped)
+        remember(self.path(app), begun, below)
 
     def fetch_commit(self, app: App, sha: Sha, *, stopped: Stopped = never) -> bool:
         """Make a commit available, and keep it from being pruned; whether it had to be fetched.
@@ -90,8 +98,14 @@ class Mirrors:
         Raises `UserError` REPOSITORY_UNREACHABLE.
         """
         answer = self._talk(app, ("ls-remote", "--quiet", "origin", *refs), QUICK_SECONDS, stopped)
-        lines = (line.partition("\t") for line in answer.out.decode(errors="replace").splitlines())
-        return {name: Sha(sha) for sha, _, name in lines if name in refs and is_sha(sha)}
+        return {name: sha for name, sha in refs_of(answer).items() if name in refs}
+
+    def lately(self, app: App, refs: Sequence[str]) -> dict[str, Sha] | None:
+        """The same, as a fetch of the last seconds found them; None when they must be asked for."""
+        if not is_recent(self.path(app), refs):
+            return None
+        found = {ref: self.at(app, ref) for ref in refs}
+        return {ref: sha for ref, sha in found.items() if sha is not None}
 
     def heads(self, app: App) -> dict[str, Sha]:
         """Every branch and the commit that it points at now, asked from the remote.
@@ -99,12 +113,7 @@ class Mirrors:
         Raises `UserError` REPOSITORY_UNREACHABLE.
         """
         answer = self._talk(app, ("ls-remote", "--quiet", "--heads", "origin"), QUICK_SECONDS, never)
-        found: dict[str, Sha] = {}
-        for line in answer.out.decode(errors="replace").splitlines():
-            sha, _, name = line.partition("\t")
-            if is_sha(sha):
-                found[name.removeprefix("refs/heads/")] = Sha(sha)
-        return found
+        return {name.removeprefix("refs/heads/"): sha for name, sha in refs_of(answer).items()}
 
     def fetch_alone(self, app: App, folder: Path, sha: Sha, seconds: float) -> None:
         """Fetch one commit without its history into a bare repository other than the mirror.
@@ -148,9 +157,7 @@ class Mirrors:
     def read(self, app: App, sha: Sha, path: str, max_bytes: int) -> bytes | None:
         """A file of a commit; None when there is no such file, or when it is larger than that."""
         kind, name, size = self._look(app, f"{sha}:{path}")
-        if kind != "blob" or size > max_bytes:
-            return None
-        return self.git.must([*self._at(app), "cat-file", "blob", name])
+        return self._content(app, kind, name) if kind == "blob" and size <= max_bytes else None
 
     def entries(self, app: App, sha: Sha, folder: str = "") -> list[Entry]:
         """What a folder of a commit holds, by path; empty when there is no such folder."""
@@ -158,10 +165,12 @@ class Mirrors:
 
     def file(self, app: App, sha: Sha, path: str, max_bytes: int) -> bytes | None:
         """A regular file of a commit; None when there is none, or when it is larger than that."""
-        found = next((one for one in self._list(app, sha, path) if one.path == path), None)
-        if found is None or not found.is_file or found.size > max_bytes:
+        content = self.read(app, sha, path, max_bytes)
+        if content is None:
             return None
-        return self.git.must([*self._at(app), "cat-file", "blob", found.id])
+        # A link's content is a blob, too.
+        found = next((one for one in self._list(app, sha, path) if one.path == path), None)
+        return content if found is not None and found.is_file else None
 
     def find(self, app: App, sha: Sha, names: Sequence[str]) -> list[Entry]:
         """The regular files of a commit that have one of the names, wherever but below `node_modules`."""
@@ -185,10 +194,7 @@ class Mirrors:
         return read
 
     def _batch(self, app: App, how: str, given: bytes) -> bytes:
-        answer = self.git.run([*self._at(app), "cat-file", how], given=given)
-        if answer.code:
-            raise GitFailedError(["cat-file"], answer)
-        return answer.out
+        return self._objects.batch(self.path(app), how, given)
 
     def _list(self, app: App, sha: Sha, path: str) -> list[Entry]:
         where = ("--", path) if path else ()
@@ -233,8 +239,7 @@ class Mirrors:
 
     def message(self, app: App, sha: Sha) -> str:
         """A commit's message."""
-        argv = ("log", "-1", "--no-show-signature", "--format=%B", sha)
-        return self.git.must([*self._at(app), *argv]).decode(errors="replace").strip()
+        return message_of(self._content(app, "commit", sha))
 
     def contains(self, app: App, newer: Sha, older: Sha) -> bool:
         """Whether a commit's history has another one; False, too, when one of them is not here."""
@@ -249,14 +254,10 @@ class Mirrors:
         return self._look_at(app, name)[0]
 
     def _look_at(self, app: App, *names: str) -> list[tuple[str, str, int]]:
-        """The same of several, by one process."""
-        if any("\n" in name for name in names) or not self.path(app).exists():
-            return [NO_OBJECT] * len(names)
-        given = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
-        answer = self.git.run([*self._at(app), "cat-file", "--batch-check"], given=given)
-        if answer.code:
-            raise GitFailedError(["cat-file"], answer)
-        return answer.objects
+        return self._objects.look(self.path(app), names)
+
+    def _content(self, app: App, kind: str, name: str) -> bytes:
+        return self._objects.content(self.path(app), kind, name)
 
     def _get(self, app: App, sha: Sha, stopped: Stopped) -> bool:
         """Fetch a commit; whether its own ref keeps it already."""
@@ -273,26 +274,11 @@ class Mirrors:
         argv = [*self._at(app), "fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", *refs]
         try:
             with locked(self.path(app).with_suffix(".lock"), seconds, stopped):
-                self._make(app)
+                make(self.git, self.path(app))
                 self._talk(app, argv, seconds, stopped)
-                self._tidy(app)
+                tidy(self.git, self.path(app))
         except TimeoutError as error:
             raise silent(app, str(error)) from error
-
-    def _make(self, app: App) -> None:
-        path = self.path(app)
-        if not path.exists():
-            new = path.with_suffix(".new")
-            self.git.must(["init", "--quiet", "--bare", "--template=", str(new)])
-            new.rename(path)
-        # We hold the lock, so these were left by a git that was killed.
-        for left in (*path.glob("*.lock"), *(path / "refs").rglob("*.lock")):
-            left.unlink()
-
-    def _tidy(self, app: App) -> None:
-        # Every fetch leaves a pack; many packs make each question slow.
-        if sum(1 for _ in (self.path(app) / "objects" / "pack").glob("*.pack")) > MAX_PACKS:
-            self.git.must([*self._at(app), "repack", "-d", "--quiet", "--geometric=2"])
 
     def _talk(self, app: App, argv: Sequence[str], seconds: float, stopped: Stopped) -> Answer:
         remote = remote_of(app, self.github_url, self._credentials)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.domain.app import App
+from bot.domain.ids import Sha, is_sha
 from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.git.command import Answer, Git, in_variables
 from jobs.git.remotes import Remote, mask, shown
@@ -67,3 +68,9 @@ def silent(app: App, detail: str) -> PlatformError:
 def unreachable(app: App, detail: str) -> UserError:
     """The remote says no, or is not there."""
     return UserError(ErrorCode.REPOSITORY_UNREACHABLE, url=shown(app), detail=mask(detail))
+
+
+def refs_of(answer: Answer) -> dict[str, Sha]:
+    """What `ls-remote` told: commits by ref."""
+    lines = (line.partition("\t") for line in answer.out.decode(errors="replace").splitlines())
+    return {name: Sha(sha) for sha, _, name in lines if is_sha(sha)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jobs.git.command import Git, GitFailedError, locked
 
+MAX_PACKS = 40
 DEPLOY_REFS = "refs/deploy/"
 PACK_EVERY = 7 * 86_400.0
 PACK_SECONDS = 300
@@ -15,6 +16,23 @@ _GRACE = "14.days.ago"
 PACKED = "slipway-packed"
 """The mirror's file that says by its time when it was packed last."""
 _LOCK_SECONDS = 5.0
+
+
+def make(git: Git, mirror: Path) -> None:
+    """Make a mirror unless it is there. The caller holds its lock."""
+    if not mirror.exists():
+        new = mirror.with_suffix(".new")
+        git.must(["init", "--quiet", "--bare", "--template=", str(new)])
+        new.rename(mirror)
+    # We hold the lock, so these were left by a git that was killed.
+    for left in (*mirror.glob("*.lock"), *(mirror / "refs").rglob("*.lock")):
+        left.unlink()
+
+
+def tidy(git: Git, mirror: Path) -> None:
+    """Put packs together when they are many: every fetch leaves one, and many make each question slow."""
+    if sum(1 for _ in (mirror / "objects" / "pack").glob("*.pack")) > MAX_PACKS:
+        git.must([f"--git-dir={mirror}", "repack", "-d", "--quiet", "--geometric=2"])
 
 
 def forget_commits(git: Git, mirror: Path, wanted: Callable[[], set[str]]) -> int:

@@ -13,7 +13,7 @@ from bot.store import apps
 from bot.store.engine import Engine, reading
 from jobs.artifacts.index import INDEXES
 from jobs.copying import remove_folder
-from jobs.dependencies import ENTRIES, KEPT, LOCK, NEW, OWN, lock_file
+from jobs.dependencies import DOWNLOADS, ENTRIES, KEPT, LOCK, NEW, OWN, lock_file
 from jobs.retention.part import DAY, Freed, Part, changed_at, entries, size_of
 
 _GONE = ".gone-"
@@ -123,7 +123,7 @@ def _dependencies(app: Path) -> list[Path]:
 
 
 def _downloads(app: Path) -> list[Path]:
-    return [one for one in entries(app) if one.is_dir() and one.name.startswith("downloads")]
+    return [one for one in entries(app) if one.is_dir() and one.name.startswith(DOWNLOADS)]
 
 
 def _lock_of(downloads: Path) -> Path:

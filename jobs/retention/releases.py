@@ -10,6 +10,7 @@ from bot.store import releases
 from bot.store.engine import Engine, Tx, reading, writing
 from jobs.artifacts import retention
 from jobs.artifacts.disk import KEPT_FOR, DiskStore
+from jobs.release_folder import shared_by
 from jobs.retention.part import Freed, Part, entries, size_of
 from jobs.sites import Sites
 
@@ -52,7 +53,9 @@ class Releases:
         young = self.older_than
         swept = retention.sweep(self.artifacts, set(known.kept.values()), older_than=young)
         names = {str(one) for one in known.kept} | {str(one) for one in self.sites.releases()}
-        folders = retention.sweep_folders(self.settings.edge_home / "releases", names, older_than=young)
+        place = self.settings.edge_home / "releases"
+        folders = retention.sweep_folders(place, names, older_than=young)
+        shared_by(place).sweep(place, older_than=young)
         return Freed(swept.blobs + folders, swept.size)
 
     def _known(self, tx: Tx) -> _Known:

@@ -21,7 +21,7 @@ TICK = 0.1
 # What a stopped build is given to end by itself; with the kill it stays well below 5 s.
 GRACE = 2.0
 _LAUNCHER = Path(__file__).with_name("launch.py")
-_NICE = 19
+NICE = 19
 _OPEN_FILES = 65_536
 
 
@@ -62,7 +62,7 @@ def launch(what: Started, box: Box, group: Group | None) -> subprocess.Popen[byt
     order = {
         "parent": os.getpid(),
         "cgroups": folders,
-        "nice": _NICE,
+        "nice": NICE,
         "limits": limits,
         "reach": asdict(what.reach) if what.reach else None,
     }

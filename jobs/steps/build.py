@@ -3,8 +3,9 @@
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.deployment import Phase
@@ -20,6 +21,7 @@ from jobs.sandbox.box import Box, End, Mount, Outcome, Sandbox, attempt_prefix
 from jobs.sandbox.toolchain import Toolchain
 from jobs.steps.context import PLACE_VARIABLES, Context, Plan, Source
 from jobs.steps.place import Site, lay_out
+from jobs.steps.wording import ended, say_variables, shown
 from jobs.stopping import StoppedError
 
 _STRICT = "a commit of a fork: no variables, no caches, and no network but package registries"
@@ -27,6 +29,7 @@ _SHOWN = 5
 TREE = "/build"
 HOME = "/home/build"
 CACHE = "/cache"
+COMPILED = "/compiled"
 # The scripts that npm, pnpm and yarn run around an install (docs.npmjs.com/cli/v11/using-npm/scripts).
 _LIFECYCLE = ("preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare")
 _CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -49,7 +52,7 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
         context.log.say(Phase.BUILD, _STRICT)
     if sandbox.warning:
         context.log.say(Phase.BUILD, f"warning: {sandbox.warning}")
-    _say_variables(context)
+    say_variables(context)
     tools = toolchain.without_walls() if sandbox.name == "none" else toolchain.within_walls()
     for argv in filter(None, (plan.install, plan.build)):
         _require(tools, argv)
@@ -57,11 +60,8 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
         site = lay_out(context, source, sandbox.user(slot))
         disk = regime.watch_over([site.tree, site.home])
         work = _Work(context, plan, sandbox, tools, site, regime, disk)
-        work.install()
-        if plan.build:
-            work.command(
-                plan.build, {"NODE_ENV": "production", **environment(context, plan)}, ErrorCode.BUILD_FAILED
-            )
+        with work.compiling() as kept:
+            replace(work, kept=kept).run()
         return _output(site.tree, site.root, plan)
 
 
@@ -91,6 +91,26 @@ class _Work:
     site: Site
     regime: Regime
     disk: DiskWatch
+    kept: Path | None = None
+    """Where Node.js finds what it compiled before, and leaves what it compiles now."""
+
+    def run(self) -> None:
+        """Install, and build."""
+        self.install()
+        if self.plan.build:
+            variables = {"NODE_ENV": "production", **environment(self.context, self.plan)}
+            self.command(self.plan.build, variables, ErrorCode.BUILD_FAILED)
+
+    @contextmanager
+    def compiling(self) -> Generator[Path | None]:
+        """The folder of what is compiled, for trusted code: who writes it, chooses what later builds run."""
+        if self.regime.is_strict or "node" not in self.tools.found:
+            yield None
+            return
+        cache = Dependencies(self.context.settings.home, self.context.app.id)
+        with cache.compiled(self.context.environment.kind) as folder:
+            hand_over(folder, self.site.user)
+            yield folder
 
     def install(self) -> None:
         """Restore the dependencies, or install and keep them."""
@@ -127,15 +147,15 @@ class _Work:
         mounts: Sequence[Mount] = (),
     ) -> None:
         """Run one command of theirs to its end, and say what came of it."""
-        context, shown = self.context, _shown(argv)
+        context, said = self.context, shown(argv)
         context.check()
-        context.log.say(Phase.BUILD, f"$ {shown}")
+        context.log.say(Phase.BUILD, f"$ {said}")
         started = time.monotonic()
         outcome = self.sandbox.run(self._box(argv, variables, mounts), self._print, self._must_end)
         seconds = time.monotonic() - started
-        context.log.say(Phase.BUILD, f"{_ended(outcome)} after {seconds:.1f} s")
-        context.ran(Phase.BUILD, shown, outcome.code)
-        self._judge(outcome, shown, failure)
+        context.log.say(Phase.BUILD, f"{ended(outcome)} after {seconds:.1f} s")
+        context.ran(Phase.BUILD, said, outcome.code)
+        self._judge(outcome, said, failure)
 
     def _must_end(self) -> bool:
         return self.context.stopped() or self.disk.glance()
@@ -152,7 +172,7 @@ class _Work:
             return False
         hand_over(root, self.site.user)
         seconds = time.monotonic() - started
-        text = f"dependencies restored from the cache in {seconds:.1f} s: {_shown(self.plan.install)} skipped"
+        text = f"dependencies restored from the cache in {seconds:.1f} s: {shown(self.plan.install)} skipped"
         self.context.log.say(Phase.BUILD, text)
         for script in _scripts(root):
             argv = (self.plan.install[0], "run", script)
@@ -204,9 +224,17 @@ class _Work:
                 Mount(site.tree, TREE, writable=True),
                 Mount(site.home, HOME, writable=True),
                 *mounts,
+                *([Mount(self.kept, COMPILED, writable=True)] if self.kept else []),
                 *self.tools.mounts,
             ],
-            environment={**trusted, **regime.variables(), **variables, "PATH": self.tools.path, "HOME": HOME},
+            environment={
+                **trusted,
+                **({"NODE_COMPILE_CACHE": COMPILED} if self.kept else {}),
+                **regime.variables(),
+                **variables,
+                "PATH": self.tools.path,
+                "HOME": HOME,
+            },
             user=site.user,
         )
 
@@ -233,20 +261,10 @@ class _Work:
                     raise UserError(failure, command=command, exit_code=outcome.code)
 
 
-def _say_variables(context: Context) -> None:
-    given = context.variables
-    if given.values:
-        named = (f"{name} (secret)" if name in given.secrets else name for name in sorted(given.values))
-        context.log.say(Phase.BUILD, f"variables: {', '.join(named)}")
-    if given.withheld:
-        names = ", ".join(sorted(given.withheld))
-        context.log.say(Phase.BUILD, f"variables withheld from the code of a fork: {names}")
-
-
 def _require(tools: Toolchain, argv: Sequence[str]) -> None:
     tool = argv[0]
     if tool in toolchain.NAMES and tool not in tools.found:
-        raise UserError(ErrorCode.TOOL_MISSING, tool=tool, why=f"the build calls {_shown(argv)}")
+        raise UserError(ErrorCode.TOOL_MISSING, tool=tool, why=f"the build calls {shown(argv)}")
 
 
 def _output(tree: Path, root: Path, plan: Plan) -> Path:
@@ -271,19 +289,3 @@ def _scripts(root: Path) -> list[str]:
 def _inside(tree: Path, root: Path) -> str:
     below = root.relative_to(tree).as_posix()
     return TREE if below == "." else f"{TREE}/{below}"
-
-
-def _shown(argv: Sequence[str]) -> str:
-    return " ".join(argv[2:] if tuple(argv[:2]) == ("sh", "-c") else argv)
-
-
-def _ended(outcome: Outcome) -> str:
-    match outcome.end:
-        case End.STOPPED:
-            return "stopped"
-        case End.TIMED_OUT:
-            return "took too long: killed"
-        case End.OUT_OF_MEMORY:
-            return "out of memory: killed"
-        case End.EXITED:
-            return f"exit code {outcome.code}"

@@ -1,5 +1,6 @@
 """Brings a kept work tree to the exact commit, and makes sure that it stands there."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,9 +50,12 @@ class _Tree:
         # We hold the tree's lock, so this was left by a git that was killed.
         self.index.with_suffix(".lock").unlink(missing_ok=True)
         self.git("read-tree", "--reset", "-u", sha)
-        self.git("clean", "-ffdxq")
-        # The files against the index and the index against the commit, in one process.
-        self.git("diff-index", "--quiet", sha, "--")
+        with ThreadPoolExecutor(1) as beside:
+            # What the commit has not, and what it has: neither looks at what is the other's.
+            cleaned = beside.submit(self.git, "clean", "-ffdxq")
+            # The files against the index and the index against the commit, in one process.
+            self.git("diff-index", "--quiet", sha, "--")
+            cleaned.result()
 
     def clear(self) -> None:
         """Begin anew."""
@@ -60,13 +64,16 @@ class _Tree:
             remove_folder(self.files)
 
 
-def newest_head(context: Context, mirrors: Mirrors, branch: str) -> Sha:
+def newest_head(context: Context, mirrors: Mirrors, branch: str, *, lately: bool = False) -> Sha:
     """The commit that a branch points at now; it and the deployment's own are in the mirror afterwards.
 
-    Raises as `Mirrors.newest_head` does, and `StoppedError`.
+    `lately`: what deciding has learned within the last seconds is new enough. Raises as
+    `Mirrors.newest_head` does, and `StoppedError`.
     """
+    ref = f"refs/heads/{branch}"
     try:
-        head = mirrors.newest_head(context.app, branch, stopped=context.stopped)
+        known = mirrors.lately(context.app, (ref,)) if lately else None
+        head = (known or {}).get(ref) or mirrors.newest_head(context.app, branch, stopped=context.stopped)
         _get(context, mirrors, head)
     except GitStoppedError as stopped:
         raise StoppedError from stopped
@@ -97,7 +104,8 @@ def newest_pull_head(context: Context, mirrors: Mirrors, pull: PullRequest) -> S
     branch = "" if pull.is_fork or not pull.head_branch else f"refs/heads/{pull.head_branch}"
     refs = [ref for ref in (branch, pull.ref) if ref]
     try:
-        found = mirrors.newest(context.app, refs, stopped=context.stopped)
+        known = mirrors.lately(context.app, refs)
+        found = known or mirrors.newest(context.app, refs, stopped=context.stopped)
         head = head_of_pull(context.deployment.sha, found.get(branch), found.get(pull.ref))
         _get(context, mirrors, head)
     except GitStoppedError as stopped:

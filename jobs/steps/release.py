@@ -67,9 +67,10 @@ def activate(
     """
     hostname, release = context.environment.hostname, ready.release
     asked, asked_always = watches
+    # What visitors wait for comes first; the other, should we be killed between them, the sweep adds.
     for name, number, hidden, watch in (
-        (lasting, 1, True, asked_always),
         (hostname, activation, unlisted, asked),
+        (lasting, 1, True, asked_always),
     ):
         sites.activate(
             name,

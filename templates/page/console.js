@@ -33,7 +33,8 @@ async function replace(node, url, part) {
   if (!answer.ok || answer.redirected) return false;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const source = part ? fresh.querySelector(part) : fresh.body;
-  if (!source || node.contains(document.activeElement)) return false;
+  // What somebody types or has opened stays.
+  if (!source || node.contains(document.activeElement) || node.querySelector("details[open]")) return false;
   if (part) for (const name of source.getAttributeNames()) node.setAttribute(name, source.getAttribute(name));
   node.replaceChildren(...source.childNodes);
   tellTime();
@@ -142,8 +143,23 @@ function followLog(log) {
   };
 }
 
+// A second click must not ask for the same twice.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (button) setTimeout(() => { button.disabled = true; });
+});
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
+});
+// What was said once is not said again by a reload.
+if (/[?&]said=/.test(location.search)) {
+  const kept = new URLSearchParams(location.search);
+  kept.delete("said");
+  history.replaceState(null, "", location.pathname + (kept.size ? `?${kept}` : "") + location.hash);
+}
+
 setInterval(tellTime, 1000);
 const log = document.getElementById("log");
 if (log?.dataset.stream) followLog(log);
 const fresh = document.getElementById("fresh");
-if (fresh) keepFresh(fresh);
+if (fresh && !document.querySelector("[data-refused]")) keepFresh(fresh);

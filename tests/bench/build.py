@@ -9,6 +9,8 @@ from itertools import count as counting
 from pathlib import Path
 from statistics import median
 
+from jobs.sandbox.launch import give_way
+from jobs.sandbox.runner import NICE
 from tests import node
 from tests.bench.figures import Report, Target, rounds, spread
 from tests.bench.instance import Site, medians, running
@@ -119,7 +121,9 @@ def _write(folder: Path, files: Files) -> None:
 def _npm(folder: Path, path: str, *words: str, check: bool = True) -> bool:
     # As nice as a build of Slipway's, so that other work on the machine delays both alike.
     done = subprocess.run(
-        ["nice", "-n", "19", "npm", *words],
+        ["npm", *words],
+        start_new_session=True,
+        preexec_fn=lambda: give_way(NICE),
         cwd=folder,
         env={**os.environ, "PATH": path, "CI": "1"},
         stdout=subprocess.DEVNULL,

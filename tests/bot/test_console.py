@@ -7,8 +7,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from bot.attempts import FREE_ATTEMPTS, LONGEST_PAUSE, Attempts
 from bot.console import routes
@@ -20,9 +21,10 @@ from bot.console.access import (
 )
 from bot.console.pages import Pages
 from bot.domain.deployment import Blame, Failure, Phase
-from bot.logs import DeploymentLog, LogReader
+from bot.logs import DeploymentLog
 from bot.queue import connect
-from bot.wording import ago, duration, first_line, size
+from bot.store.engine import StoreError
+from bot.wording import ago, ahead, duration, first_line, size
 from tests.instance import Instance
 from tests.serving import serving
 
@@ -40,11 +42,14 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Generator[Instance]:
 def url(instance: Instance) -> Generator[str]:
     settings = instance.settings
     access = Access(console_key(settings), public_url=settings.url)
-    logs = LogReader(settings.home, connect(settings.redis))
     pages = Pages(settings)
     app = Starlette(
         routes=routes.routes(
-            pages=pages, engine=instance.engine, logs=logs, access=access, desk=instance.desk()
+            pages,
+            instance.services(),
+            instance.limiter(),
+            access=access,
+            desk=instance.desk(),
         ),
         exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
     )
@@ -262,6 +267,27 @@ def test_only_local_paths_are_gone_on_to(text: str | None, path: str):
 )
 def test_durations(seconds: float, words: str):
     assert duration(timedelta(seconds=seconds)) == words
+
+
+def test_a_store_that_does_not_answer_is_said(instance: Instance):
+    async def broken(_request: Request) -> Response:
+        raise StoreError("disk I/O error")
+
+    pages = Pages(instance.settings)
+    app = Starlette(routes=[Route("/", broken)], exception_handlers={Exception: pages.on_error})
+    with serving(app) as url:
+        answer = httpx.get(url, trust_env=False)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "does not answer" in answer.text
+    assert "disk" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "in 1 s"), (59, "in 59 s"), (61, "in 2 min"), (86_400, "in 1 d"), (200_000, "in 3 d")],
+)
+def test_moments_ahead(seconds: float, words: str):
+    assert ahead(timedelta(seconds=seconds)) == words
 
 
 def test_moments_sizes_and_messages():

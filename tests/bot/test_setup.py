@@ -19,8 +19,6 @@ from bot.domain.errand import Errand, ErrandKind, ErrandState
 from bot.domain.ids import DeliveryId
 from bot.domain.listing import Installed, Listed, to_json
 from bot.github_app import Secrets, Shown
-from bot.logs import LogReader
-from bot.queue import connect
 from bot.store import deliveries, errands, gaps, polls
 from bot.store.deliveries import NewDelivery, StoredDecision
 from bot.store.engine import reading, writing
@@ -48,10 +46,13 @@ def access(instance: Instance) -> Access:
 @pytest.fixture
 def url(instance: Instance, access: Access) -> Generator[str]:
     pages = Pages(instance.settings)
-    logs = LogReader(instance.settings.home, connect(instance.settings.redis))
     app = Starlette(
         routes=routes.routes(
-            pages=pages, engine=instance.engine, logs=logs, access=access, desk=instance.desk()
+            pages,
+            instance.services(),
+            instance.limiter(),
+            access=access,
+            desk=instance.desk(),
         ),
         exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
     )
@@ -296,11 +297,14 @@ def test_an_instance_that_polls_says_how_that_went(instance: Instance):
     settings = instance.settings.model_copy(update={"intake": "poll"})
     instance.settings = settings
     access = Access(console_key(settings), public_url=settings.url)
-    logs = LogReader(settings.home, connect(settings.redis))
     desk = instance.desk()
     app = Starlette(
         routes=routes.routes(
-            pages=Pages(settings), engine=instance.engine, logs=logs, access=access, desk=desk
+            Pages(settings),
+            instance.services(),
+            instance.limiter(),
+            access=access,
+            desk=desk,
         )
     )
     with writing(instance.engine) as tx:

@@ -36,8 +36,15 @@ def free_port() -> int:
 
 
 def put_release(home: Path, number: int, files: Mapping[str, bytes | str], rules: tuple[str, str] = ("", "")):
-    """Write a release as packaging does: each file's time is taken from its content."""
+    """Write a release as packaging does: each file's time is taken from its content, folders are shared."""
     folder = home / "releases" / str(number) / "files"
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = home / "folders"
+    shared.mkdir(exist_ok=True)
+    for top in sorted({name.partition("/")[0] for name in files if "/" in name}):
+        own = f"{number}-{hashlib.sha256(top.encode()).hexdigest()}"
+        (shared / own).mkdir(exist_ok=True)
+        (folder / top).symlink_to(f"../../../folders/{own}")
     for name, content in files.items():
         data = content.encode() if isinstance(content, str) else content
         path = folder / name

@@ -125,6 +125,7 @@ def test_a_build_is_told_about_itself_and_nothing_else(yard: Yard, monkeypatch: 
     assert (told["CI"], told["NODE_ENV"], told["SLIPWAY_COMMIT"]) == ("1", "production", "c" * 40)
     known = {
         "CI",
+        "NODE_COMPILE_CACHE",
         "NODE_ENV",
         "NODE_EXTRA_CA_CERTS",
         "PATH",
@@ -137,6 +138,17 @@ def test_a_build_is_told_about_itself_and_nothing_else(yard: Yard, monkeypatch: 
     }
     assert {name for name in told if not name.startswith("SLIPWAY")} <= known
     assert "secret" not in (output / "env").read_text()
+
+
+@IN_THE_BEST_BOX
+def test_what_node_compiles_is_kept_for_builds_of_the_same_kind(yard: Yard):
+    leave = shell(
+        "mkdir dist && ls $NODE_COMPILE_CACHE > dist/found; echo > $NODE_COMPILE_CACHE/$SLIPWAY_COMMIT"
+    )
+    assert (yard.run(*leave) / "found").read_text() == ""
+    assert (yard.run(*leave) / "found").read_text() == "c" * 40 + "\n"
+    yard.kind = EnvironmentKind.PREVIEW
+    assert (yard.run(*leave) / "found").read_text() == ""
 
 
 @pytest.mark.parametrize(("manager", "told"), [("pnpm", True), ("npm", False)])

@@ -17,7 +17,7 @@ from bot.domain.ids import Sha
 from bot.errors import ErrorCode, PlatformError, UserError
 from bot.settings import Settings
 from jobs.git import Mirrors
-from jobs.git.command import Git, GitStoppedError
+from jobs.git.command import Git, GitFailedError, GitStoppedError
 from jobs.git.remotes import Remote, mask, remote_of, shown
 from jobs.git.talk import Asking, talk
 from jobs.git.way import Place, Ways, place_of
@@ -344,3 +344,72 @@ def test_the_configuration_is_for_its_owner_to_write(
     mirrors.fetch(make_app(repository.url))
     mode = (tmp_path / "home" / "mirrors" / "gitconfig").stat().st_mode
     assert not mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def test_processes_that_are_kept_answer_as_others_do(repository: Repository, mirrors: Mirrors):
+    app, other = make_app(repository.url), make_app("https://localhost/nothing")
+    first = repository.commit({"a.txt": "1", "sub/b.txt": "x\ny\0z", "empty": ""}, "Subject\n\nBödy\n")
+    mirrors.fetch(app)
+
+    def answers() -> list[object]:
+        return [
+            mirrors.head(app, "main"),
+            mirrors.head(app, "none"),
+            mirrors.read(app, first, "sub/b.txt", 100),
+            mirrors.read(app, first, "empty", 100),
+            mirrors.file(app, first, "a.txt", 100),
+            mirrors.read(app, first, "sub/b.txt", 1),
+            mirrors.read(app, first, "new\nline", 100),
+            mirrors.tree_id(app, first, "sub"),
+            mirrors.message(app, first),
+            mirrors.has(app, GONE),
+            mirrors.has(other, first),
+        ]
+
+    apart = answers()
+    assert apart[8] == "Subject\n\nBödy"
+    with mirrors.kept_open():
+        assert answers() == apart
+        second = repository.commit({"a.txt": "2"})
+        assert not mirrors.has(app, second)
+        mirrors.fetch(app)
+        assert mirrors.head(app, "main") == second
+        with mirrors.kept_open():
+            assert mirrors.read(app, second, "a.txt", 10) == b"2"
+        assert [one.name() for one in psutil.Process().children()].count("git") > 0
+    assert [one.name() for one in psutil.Process().children()].count("git") == 0
+    assert answers()[1:] == apart[1:]
+
+
+def test_a_kept_process_that_was_killed_fails_one_question_alone(repository: Repository, mirrors: Mirrors):
+    app = make_app(repository.url)
+    sha = repository.commit({"a": "1"})
+    mirrors.fetch(app)
+    with mirrors.kept_open():
+        assert mirrors.has(app, sha)
+        for child in psutil.Process().children():
+            child.kill()
+        with pytest.raises(GitFailedError):
+            mirrors.has(app, sha)
+        assert mirrors.has(app, sha)
+
+
+def test_what_was_fetched_just_now_is_not_asked_again(repository: Repository, mirrors: Mirrors):
+    app = make_app(repository.url)
+    sha = repository.commit({"a": "1"})
+    repository.point("refs/pull/7/head", sha)
+    main, pull = "refs/heads/main", "refs/pull/7/head"
+    assert mirrors.lately(app, (main,)) is None
+    mirrors.fetch(app)
+    assert mirrors.lately(app, (main, "refs/heads/none")) == {main: sha}
+    assert mirrors.lately(app, (main, pull)) is None
+    mirrors.fetch(app, below=("refs/pull/7",))
+    assert mirrors.lately(app, (main, pull)) == {main: sha, pull: sha}
+    # The mark tells when; what it tells of another life of the machine, or of another hour, is not believed.
+    mark = mirrors.path(app) / "slipway-fetched"
+    for old, new in (('"steady":', '"steady":9'), ('"wall":', '"wall":9'), ("{", "[")):
+        whole = mark.read_text()
+        mark.write_text(whole.replace(old, new))
+        assert mirrors.lately(app, (main,)) is None
+        mark.write_text(whole)
+    assert mirrors.lately(app, (main,)) == {main: sha}

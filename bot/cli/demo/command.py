@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ from bot.clock import utc_now
 from bot.console.access import sign_in_link
 from bot.domain.deployment import Deployment
 from bot.domain.ids import reference
+from bot.parent import die_with_parent
 from bot.store import apps
 from bot.store.apps import NewApp
 from bot.store.engine import writing
@@ -39,10 +42,13 @@ def demo(
     console = Console(soft_wrap=True, highlight=False)
     instance = open_instance()
     with ExitStack() as stack:
-        github = stack.enter_context(StandIn()) if pr else None
+        github = StandIn() if pr else None
         console.print("[bold]Starting Slipway[/] (Valkey, store, web, worker, sweep, edge)")
-        process = _start(instance, github)
+        process = _launch(instance, github)
         try:
+            if github is not None:
+                stack.enter_context(github)
+            _await_ready(instance, process)
             _run(console, instance, github, again=again)
             if not leave:
                 console.print("Ctrl-C stops everything. `slipway up` carries on with what is here.")
@@ -91,27 +97,33 @@ def _push_again(stage: Stage, hostname: str) -> Deployment:
     return newest
 
 
-def _start(instance: Instance, github: StandIn | None) -> subprocess.Popen[str]:
-    log = instance.settings.home / "logs" / "up.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "bot.cli.main", "up", "--json"]
-    with log.open("w") as errors:
-        # Its own session: Ctrl-C is ours, and it is stopped by us.
-        process = subprocess.Popen(
-            command,
+def _launch(instance: Instance, github: StandIn | None) -> subprocess.Popen[str]:
+    """Start `slipway up`. This process may have no other thread yet."""
+    with _log_of(instance).open("w") as errors:
+        # Its own session: Ctrl-C is ours, and it is stopped by us; or by the kernel, when we are killed.
+        return subprocess.Popen(
+            [sys.executable, "-m", "bot.cli.main", "up", "--json"],
             env=_environment(github),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             start_new_session=True,
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  there is one thread
         )
+
+
+def _await_ready(instance: Instance, process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
+    if not process.stdout.readline():
         code = process.wait()
-        sys.stderr.write(log.read_text())
+        sys.stderr.write(_log_of(instance).read_text())
         raise typer.Exit(code)
-    return process
+
+
+def _log_of(instance: Instance) -> Path:
+    log = instance.settings.home / "logs" / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
 
 
 def _environment(github: StandIn | None) -> Mapping[str, str]:
