@@ -1,7 +1,9 @@
 """The web process: `slipway web`, or `python -m bot.web`."""
 
 import asyncio
+import gc
 import resource
+import sys
 from typing import cast
 
 import uvicorn
@@ -24,6 +26,8 @@ MAX_HEAD = 64 * 1024
 """Most bytes of a request besides its body: its line, its headers, what frames its chunks."""
 _TOO_MUCH = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 GRACEFUL_SECONDS = 1
+SWITCH_SECONDS = 0.001
+"""How long a thread may keep the interpreter from the loop, which answers GitHub."""
 _SHARE = 16
 """Of so many connections one goes when room is made, and one is the room."""
 
@@ -157,6 +161,10 @@ def serve(settings: Settings) -> None:
 def run(app: ASGIApp, settings: Settings) -> None:
     """Serve an application as the web process is served."""
     connections = _allow_connections()
+    # What is there by now stays: the collector of garbage need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
     host, _, port = settings.web_address.rpartition(":")
     config = uvicorn.Config(
         app,

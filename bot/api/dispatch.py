@@ -17,6 +17,7 @@ from bot.api import reading as incoming
 from bot.api.acts import act_of
 from bot.api.auth import Gate
 from bot.api.envelope import PaginationMeta, bare, failure, success
+from bot.api.lane import Lane
 from bot.api.locate import locate
 from bot.api.operation import Call, Operation, Page, Paging, Services, packed
 from bot.api.rates import Limiter
@@ -75,6 +76,7 @@ class Dispatcher:
         self._services = services
         self._gate = gate
         self._limiter = limiter
+        self._readers = Lane()
 
     def admission(self, operation: Operation) -> Admission:
         """What raises `RefusalError` unless a caller may read what streams, and lets the call be looked at.
@@ -104,13 +106,19 @@ class Dispatcher:
                 return failure(refusal, request_id=request_id)
             exchange = Exchange(request, operation, request_id, body)
             began = time.monotonic()
-            response = await run_in_threadpool(self._exchange, exchange)
+            response = await self._in_thread(exchange)
             response.headers.update(exchange.headers)
             if operation.writes or response.status_code >= 500:
                 taken = round((time.monotonic() - began) * 1000)
                 told = {"status": response.status_code, "caller": exchange.caller, "ms": taken}
                 logger.info("api", operation=operation.id, path=request.url.path, **told)
             return response
+
+    async def _in_thread(self, exchange: Exchange) -> Response:
+        # Changes wait for each other, and reading waits for none of them.
+        if exchange.operation.writes:
+            return await run_in_threadpool(self._exchange, exchange)
+        return await self._readers.run(self._exchange, exchange)
 
     def _exchange(self, exchange: Exchange) -> Response:
         try:
