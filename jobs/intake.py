@@ -220,8 +220,7 @@ class Intake:
         # What the sweep makes up of a branch knows no id; a pull request is GitHub's own answer.
         is_told = delivery.source != RECONCILE or isinstance(event, PullEvent)
         if is_told and not _is_pinned(case.app, event):
-            is_ours = may_keep(change.tx, case.app, event.installation_id)
-            by = event.installation_id if is_ours else None
+            by = event.installation_id if may_keep(change.tx, case.app, event.installation_id) else None
             apps.pin_repository(change.tx, case.app.id, event.repository.id, by)
         if delivery.source == GITHUB and case.app.repository_id == event.repository.id:
             self._asides.hear(change, case.app, event.repository.full_name, delivery)
