@@ -11,6 +11,8 @@ from bot.vault import open_vault
 from tests.waiting import wait_until
 from tests.web import SECRET, Web
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def web(tmp_path: Path) -> Generator[Web]:

@@ -1,10 +1,14 @@
 import json
 
+import pytest
+
 from bot.domain.deployment import State
 from bot.domain.ids import DeploymentId
 from tests.calling import Caller
 from tests.flows.conftest import MakeRepository
 from tests.running import Slipway
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_head_of_a_branch_goes_live_by_request_and_back_again(

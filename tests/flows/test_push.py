@@ -10,6 +10,7 @@ from tests.waiting import wait_until
 PAGE = "<!doctype html><title>shop</title><h1>{}</h1>" + "<p>text</p>" * 200
 
 
+@pytest.mark.slow
 def test_a_push_goes_live_and_the_next_one_stores_only_what_changed(
     slipway: Slipway, make_repository: MakeRepository
 ):
@@ -35,6 +36,7 @@ def test_a_push_goes_live_and_the_next_one_stores_only_what_changed(
     assert second in log
 
 
+@pytest.mark.slow
 def test_a_site_that_is_built_is_built_in_a_box_without_anything_of_ours(
     slipway: Slipway, make_repository: MakeRepository
 ):
@@ -55,6 +57,7 @@ def test_a_site_that_is_built_is_built_in_a_box_without_anything_of_ours(
         assert secret not in seen
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_is_the_users_and_the_old_site_stays(
     slipway: Slipway, make_repository: MakeRepository
 ):
@@ -77,6 +80,7 @@ def test_a_build_that_fails_is_the_users_and_the_old_site_stays(
     assert slipway.get(slipway.hostname(app)).text == "good"
 
 
+@pytest.mark.slow
 def test_branches_that_the_policy_maps_have_a_place_of_their_own(
     slipway: Slipway, make_repository: MakeRepository
 ):
@@ -93,6 +97,7 @@ def test_branches_that_the_policy_maps_have_a_place_of_their_own(
     assert "mapped.localhost" in slipway.run("app", "show", "mapped")
 
 
+@pytest.mark.slow
 def test_a_skip_marker_and_an_unknown_branch_deploy_nothing_and_say_why(
     slipway: Slipway, make_repository: MakeRepository
 ):

@@ -22,6 +22,8 @@ from jobs.steps.context import Context, Plan, Source
 from jobs.stopping import StoppedError
 from tests.fakes.log import CollectedLog
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -13,6 +13,8 @@ import pytest
 from tests.jobs.edge_harness import free_port
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def spawn(home: Path, port: int, **extra: str) -> subprocess.Popen[bytes]:
     variables = {"SLIPWAY_HOME": str(home), "SLIPWAY_EDGE_ADDRESS": f"127.0.0.1:{port}", **extra}

@@ -145,6 +145,7 @@ def test_a_change_deploys_the_apps_that_need_it(desk: Desk, kind: str, changed: 
     assert {scope.root for scope in scopes if touches([], scope, [name]).touches} == deployed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WORKSPACES)
 def test_a_release_is_made_anew_only_when_what_the_app_needs_changed(desk: Desk, kind: str):
     desk.commit(WORKSPACES[kind])
