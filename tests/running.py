@@ -259,7 +259,15 @@ class Slipway:
 
 def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Those that still run. One that waits for its parent to ask for its end does not run any more."""
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in processes if _status(one) not in (None, psutil.STATUS_ZOMBIE)]
+
+
+def _status(process: psutil.Process) -> str | None:
+    try:
+        return process.status() if process.is_running() else None
+    except psutil.NoSuchProcess:
+        # It ended between the two questions.
+        return None
 
 
 def _words(process: psutil.Process) -> list[str]:
