@@ -1,6 +1,8 @@
 import re
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ from tests.flows.conftest import MakeRepository
 from tests.running import Slipway
 
 PAGES = 6
+SWITCHES = 50
 
 
 def page(release: int, number: int) -> str:
@@ -19,6 +22,13 @@ def page(release: int, number: int) -> str:
 
 def pages(release: int) -> Files:
     return {"index.html": "start", **{f"page{number}.html": page(release, number) for number in range(PAGES)}}
+
+
+@pytest.fixture
+def slipway(tmp_path: Path) -> Generator[Slipway]:
+    instance = Slipway(tmp_path / "home", {"SLIPWAY_KEEP_RELEASES": str(SWITCHES + 2)}).up()
+    yield instance
+    instance.down()
 
 
 @dataclass
@@ -52,7 +62,7 @@ class Visitor:
 
 
 @pytest.mark.slow
-def test_a_visitor_sees_only_whole_releases_during_20_deploys_and_20_rollbacks(
+def test_a_visitor_sees_only_whole_releases_during_50_deploys_and_50_rollbacks(
     slipway: Slipway, make_repository: MakeRepository
 ):
     repository = make_repository("busy")
@@ -63,14 +73,14 @@ def test_a_visitor_sees_only_whole_releases_during_20_deploys_and_20_rollbacks(
     thread = threading.Thread(target=visitor.run)
     thread.start()
     try:
-        for release in range(1, 21):
+        for release in range(1, SWITCHES + 1):
             after = repository.commit(
                 {f"page{n}.html": page(release, n) for n in range(PAGES)}, f"Release {release}"
             )
             assert slipway.deploy("busy", after, before=before).state is State.SUCCEEDED
             before = after
         assert "succeeded" in slipway.run("rollback", "busy")
-        for _ in range(19):
+        for _ in range(SWITCHES - 1):
             assert slipway.rollback(app).state is State.SUCCEEDED
     finally:
         visitor.ended.set()
