@@ -25,7 +25,9 @@ class Done:
 
 def run(words: tuple[str, ...], environment: Mapping[str, str]) -> Done:
     """Run a command as from a shell. Most need no process of their own, whose start takes a second."""
-    if words[0] in _PROGRAMS or words[:2] == ("config", "show") or "--paths" in words:
+    # What is preloaded, as another clock, is there from a process's start or not at all.
+    apart = "LD_PRELOAD" in environment or "--paths" in words
+    if apart or words[0] in _PROGRAMS or words[:2] == ("config", "show"):
         command = [*CLI, *words]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=90
