@@ -62,7 +62,8 @@ def push(slipway: Slipway, before: str, after: Sha) -> None:
 
 def settle(slipway: Slipway) -> None:
     """Wait until nothing is under way any more."""
-    executors = 1 + 2 + slipway.settings.build_concurrency
+    # Each that deploys keeps one process forked ahead.
+    executors = 1 + 2 + 2 * slipway.settings.build_concurrency
 
     def is_quiet() -> bool:
         with reading(slipway.engine) as tx:
