@@ -16,6 +16,7 @@ from pathlib import Path
 from bot.clock import utc_now
 from bot.domain.deployment import Deployment, State
 from bot.domain.ids import Sha
+from bot.queue import ANNOUNCE_QUEUE, ERRAND_QUEUE, INTAKE_QUEUE, OUTGOING_QUEUE
 from bot.store import deliveries, deployments
 from bot.store.engine import reading
 from tests.bench.aging import is_pruned, make_older
@@ -62,8 +63,9 @@ def push(slipway: Slipway, before: str, after: Sha) -> None:
 
 def settle(slipway: Slipway) -> None:
     """Wait until nothing is under way any more."""
-    # Each that deploys keeps one process forked ahead.
-    executors = 1 + 2 + 2 * slipway.settings.build_concurrency
+    serving = (INTAKE_QUEUE, ANNOUNCE_QUEUE, ERRAND_QUEUE, OUTGOING_QUEUE)
+    # The launcher; one executor each; and each that deploys keeps a process forked ahead.
+    executors = 1 + len(serving) + 2 * slipway.settings.build_concurrency
 
     def is_quiet() -> bool:
         with reading(slipway.engine) as tx:
