@@ -1,0 +1,126 @@
+"""A loss of power: of the store nothing is left but what had been synced to the disk.
+
+A library that is loaded into every process of an instance keeps a copy of each file of the store as it is
+whenever that file is synced. After a loss of power the copies take the place of what was written.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.running import Slipway, alive
+from tests.waiting import wait_until
+
+SOURCE = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const char *of_store(const char *path) {
+    const char *name = strrchr(path, '/');
+    return name && (!strcmp(name, "/slipway.db") || !strcmp(name, "/slipway.db-wal")) ? name + 1 : NULL;
+}
+
+/* By the descriptor that is there: to close another one would end the process's locks of the file. */
+static void keep(int file, const char *folder, const char *name) {
+    char fresh[4096], kept[4096], block[65536];
+    snprintf(kept, sizeof kept, "%s/%s", folder, name);
+    snprintf(fresh, sizeof fresh, "%s/%s.%d", folder, name, gettid());
+    int target = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t count;
+    for (off_t at = 0; (count = pread(file, block, sizeof block, at)) > 0; at += count)
+        if (write(target, block, count) != count) abort();
+    if (count < 0 || close(target) || rename(fresh, kept)) abort();
+}
+
+static int synced(const char *how, int file) {
+    char link[64], path[4096], lock[4096];
+    int (*real)(int) = dlsym(RTLD_NEXT, how);
+    const char *folder = getenv("POWER_KEPT"), *name;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (!folder || length < 0) return real(file);
+    path[length] = 0;
+    if ((name = of_store(path))) {
+        /* Before the sync: what others write during it may be on the disk afterwards, but need not. */
+        snprintf(lock, sizeof lock, "%s/lock", folder);
+        int held = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        flock(held, LOCK_EX);
+        keep(file, folder, name);
+        close(held);
+    }
+    return real(file);
+}
+
+/* Who closes the store last has all of its log in the database, synced, and removes it. */
+int unlink(const char *path) {
+    int (*real)(const char *) = dlsym(RTLD_NEXT, "unlink");
+    const char *folder = getenv("POWER_KEPT"), *name = of_store(path);
+    char kept[4096];
+    if (folder && name) {
+        snprintf(kept, sizeof kept, "%s/%s", folder, name);
+        real(kept);
+    }
+    return real(path);
+}
+
+int fsync(int file) { return synced("fsync", file); }
+int fdatasync(int file) { return synced("fdatasync", file); }
+"""
+STORE = ("slipway.db", "slipway.db-wal")
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+
+
+@dataclass
+class Mains:
+    """What an instance is plugged into."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        assert COMPILER is not None
+        self.folder.mkdir()
+        source, library = self.folder / "power.c", self.folder / "power.so"
+        source.write_text(SOURCE)
+        subprocess.run([COMPILER, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+        self.options = {"LD_PRELOAD": str(library), "POWER_KEPT": str(self.folder)}
+
+    def cut(self, slipway: Slipway) -> None:
+        """Let an instance lose its power."""
+        assert slipway.process is not None
+        tree = [psutil.Process(slipway.process.pid), *slipway.processes()]
+        # All at once: nobody sees another one die.
+        for process in tree:
+            os.kill(process.pid, signal.SIGSTOP)
+        tree = [tree[0], *slipway.processes()]
+        for process in tree:
+            os.kill(process.pid, signal.SIGKILL)
+        slipway.process.wait()
+        assert slipway.process.stdout is not None
+        slipway.process.stdout.close()
+        slipway.process = None
+        wait_until(lambda: not alive(tree), 10, "the end of all")
+        for name in ("slipway.db-shm", *STORE):
+            (slipway.home / name).unlink(missing_ok=True)
+        for name in STORE:
+            if (self.folder / name).exists():
+                shutil.copy(self.folder / name, slipway.home / name)
+
+    def look(self, slipway: Slipway, check: Callable[[], None]) -> None:
+        """Look at the store of an instance that is not running; to close it moves its log into the database."""
+        check()
+        slipway.engine.dispose()
+        assert not (slipway.home / "slipway.db-wal").exists()
+        shutil.copy(slipway.home / "slipway.db", self.folder / "slipway.db")
+        (self.folder / "slipway.db-wal").unlink(missing_ok=True)
