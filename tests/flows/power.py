@@ -4,11 +4,11 @@ A library that is loaded into every process of an instance keeps a copy of each 
 whenever that file is synced. After a loss of power the copies take the place of what was written.
 """
 
-import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,13 +99,12 @@ class Mains:
     def cut(self, slipway: Slipway) -> None:
         """Let an instance lose its power."""
         assert slipway.process is not None
-        tree = [psutil.Process(slipway.process.pid), *slipway.processes()]
-        # All at once: nobody sees another one die.
-        for process in tree:
-            os.kill(process.pid, signal.SIGSTOP)
-        tree = [tree[0], *slipway.processes()]
-        for process in tree:
-            os.kill(process.pid, signal.SIGKILL)
+        first = psutil.Process(slipway.process.pid)
+        first.suspend()
+        # All at once: nobody sees another one die. Those that are stopped start no others.
+        _send(slipway.processes(), signal.SIGSTOP)
+        tree = [*slipway.processes(), first]
+        _send(tree, signal.SIGKILL)
         slipway.process.wait()
         assert slipway.process.stdout is not None
         slipway.process.stdout.close()
@@ -118,9 +117,15 @@ class Mains:
                 shutil.copy(self.folder / name, slipway.home / name)
 
     def look(self, slipway: Slipway, check: Callable[[], None]) -> None:
-        """Look at the store of an instance that is not running; to close it moves its log into the database."""
+        """Look at the store of an instance that does not run; its log ends up in the database."""
         check()
         slipway.engine.dispose()
         assert not (slipway.home / "slipway.db-wal").exists()
         shutil.copy(slipway.home / "slipway.db", self.folder / "slipway.db")
         (self.folder / "slipway.db-wal").unlink(missing_ok=True)
+
+
+def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

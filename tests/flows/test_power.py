@@ -1,10 +1,9 @@
-"""The power is lost at any moment: what somebody was told is still true, and what was begun is brought to its end."""
+"""The power is lost at any moment: what was said is still true, and what was begun comes to its end."""
 
 import random
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -188,7 +187,7 @@ def test_a_rollback_that_was_asked_for_is_done(house: House):
 
 @pytest.mark.long
 def test_the_power_goes_at_any_moment(house: House):
-    dice = random.Random(20)  # noqa: S311 - the same moments each time
+    dice = random.Random(20)
     for _ in range(20):
         for _ in range(dice.randint(1, 3)):
             house.push()
