@@ -1,7 +1,8 @@
 """A loss of power: of the store nothing is left but what had been synced to the disk.
 
 A library that is loaded into every process of an instance keeps a copy of each file of the store as it is
-whenever that file is synced. After a loss of power the copies take the place of what was written.
+whenever that file is synced. After a loss of power the copies take the place of what was written. Nothing is
+left of the edge, and of artifacts those alone whose content was synced, and then the folder with their name.
 """
 
 import shutil
@@ -19,12 +20,14 @@ from tests.waiting import wait_until
 
 SOURCE = r"""
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *of_store(const char *path) {
@@ -44,6 +47,21 @@ static void keep(int file, const char *folder, const char *name) {
     if (count < 0 || close(target) || rename(fresh, kept)) abort();
 }
 
+static void note(int file, const char *folder, const char *path) {
+    char place[4096], line[8192];
+    struct stat status;
+    snprintf(place, sizeof place, "%s/artifacts", folder);
+    int log = open(place, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0 || fstat(file, &status)) abort();
+    if (S_ISDIR(status.st_mode)) {
+        DIR *all = opendir(path);
+        for (struct dirent *one; all && (one = readdir(all));)
+            if (write(log, line, snprintf(line, sizeof line, "name %s/%s\n", path, one->d_name)) < 0) abort();
+        if (all) closedir(all);
+    } else if (write(log, line, snprintf(line, sizeof line, "content %lu\n", status.st_ino)) < 0) abort();
+    close(log);
+}
+
 static int synced(const char *how, int file) {
     char link[64], path[4096], lock[4096];
     int (*real)(int) = dlsym(RTLD_NEXT, how);
@@ -59,6 +77,10 @@ static int synced(const char *how, int file) {
         flock(held, LOCK_EX);
         keep(file, folder, name);
         close(held);
+    } else if (strstr(path, "/artifacts/")) {
+        int done = real(file);
+        note(file, folder, path);
+        return done;
     }
     return real(file);
 }
@@ -115,6 +137,19 @@ class Mains:
         for name in STORE:
             if (self.folder / name).exists():
                 shutil.copy(self.folder / name, slipway.home / name)
+        self._lose_artifacts(slipway.settings.artifacts)
+        shutil.rmtree(slipway.settings.edge_home)
+
+    def _lose_artifacts(self, folder: Path) -> None:
+        told = (line.split(" ", 1) for line in (self.folder / "artifacts").read_text().splitlines())
+        synced = {"name": set[str](), "content": set[str]()}
+        for kind, what in told:
+            synced[kind].add(what)
+        for path in [*folder.glob("blobs/*/*"), *folder.glob("manifests/*")]:
+            status = path.stat()
+            has_content = status.st_size == 0 or str(status.st_ino) in synced["content"]
+            if str(path) not in synced["name"] or not has_content:
+                path.unlink()
 
     def look(self, slipway: Slipway, check: Callable[[], None]) -> None:
         """Look at the store of an instance that does not run; its log ends up in the database."""

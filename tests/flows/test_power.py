@@ -4,13 +4,16 @@ import random
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import pytest
 
+from bot.domain.contents import decode
 from bot.domain.deployment import Deployment, Phase, State
 from bot.domain.ids import AppId, DeploymentId, Sha
-from bot.store import apps, deliveries, environments
+from bot.store import apps, deliveries, environments, releases
 from bot.store.engine import reading
+from jobs.artifacts.disk import DiskStore
 from tests.fakes.github import STATIC_TOKEN, FakeGitHub
 from tests.fakes.repository import Repository
 from tests.flows.power import COMPILER, Mains
@@ -67,6 +70,18 @@ class House:
         assert {number: (left[number].state, left[number].release_id) for number in self.ended} == {
             number: (one.state, one.release_id) for number, one in self.ended.items()
         }
+
+        self.check_artifacts()
+
+    def check_artifacts(self) -> None:
+        """Whatever may be shown again is there whole."""
+        store = DiskStore(self.slipway.settings.artifacts)
+        with reading(self.slipway.engine) as tx:
+            kept = releases.of_app(tx, self.app)
+        assert kept
+        for release in kept:
+            for file in decode(store.read(release.manifest)).files.values():
+                assert sha256(store.read(file.digest)).hexdigest() == file.digest
 
     def settle(self) -> Deployment:
         """Wait until nothing is open any more; the newest commit's deployment."""
