@@ -29,6 +29,7 @@ _TICK = 0.05
 NO_OBJECT = ("", "", 0)
 
 # Packs come whole or not at all, where single objects could be left half way by a kill: unpackLimit.
+# What keeps git within its memory with large files: bigFileThreshold, windowMemory.
 _CONFIG = f"""\
 [core]
 	hooksPath = /dev/null
@@ -36,6 +37,9 @@ _CONFIG = f"""\
 	trustctime = false
 	autocrlf = false
 	askPass =
+	bigFileThreshold = 64m
+[pack]
+	windowMemory = 128m
 [credential]
 	helper =
 [gc]

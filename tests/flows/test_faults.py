@@ -1,5 +1,6 @@
 """Every process is killed at its worst moment, in one instance that goes on all the while."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -328,6 +329,33 @@ def test_a_kill_of_who_waits_for_a_permit_loses_nothing(shot: Range, pause: floa
         finish(shot, sha, guid)
     # Those that waited have successors, and the executors lost nothing by it.
     wait_until(lambda: len(spares(shot.slipway)) >= 1, 20, "others to wait")
+
+
+def ours(slipway: Slipway) -> list[psutil.Process]:
+    """Every process but those of builds, and but the first, which starts the others again."""
+    found: list[psutil.Process] = []
+    for one in slipway.processes():
+        with suppress(psutil.Error):
+            if processes.MARK not in one.environ():
+                found.append(one)
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_any_process_may_be_killed_at_any_moment(shot: Range):
+    dice = random.Random(7)
+    for _ in range(25):
+        whole(shot.slipway)
+        sha, guid = shot.send()
+        time.sleep(dice.random() * 1.5)
+        with suppress(psutil.NoSuchProcess):
+            dice.choice(sorted(ours(shot.slipway), key=lambda one: one.pid)).kill()
+        made = shot.slipway.deployment_of(guid, FINAL_SECONDS)
+        ended = shot.slipway.ended(made.id, FINAL_SECONDS)
+        check_aftermath(shot, sha, ended, State.SUCCEEDED)
+        shown = lambda: shot.slipway.get(shot.visitor.hostname).text  # noqa: E731
+        whole(shot.slipway)
+        assert shown() == f"text {shot.number}\n"
 
 
 def test_a_killed_build_is_the_builds_own_failure(shot: Range):

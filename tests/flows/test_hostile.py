@@ -118,6 +118,7 @@ ALLOWED = {
     "daemons": PAGE
     + "setsid sleep 7411 & (trap '' TERM HUP; setsid sleep 7411 >/dev/null 2>&1 &) ; sleep 0.1\n",
     "many lines": "yes a line of a build | head -c 2000000\n" + PAGE,
+    "a gigabyte": "yes a line of a build | head -c 1073741824\n" + PAGE,
     "one line": "head -c 30000000 /dev/zero | tr '\\0' x\n" + PAGE,
     "noise": "head -c 3000000 /dev/urandom\n" + PAGE,
 }
