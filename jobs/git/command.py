@@ -186,8 +186,13 @@ class Git:
         return {"GIT_SSH_COMMAND": shlex.join([*_SSH.split(), *options])}
 
     def must(self, argv: Sequence[str], *, variables: Mapping[str, str] | None = None) -> bytes:
-        """Run a command that works on local files; raises `GitFailedError` unless it succeeds."""
+        """Run a command that works on local files; raises `GitFailedError` unless it succeeds.
+
+        Once more, when something killed it, as the kernel does when memory runs out.
+        """
         answer = self.run(argv, variables=variables, seconds=FETCH_SECONDS)
+        if answer.code == -signal.SIGKILL:
+            answer = self.run(argv, variables=variables, seconds=FETCH_SECONDS)
         if answer.code:
             raise GitFailedError(argv, answer)
         return answer.out
