@@ -29,6 +29,7 @@ from jobs.git.upkeep import make, tidy
 from jobs.git.way import Ways
 
 Stopped = Callable[[], bool]
+MAX_COMMIT = 1024 * 1024
 _SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 _ID = re.compile(r"[0-9a-f]{4,40}")
 
@@ -247,8 +248,9 @@ class Mirrors:
         return {path: answer.decode(errors="replace") for path, answer in zip(asked, answers, strict=True)}
 
     def message(self, app: App, sha: Sha) -> str:
-        """A commit's message."""
-        return message_of(self._content(app, "commit", sha))
+        """A commit's message; empty when the commit is longer than anybody reads."""
+        kind, _, size = self._look(app, sha)
+        return "" if kind and size > MAX_COMMIT else message_of(self._content(app, "commit", sha))
 
     def contains(self, app: App, newer: Sha, older: Sha) -> bool:
         """Whether a commit's history has another one; False, too, when one of them is not here."""

@@ -78,6 +78,14 @@ def test_whoever_decides_does_not_count_to_the_end(field: Field):
     assert time.monotonic() - began < SECONDS
 
 
+def test_a_message_that_nobody_can_read_to_its_end_is_not_read(field: Field):
+    sha = field.fetched(field.repository.commit({"a": "1"}, "x" * 3_000_000, branch="talks"))
+    assert field.mirrors.message(field.app, sha) == ""
+    with field.mirrors.kept_open():
+        assert field.mirrors.message(field.app, sha) == ""
+    assert field.mirrors.message(field.app, field.first) == "a change"
+
+
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_one_s_own_bomb_takes_no_more_memory_than_git_may_have(field: Field):
