@@ -98,7 +98,7 @@ class Issuer:
         return {
             "access_token": "x",
             "token_type": "Bearer",
-            "id_token": self.token(**{"nonce": asked["nonce"], **self.person}),
+            "id_token": self.token(nonce=self.person.get("nonce", asked["nonce"])),
         }
 
 
