@@ -139,7 +139,7 @@ def horse(slipway: Slipway) -> psutil.Process:
         below = [one for executor in launcher(slipway).children() for one in executor.children()]
         return below[0] if below else None
 
-    return wait_until(found, what="a deploy job") or horse(slipway)
+    return wait_until(found, what="a deploy job")
 
 
 def build(_slipway: Slipway) -> psutil.Process:
