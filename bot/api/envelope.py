@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from bot.api.refusals import RefusalError
-from bot.clock import utc_now
+from bot.clock import stamp, utc_now
 
 
 class Model(BaseModel):
@@ -79,11 +79,6 @@ class BareError(Model):
     error: str = Field(examples=["SMTP not configured"])
 
 
-def moment(at: datetime) -> str:
-    """A time as answers carry it."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def success(
     data: Any, *, request_id: str, status: int = 200, pagination: PaginationMeta | None = None
 ) -> Response:
@@ -116,7 +111,7 @@ def failure(refusal: RefusalError, *, request_id: str) -> Response:
 
 
 def _meta(request_id: str) -> dict[str, Any]:
-    return {"requestId": request_id, "timestamp": moment(utc_now())}
+    return {"requestId": request_id, "timestamp": stamp(utc_now())}
 
 
 def _response(content: Any, status: int, headers: Mapping[str, str], *, request_id: str) -> Response:
