@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.api.auth import OF_APP, PERSONAL, mint
 from bot.cli.client.looking import print_table
 from bot.cli.instance import by_hand, caller, find_app, open_instance
 from bot.clock import utc_now
@@ -20,7 +19,7 @@ from bot.domain.app import App
 from bot.domain.ids import AppId, TenantId
 from bot.domain.roles import Role, Verb
 from bot.errors import ErrorCode, UserError
-from bot.minted import Minted
+from bot.minted import OF_APP, PERSONAL, Minted, mint
 from bot.registration import check
 from bot.store import apps, audit, people, tokens
 from bot.store.engine import Tx, reading, writing
