@@ -29,7 +29,6 @@ def make_older(slipway: Slipway) -> None:
         _age(mirror / PACKED)
     settings = slipway.settings
     artifacts, sites = DiskStore(settings.artifacts), Sites(settings.edge_home)
-    sites.prune(utc_now())
     Releases(slipway.engine, settings, artifacts, sites, utc_now, older_than=-1).prune()
 
 
