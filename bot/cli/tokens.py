@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.client.looking import print_table
-from bot.cli.instance import by_hand, caller, find_app, open_instance
+from bot.cli.instance import act_of_command, caller, find_app, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App
 from bot.domain.ids import AppId, TenantId
@@ -155,4 +155,4 @@ def _remember(tx: Tx, token: Token, **holder: str) -> None:
 
 def _record(tx: Tx, action: str, token: Token, now: datetime, **more: dict[str, str]) -> None:
     whose: dict[str, Any] = {"tenant_id": token.tenant_id, "app_id": token.app_id, **more}
-    audit.record(tx, by_hand(action, f"token {token.id}", **whose), now)
+    audit.record(tx, act_of_command(action, f"token {token.id}", **whose), now)
