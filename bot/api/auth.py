@@ -16,6 +16,7 @@ from bot.domain.roles import APP_VERBS, VERBS_OF, Principal, Verb, operator
 from bot.minted import OF_APP, PERSONAL, fits, read
 from bot.oidc import IdTokenError, Wrong, looks_like_one
 from bot.store import tokens
+from bot.store.due import is_use_due
 from bot.store.engine import Engine, StoreError, Tx, reading, writing
 from bot.store.tokens import Holder, Token
 
@@ -109,7 +110,7 @@ class Gate:
 
     def _note_use(self, token: Token) -> None:
         now = self._clock()
-        if tokens.is_use_due(token, now):
+        if is_use_due(token.last_used_at, now):
             # Nobody is kept out because it could not be noted.
             with suppress(StoreError), writing(self._engine) as tx:
                 tokens.note_use(tx, token.id, now)
