@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from bot.clock import stamp
 from bot.domain.deployment import Deployment
 from bot.domain.ids import reference
 from bot.logs.line import OURS, Line
@@ -68,7 +69,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else stamp(moment)
 
 
 def _frame(value: dict[str, Any], line: int | None = None) -> bytes:
