@@ -9,13 +9,13 @@ from pydantic import AfterValidator, Field
 from bot.api.envelope import Model
 from bot.api.lean import lean
 from bot.api.operation import Call, Searching
+from bot.api.patterns import LINE, REMOTE
 from bot.domain.app import App, is_inside, is_repository, is_slug
 from bot.domain.environment import PRODUCTION, hostname_of
 from bot.intake.events import is_branch
 from bot.registration import INSIDE
 from bot.store.places import Production
 
-_REMOTE = r"^(https://[^\s@/]+/\S+|ssh://\S+|git@[\w.-]+:\S+)$"
 _NOTHING = "Nothing is live yet. The first deployment that succeeds makes the address work."
 
 
@@ -43,14 +43,14 @@ def _slug(value: str) -> str:
     return value
 
 
-Line = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, Field(max_length=4096, pattern=LINE)]
 Repository = Annotated[str, AfterValidator(_repository), Field(max_length=200, examples=["acme/shop"])]
 Branch = Annotated[str, AfterValidator(_branch), Field(max_length=250, examples=["main"])]
 Directory = Annotated[Line, AfterValidator(_inside), Field(max_length=1024, examples=["web"])]
 Slug = Annotated[str, AfterValidator(_slug), Field(max_length=40, examples=["shop"])]
 Command = Annotated[Line, Field(min_length=1, examples=["npm run build"])]
 CloneUrl = Annotated[
-    str, Field(max_length=1000, pattern=_REMOTE, examples=["https://github.com/acme/shop.git"])
+    str, Field(max_length=1000, pattern=REMOTE, examples=["https://github.com/acme/shop.git"])
 ]
 
 

@@ -1,5 +1,6 @@
 """Reads what a request brings: its body within a limit, its parameters, its id; and checks each field."""
 
+import json
 import re
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from bot.api.envelope import Model
+from bot.api.problems import problems_of
 from bot.api.refusals import Code, FieldProblem, RefusalError, invalid
 
 MAX_BODY = 1024 * 1024
@@ -51,9 +53,9 @@ def parameters(request: Request, kind: type[Model] | None) -> Model:
     if "filter" in wanted.model_fields and "filter" in given:
         given = {**_filter(given["filter"]), **given}
     try:
-        return wanted.model_validate(given)
+        return wanted.model_validate(given, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise invalid(*problems_of(error)) from error
+        raise invalid(*problems_of(error, wanted)) from error
 
 
 def content(request: Request, body: bytes, kind: type[Model]) -> Model:
@@ -62,12 +64,25 @@ def content(request: Request, body: bytes, kind: type[Model]) -> Model:
     if body and kind_of_body != "application/json":
         raise RefusalError(415, Code.NOT_JSON, "Send JSON, with 'Content-Type: application/json'.")
     try:
-        return kind.model_validate_json(body or b"{}", strict=True)
+        read = kind.model_validate_json(body or b"{}", strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
-            raise RefusalError(400, Code.INVALID_JSON, f"The body is not JSON: {first['msg']}.") from error
-        raise invalid(*problems_of(error)) from error
+            why = first["msg"].removeprefix("Invalid JSON: ")
+            raise RefusalError(400, Code.INVALID_JSON, f"The body is not JSON: {why}.") from error
+        raise invalid(*problems_of(error, kind)) from error
+    if body:
+        # Of two values of one name the last would count, and the other be lost without a word.
+        json.loads(body, object_pairs_hook=_refuse_repeated, parse_int=str)
+    return read
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    names = set[str]()
+    for name, _ in pairs:
+        if name in names:
+            raise invalid(FieldProblem(name[:100], "It is given more than once.", "repeated"))
+        names.add(name)
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -92,18 +107,6 @@ def _filter(text: str) -> dict[str, Any]:
         message = 'Give a JSON object of plain values, such as {"branch":"main"}.'
         raise invalid(FieldProblem("filter", message, "json")) from error
     return {name: str(value) for name, value in given.items() if name != "filter"}
-
-
-def problems_of(error: ValidationError) -> list[FieldProblem]:
-    """What pydantic found, as the API says it."""
-    return [
-        FieldProblem(
-            ".".join(str(part) for part in one["loc"]) or "body",
-            one["msg"].removeprefix("Value error, "),
-            one["type"].replace("_", "-"),
-        )
-        for one in error.errors(include_url=False, include_input=False)[:50]
-    ]
 
 
 def _too_large() -> RefusalError:
