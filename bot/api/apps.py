@@ -97,15 +97,13 @@ def _refuse_archived_project(project: Project) -> None:
 
 def _archive(call: Call) -> AppView:
     app = call.of_app
-    changes: dict[str, Any] = {"enabled": False}
-    if app.archived_at is None:
-        changes["archived_at"] = call.writing.now
+    changes = {"archived_at": call.writing.now} if app.archived_at is None else {}
     return _shown(call, apps.change(call.tx, app.id, changes))
 
 
 def _unarchive(call: Call) -> AppView:
     app = call.of_app
-    changes = {"archived_at": None, "enabled": True} if app.archived_at is not None else {}
+    changes = {"archived_at": None} if app.archived_at is not None else {}
     return _shown(call, apps.change(call.tx, app.id, changes))
 
 
@@ -220,6 +218,7 @@ OPERATIONS = (
         verb=Verb.CONFIGURE,
         handle=_unarchive,
         answer=AppView,
+        description="Pushes deploy again, unless that was switched off before.",
     ),
     _about_app(
         id="deleteApp",

@@ -169,8 +169,8 @@ def change(tx: Tx, app: AppId, changes: dict[str, Any]) -> App:
     if "enabled" in changes:
         # What a person says of it counts from then on.
         changes = {**changes, "absence": None}
-        if changes["enabled"]:
-            gaps.ask_for_missed(tx)
+    if changes.get("enabled") or ("archived_at" in changes and changes["archived_at"] is None):
+        gaps.ask_for_missed(tx)
     if changes:
         tx.execute(apps.update().where(apps.c.id == app).values(changes))
     return get(tx, app)
@@ -208,4 +208,6 @@ def app_from(values: dict[str, Any]) -> App:
     values["absence"] = Absence(values["absence"]) if values["absence"] else None
     required = values["required_variables"]
     values["required_variables"] = tuple(required) if required is not None else None
+    # What was switched off before it was archived is so afterwards, too.
+    values["enabled"] = values["enabled"] and values["archived_at"] is None
     return App(**values)

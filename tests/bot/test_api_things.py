@@ -37,6 +37,12 @@ def test_an_app_lives_from_creation_to_deletion(site: Site):
     assert "pages" not in [app["slug"] for app in site.owner.get("/apps")]
     assert [app["slug"] for app in site.owner.get("/apps?status=archived")] == ["pages"]
     assert site.owner.post("/apps/pages/deployments", {}, 409)["code"] == "app-archived"
+    back = site.owner.post("/apps/pages/unarchive", status=200)
+    assert (back["status"], back["enabled"]) == ("disabled", False)
+    assert site.owner.patch("/apps/pages", {"enabled": True})["status"] == "active"
+    assert site.owner.post("/apps/pages/archive", status=200)["enabled"] is False
+    assert site.owner.post("/apps/pages/unarchive", status=200)["enabled"] is True
+    site.owner.post("/apps/pages/archive", status=200)
     assert site.owner.delete("/apps/pages") is None
     assert site.owner.get("/apps/pages", 404)["code"] == "not-found"
     assert site.owner.post("/apps", {"repository": "acme/pages", "slug": "pages"})["id"] > made["id"]
