@@ -10,7 +10,7 @@ from bot.api.envelope import BareError, ErrorAnswer, Meta, Model
 from bot.api.operation import Operation
 from bot.api.parameters import of_headers, of_path, of_query
 from bot.api.rates import DEFAULT_RATES
-from bot.api.reading import MAX_BODY
+from bot.api.reading import BODY_SECONDS, MAX_BODY
 from bot.api.refusals import Code
 from bot.api.routes import OPERATIONS, PREFIX, Address, addresses
 
@@ -21,6 +21,7 @@ _REFUSALS = {
     403: "The caller lacks a right (`details.needs` says which), or belongs to no organisation.",
     404: "There is no such thing, or it is somebody else's.",
     409: "It changed in the same moment, or the same request is under way.",
+    408: f"The body did not come within {BODY_SECONDS} seconds.",
     413: f"The body has more than {MAX_BODY} bytes.",
     415: "The body is not JSON.",
     422: "Well formed, but it can't be: `validationErrors` says what.",
@@ -33,6 +34,7 @@ _CODES = {
     403: Code.FORBIDDEN,
     404: Code.NOT_FOUND,
     409: Code.CONFLICT,
+    408: Code.TOO_SLOW,
     413: Code.TOO_LARGE,
     415: Code.NOT_JSON,
     422: Code.VALIDATION_FAILED,
@@ -150,7 +152,7 @@ def _operation(operation: Operation, address: Address, schemas: dict[str, Any]) 
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     statuses = {401, 403, 404, 429, 503, *([] if operation.streams else [400])}
     if operation.writes:
-        statuses |= {409, 413, 422}
+        statuses |= {408, 409, 413, 422}
     if operation.body is not None:
         statuses.add(415)
     found: dict[str, Any] = {str(operation.status): _success(operation, schemas)}

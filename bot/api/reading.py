@@ -1,5 +1,6 @@
 """Reads what a request brings: its body within a limit, its parameters, its id; and checks each field."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -7,13 +8,14 @@ from uuid import uuid4
 
 import msgspec
 from pydantic import ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from bot.api.envelope import Model
 from bot.api.problems import problems_of
 from bot.api.refusals import Code, FieldProblem, RefusalError, invalid
 
 MAX_BODY = 1024 * 1024
+BODY_SECONDS = 60
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _WORD = re.compile(r"[^\x00-\x20\x7f]{1,200}")
@@ -29,11 +31,23 @@ def request_id_of(request: Request) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
-async def body_of(request: Request) -> bytes:
-    """The whole body. Raises `RefusalError` 413."""
+async def body_of(request: Request, *, seconds: float = BODY_SECONDS) -> bytes:
+    """The whole body. Raises `RefusalError` 408 or 413, or 400 when its sender is gone."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and (len(declared) > 15 or int(declared) > MAX_BODY):
         raise _too_large()
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(request)
+    except TimeoutError:
+        message = f"The body did not come within {seconds:.0f} seconds. Send it again."
+        raise RefusalError(408, Code.TOO_SLOW, message, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        # Nobody is there to be told; the log need not have it as an error of ours.
+        raise RefusalError(400, Code.INVALID_JSON, "The body is cut off.") from None
+
+
+async def _read(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -32,6 +32,7 @@ class Code(StrEnum):
     ALREADY_ENDED = "already-ended"
     LAST_OWNER = "last-owner"
     TOO_LARGE = "body-too-large"
+    TOO_SLOW = "body-too-slow"
     NOT_JSON = "unsupported-media-type"
     KEY_REUSED = "idempotency-key-reused"
     RATE_LIMITED = "rate-limited"
@@ -70,7 +71,8 @@ class RefusalError(Exception):
 
 def not_found(what: str, word: object) -> RefusalError:
     """There is no such thing, or it is somebody else's."""
-    message = f"There is no {what} '{word}' that you can see. Ids and names can be listed one level above."
+    named = str(word)[:100]
+    message = f"There is no {what} '{named}' that you can see. Ids and names can be listed one level above."
     return RefusalError(404, Code.NOT_FOUND, message)
 
 

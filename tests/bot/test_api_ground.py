@@ -1,3 +1,4 @@
+import asyncio
 import json
 import re
 from collections.abc import Generator
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from bot.api.openapi import document
 from bot.api.patterns import SAID as SAID_OF_PATTERNS
 from bot.api.rates import Limiter, Rates
-from bot.api.reading import MAX_BODY, parameters
+from bot.api.reading import MAX_BODY, body_of, parameters
 from bot.api.refusals import RefusalError
 from bot.api.routes import OPERATIONS
 from bot.domain.ids import TenantId
@@ -154,6 +155,21 @@ def test_a_body_without_a_length_is_limited_too(site: Site):
     chunks = (b" " * 65536 for _ in range(MAX_BODY // 65536 + 2))
     headers = {"content-type": "application/json"}
     assert site.owner.http.post(f"{PREFIX}/apps", content=chunks, headers=headers).status_code == 413
+
+
+def test_a_body_that_does_not_come_is_not_waited_for():
+    async def silent() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    for receive, status in ((silent, 408), (gone, 400)):
+        request = Request({"type": "http", "headers": []}, receive)
+        with pytest.raises(RefusalError) as refused:
+            asyncio.run(body_of(request, seconds=0.01))
+        assert refused.value.status == status
 
 
 def test_other_methods_and_addresses_are_refused_in_the_same_shape(site: Site):
