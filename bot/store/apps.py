@@ -89,6 +89,14 @@ def all_apps(tx: Tx) -> list[App]:
     return [app_of(row) for row in tx.execute(query).mappings()]
 
 
+def of_source(tx: Tx, tenant: TenantId, repository: str, root: str) -> App | None:
+    """A tenant's app of a repository (by name) and a directory of it, unless it is archived."""
+    named = sa.func.lower(apps.c.repository) == repository.lower()
+    where = (apps.c.tenant_id == tenant, named, apps.c.root_directory == root, apps.c.archived_at.is_(None))
+    found = tx.execute(sa.select(*_FIELDS).where(*where, _THERE).order_by(apps.c.id)).mappings().first()
+    return app_of(found) if found else None
+
+
 def of_repository(tx: Tx, repository_id: int, full_name: str) -> list[App]:
     """Apps of a repository: by its id, and by its name those that never had a delivery.
 

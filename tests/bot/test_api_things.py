@@ -48,6 +48,14 @@ def test_an_app_lives_from_creation_to_deletion(site: Site):
     assert site.owner.post("/apps", {"repository": "acme/pages", "slug": "pages"})["id"] > made["id"]
 
 
+def test_who_asks_for_an_app_twice_gets_no_second_one_by_accident(site: Site):
+    site.owner.post("/apps", {"repository": "acme/twice", "rootDirectory": "web/"})
+    refused = site.owner.post("/apps", {"repository": "Acme/Twice", "rootDirectory": "web"}, 409)
+    assert (refused["code"], "give a slug" in refused["message"]) == ("name-taken", True)
+    site.owner.post("/apps", {"repository": "acme/twice", "rootDirectory": "web", "slug": "other-web"})
+    site.owner.post("/apps", {"repository": "acme/twice", "rootDirectory": "docs"})
+
+
 def test_deleting_an_app_takes_its_sites_and_tokens_with_it(site: Site):
     site.instance.push(site.shop, "a" * 40)
     site.instance.succeed(site.instance.claim())
