@@ -1,6 +1,5 @@
 """What variables look like in requests and answers."""
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -35,7 +34,8 @@ def _listed(given: Any) -> Any:
     if given is None or isinstance(given, list):
         return given  # pyright: ignore[reportUnknownVariableType]  whatever it is, it is validated next
     if isinstance(given, int | float):
-        raise ValueError(f'Values are texts: write "{json.dumps(given)}".')  # noqa: TRY004 pydantic's way
+        # Without the value: it may be a secret.
+        raise ValueError("Values are texts: put it in quotes.")  # noqa: TRY004 pydantic's way
     return [{"value": given} if isinstance(given, str) else given]
 
 

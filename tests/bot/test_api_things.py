@@ -308,6 +308,9 @@ def test_members_come_change_and_go(site: Site):
     assert site.owner.delete("/members/owner@acme.example", 409)["code"] == "last-owner"
     assert site.owner.delete("/members/developer@acme.example") is None
     assert site["developer"].get("/auth/me", 401)
+    # Who comes back has no token of before.
+    site.owner.post("/members", {"email": "developer@acme.example"})
+    assert site["developer"].get("/apps", 401)["code"] == "token-revoked"
     assert site["stranger"].get("/members/", 404)
 
 
