@@ -18,7 +18,7 @@ VERSION = "1.0.0"
 _REFUSALS = {
     400: "The body or a parameter is not well formed; `validationErrors` says which.",
     401: "There is no token, or not a valid one.",
-    403: "The caller lacks a right (`details.needs` says which), or belongs to no organisation.",
+    403: "The caller lacks a right (`details.needs` says which), is a token of one app, or belongs to no organisation.",
     404: "There is no such thing, or it is somebody else's.",
     409: "It changed in the same moment, or the same request is under way.",
     408: f"The body did not come within {BODY_SECONDS} seconds.",

@@ -332,6 +332,7 @@ def test_a_locked_environment_makes_deployments_wait_until_it_is_unlocked(site: 
     assert (locked["lock"]["by"], locked["lock"]["reason"]) == ("developer@acme.example", "we move")
     assert locked["lock"]["until"] is not None
     made = site["app-token"].post("/apps/shop/deployments", {"branch": "main"})
+    assert "/api/v1/apps/shop and what is below" in site["app-token"].get("/apps", 403)["message"]
     assert (made["status"], made["hold"]) == ("held", "locked")
     assert "locked by developer@acme.example" in made["reason"]
     refused = site["app-token"].post(f"{place}/rollback", {}, 409)
