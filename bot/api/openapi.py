@@ -15,10 +15,11 @@ from bot.api.refusals import Code
 from bot.api.routes import OPERATIONS, PREFIX, Address, addresses
 
 VERSION = "1.0.0"
+_REPLAYED = "Idempotency-Replayed"
 _REFUSALS = {
     400: "The body or a parameter is not well formed; `validationErrors` says which.",
     401: "There is no token, or not a valid one.",
-    403: "The caller lacks a right (`details.needs` says which), is a token of one app, or belongs to no organisation.",
+    403: "The caller lacks a right (`details.needs` says which), is a token of one app, or is no member.",
     404: "There is no such thing, or it is somebody else's.",
     409: "It changed in the same moment, or the same request is under way.",
     408: f"The body did not come within {BODY_SECONDS} seconds.",
@@ -185,7 +186,8 @@ def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "required": ["success", "data", "meta"],
         "additionalProperties": False,
     }
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _headers()}
+    carried = [name for name in _headers() if operation.method == "POST" or name != _REPLAYED]
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in carried}
     example = example_of(schema, schemas)
     if not operation.lists:
         example["meta"].pop("pagination")
@@ -218,6 +220,7 @@ def _headers() -> dict[str, Any]:
         "X-RateLimit-Limit": "Requests a minute.",
         "X-RateLimit-Remaining": "How many are left.",
         "X-RateLimit-Reset": "When all are there again, in Unix seconds.",
+        _REPLAYED: "`true` when this is what the first request with that key was answered.",
     }
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()}
 
