@@ -21,7 +21,7 @@ _NOTHING = "Nothing is live yet. The first deployment that succeeds makes the ad
 
 def _repository(value: str) -> str:
     if not is_repository(value):
-        raise ValueError("Write OWNER/NAME, such as acme/shop.")
+        raise ValueError("Write OWNER/NAME, such as acme/shop, without .git.")
     return value
 
 
@@ -39,7 +39,9 @@ def _inside(value: str) -> str:
 
 def _slug(value: str) -> str:
     if not is_slug(value):
-        raise ValueError("Use lowercase letters, digits and single hyphens, at most 40.")
+        raise ValueError(
+            "Use lowercase letters, digits and single hyphens, at most 40, and not digits alone."
+        )
     return value
 
 
@@ -121,8 +123,8 @@ class CreateApp(Model):
 class UpdateApp(Model):
     """What of an app can be changed; what is left out stays. Null means: read or detect it."""
 
-    project: Slug = ""
-    """Another project of the same organisation."""
+    project: Annotated[Line, Field(min_length=1, max_length=40, examples=["default"])] = ""
+    """Another project of the same organisation, by slug or id."""
     production_branch: Branch = "main"
     root_directory: Directory = ""
     install_command: Command | None = None

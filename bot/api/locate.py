@@ -58,10 +58,10 @@ def _beside_the_app(call: Call, app: AppId, who: str) -> RefusalError:
 
 
 def apps_of(tx: Tx, word: str) -> list[App]:
-    """The app of that id, and the one of that slug: somebody may have named theirs like another's id."""
+    """The app of that id or slug, which is never digits alone."""
     is_id = word.isascii() and word.isdigit() and len(word) <= 15
-    found = (apps.find(tx, AppId(int(word))) if is_id else None, apps.by_slug(tx, word))
-    return [one for one in found if one is not None]
+    found = apps.find(tx, AppId(int(word))) if is_id else apps.by_slug(tx, word)
+    return [found] if found is not None else []
 
 
 def _scope(call: Call) -> None:

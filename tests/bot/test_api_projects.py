@@ -51,6 +51,8 @@ def test_a_project_lives_and_apps_move_between_projects(site: Site):
     site.owner.delete("/orgs/acme/projects/sites")
     site.owner.delete("/orgs/acme/projects/default", 409)
     assert site.owner.patch("/apps/shop", {"project": "theirs"}, 422)
+    home = site.owner.get("/orgs/acme/projects/default")["id"]
+    assert site.owner.patch("/apps/shop", {"project": str(home)})["project"] == "default"
 
 
 def test_an_organisation_is_named_by_its_owner_and_limited_by_the_operator(site: Site):
