@@ -19,11 +19,11 @@ from bot.api.openapi import document
 from bot.api.operation import Services
 from bot.api.rates import DEFAULT_RATES, Limiter, Rates
 from bot.api.site import api_routes
-from bot.api.visitors import Visitors
+from bot.api.visitors import Visitors, is_of_own_page
 from bot.app_secrets import AppSecrets
 from bot.clock import Clock, utc_now
 from bot.console import routes as console
-from bot.console.access import Access, console_key, is_same_origin
+from bot.console.access import Access, console_key
 from bot.console.desk import Desk
 from bot.console.pages import Pages
 from bot.console.reference import Reference
@@ -125,7 +125,7 @@ def operator_by(access: Access) -> Callable[[Request], bool]:
 
     def is_operator(request: Request) -> bool:
         by_key = "authorization" in request.headers
-        is_safe = request.method in ("GET", "HEAD") or by_key or is_same_origin(request)
+        is_safe = request.method in ("GET", "HEAD") or by_key or is_of_own_page(request) is True
         return is_safe and access.allows(request)
 
     return is_operator

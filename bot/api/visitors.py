@@ -99,7 +99,7 @@ class Visitors:
 
     def _check_origin(self, request: Request) -> None:
         """Cookies come with requests of other sites, too: `SameSite` does not tell sites of one domain."""
-        origin = _origin(request)
+        origin = is_of_own_page(request)
         if origin is None and request.method not in SAFE:
             origin = self.sessions.is_form_token(request, request.headers.get(FORM_TOKEN, ""))
         if origin is False:
@@ -107,7 +107,7 @@ class Visitors:
             raise RefusalError(403, Code.FORGED, message)
 
 
-def _origin(request: Request) -> bool | None:
+def is_of_own_page(request: Request) -> bool | None:
     """Whether a page of this very host sent it; None when the browser does not say."""
     if (fetched := request.headers.get("sec-fetch-site")) is not None:
         return fetched in ("same-origin", "none")

@@ -222,6 +222,8 @@ def test_a_foreign_page_can_not_use_the_consoles_cookie(site: Site):
         body = {"slug": "tricked", "name": "Tricked"}
         assert browser.get(f"{PREFIX}/orgs", headers=foreign).status_code == 200
         assert browser.post(f"{PREFIX}/orgs", json=body, headers=foreign).status_code == 401
+        # Nor can what does not say where it comes from.
+        assert browser.post(f"{PREFIX}/orgs", json=body).status_code == 401
         assert browser.post(f"{PREFIX}/orgs", json=body, headers=own).status_code == 201
 
 
