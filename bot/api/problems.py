@@ -12,6 +12,7 @@ from bot.api.patterns import SAID
 from bot.api.refusals import FieldProblem
 
 _MOST = 50
+_LONGEST = 100
 _SAID: Mapping[str, str] = {
     "missing": "It is needed.",
     "string_type": 'Write a text, in quotes: "...".',
@@ -43,7 +44,7 @@ def problems_of(error: ValidationError, kind: type[Model]) -> list[FieldProblem]
     """Each wrong field of a body or parameters of that kind, at most 50."""
     return [
         FieldProblem(
-            ".".join(str(part) for part in one["loc"]) or "body",
+            ".".join(str(part)[:_LONGEST] for part in one["loc"]) or "body",
             _message(one, kind),
             one["type"].replace("_", "-"),
         )
@@ -84,5 +85,5 @@ def _outside(name: str, field: Any) -> str:
 
 
 def _camel(name: str) -> str:
-    first, *rest = name[:100].split("_")
+    first, *rest = name[:_LONGEST].split("_")
     return first + "".join(word.capitalize() for word in rest)

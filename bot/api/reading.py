@@ -61,7 +61,7 @@ def parameters(request: Request, kind: type[Model] | None) -> Model:
     given: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name in given:
-            raise invalid(FieldProblem(name, "It is given more than once.", "repeated"))
+            raise invalid(FieldProblem(name[:100], "It is given more than once.", "repeated"))
         given[name] = value
     wanted = kind or NoParameters
     if "filter" in wanted.model_fields and "filter" in given:

@@ -112,6 +112,17 @@ def test_every_wrong_field_says_what_to_write_instead(site: Site):
     assert "control" in site.owner.get("/apps?search=%00", 400)["message"]
 
 
+def test_what_was_sent_is_not_sent_back_at_length(site: Site):
+    answers = [
+        site.owner.call("POST", "/apps", {"x" * 500_000: 1, "repository": "y" * 500_000}),
+        site.owner.call("GET", f"/apps?{'x' * 9000}=1&{'x' * 9000}=2"),
+        site.owner.call("GET", f"/apps/{'x' * 9000}"),
+        site.owner.call("GET", f"/{'x' * 9000}"),
+    ]
+    assert [answer.status_code for answer in answers] == [400, 400, 404, 404]
+    assert max(len(answer.content) for answer in answers) < 1500
+
+
 def test_what_pydantic_says_never_reaches_anybody():
     """Each rule of the document has words of ours."""
     text = json.dumps(document())
