@@ -53,6 +53,7 @@ def _create(call: Call) -> CreatedApp:
         _refuse_second(call, tenant, given)
     wish = Wish(**given.model_dump())
     made = registry.register(call.tx, wish, call.writing.now, _home(call), listed=listed)
+    call.app = made.app
     call.note(f"app {made.app.slug}", after={"repository": made.app.repository})
     return CreatedApp(**_fields(call, [made.app])[0], webhook_secret=made.secret)
 

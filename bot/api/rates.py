@@ -4,14 +4,22 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage, RedisStorage
 from redis import Redis
 from redis.exceptions import RedisError
 
 from bot.api.refusals import Code, RefusalError
 from bot.domain.roles import Principal
+from bot.late import Late
+
+if TYPE_CHECKING:
+    import limits
+    from limits import storage
+else:
+    # 50 ms of the process's start, for what waits for the first call.
+    limits, storage = Late("limits"), Late("limits.storage")
 
 _AWAY_SECONDS = 5.0
 
@@ -60,34 +68,37 @@ class Limiter:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        # The address is not used: connections are the given client's.
-        self._shared = RedisStorage(
-            "redis://", connection_pool=redis.connection_pool, key_prefix="slipway:rates"
-        )
-        self._alone = MemoryStorage()
-        self._of_token = RateLimitItemPerMinute(rates.per_token, namespace="token")
-        self._of_tenant = RateLimitItemPerMinute(rates.per_tenant, namespace="tenant")
-        self._of_hook = RateLimitItemPerMinute(rates.per_hook, namespace="hook")
+        self._redis, self._rates = redis, rates
         self._clock, self._wall = clock, wall
         self._away_until = float("-inf")
 
+    @cached_property
+    def _shared(self) -> "storage.RedisStorage":
+        # The address is not used: connections are the given client's.
+        pool = self._redis.connection_pool
+        return storage.RedisStorage("redis://", connection_pool=pool, key_prefix="slipway:rates")
+
+    @cached_property
+    def _alone(self) -> "storage.MemoryStorage":
+        return storage.MemoryStorage()
+
     def take(self, principal: Principal) -> Allowance:
         """Count one request. Raises `RefusalError` 429 when it is one too many."""
-        left = self._count(self._of_token, principal.key, "This token has")
+        left = self._count("token", self._rates.per_token, principal.key, "This token has")
         if principal.tenant_id is not None:
             whose = "All tokens of your organisation together have"
-            self._count(self._of_tenant, str(principal.tenant_id), whose)
+            self._count("tenant", self._rates.per_tenant, str(principal.tenant_id), whose)
         return left
 
     def take_hook(self, handle: str) -> None:
         """Count one use of a deploy hook. Raises `RefusalError` 429 when it is one too many."""
-        self._count(self._of_hook, handle, "Callers of this deploy hook")
+        self._count("hook", self._rates.per_hook, handle, "Callers of this deploy hook")
 
-    def _count(self, item: RateLimitItem, whose: str, who: str) -> Allowance:
-        now = self._wall()
+    def _count(self, kind: str, limit: int, key: str, who: str) -> Allowance:
+        now, item = self._wall(), limits.RateLimitItemPerMinute(limit, namespace=kind)
         length = item.get_expiry()
         minute = int(now // length)
-        count = self._add(item.key_for(whose, str(minute)), length)
+        count = self._add(item.key_for(key, str(minute)), length)
         allowance = Allowance(item.amount, max(0, item.amount - count), (minute + 1) * length)
         if count > item.amount:
             raise _refusal(allowance, who, now)

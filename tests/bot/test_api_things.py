@@ -29,6 +29,7 @@ def test_an_app_lives_from_creation_to_deletion(site: Site):
     assert made["live"] is None
     assert "Nothing is live yet" in made["notice"]
     assert made["cloneUrl"] == "https://github.com/acme/Web.Site.git"
+    assert site.owner.get("/audit?app=pages")[0]["action"] == "createApp"
     changed = site.owner.patch("/apps/pages", {"buildCommand": "make", "enabled": False})
     assert (changed["buildCommand"], changed["status"]) == ("make", "disabled")
     assert site.owner.patch(f"/apps/{made['id']}", {"buildCommand": None})["buildCommand"] is None
