@@ -23,7 +23,8 @@ RESUMED = "the environment was resumed"
 class Order:
     """A wish to bring a commit into an environment; of `pull` when that is a preview.
 
-    With `hold` it waits for that, and nothing is done before.
+    With `hold` it waits for that, and nothing is done before. With `rebuild` it is built, also where a
+    release of the same content is kept.
     """
 
     app: App
@@ -39,6 +40,8 @@ class Order:
     tag: str | None = None
     approved_by: str | None = None
     with_secrets: bool = False
+    note: str | None = None
+    rebuild: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ def new_deployment(
         tag=order.tag,
         approved_by=order.approved_by,
         with_secrets=order.with_secrets,
+        note=order.note,
+        rebuild=order.rebuild,
     )
 
 
@@ -100,7 +105,9 @@ def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:
         )
 
 
-def new_rollback(environment: Environment, release: Release, *, reason: str, by: str) -> NewDeployment:
+def new_rollback(
+    environment: Environment, release: Release, *, reason: str, by: str, note: str | None
+) -> NewDeployment:
     """What is stored for bringing a release back."""
     return NewDeployment(
         app_id=environment.app_id,
@@ -113,6 +120,7 @@ def new_rollback(environment: Environment, release: Release, *, reason: str, by:
         reason=reason,
         requested_by=by,
         release_id=release.id,
+        note=note,
     )
 
 

@@ -10,7 +10,9 @@ from bot.store import deployments
 from bot.store.deployments import NewDeployment
 
 
-def promote(change: Change, environment: Environment, release: Release, *, by: str) -> Deployment:
+def promote(
+    change: Change, environment: Environment, release: Release, *, by: str, note: str | None = None
+) -> Deployment:
     """Ask for a release in an environment; automatic deploys go on there as before.
 
     What waits to show another release makes way; a build that runs or waits is not touched. Raises
@@ -32,6 +34,7 @@ def promote(change: Change, environment: Environment, release: Release, *, by: s
         requested_by=by,
         release_id=release.id,
         hold=hold,
+        note=note,
     )
     deployment = change.add(new)
     for other in deployments.unfinished(change.tx, environment.id):

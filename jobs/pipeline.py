@@ -137,7 +137,7 @@ class Pipeline:
         with self._step(context, claim, Phase.PLAN):
             planned = plan.run(context, source, self._mentions(context))
             required.see(self._engine, context, planned)
-            same = self._same_content(context, claim, planned)
+            same = None if context.deployment.rebuild else self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
 
     def _refuse_place(self, context: Context) -> None:

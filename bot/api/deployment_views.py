@@ -49,6 +49,10 @@ class DeploymentView(Model):
     """Who let this very commit go, where somebody had to."""
     with_secrets: bool = Field(examples=[False])
     """Whether that was with secrets."""
+    note: str | None = Field(examples=["hotfix for the price"])
+    """What whoever asked for it wrote down."""
+    rebuild: bool = Field(examples=[False])
+    """Whether it is built though its content was built before."""
     release: str | None = Field(examples=["amber-otter-42"])
     release_number: int | None = Field(examples=[42])
     superseded_by: str | None = Field(examples=[None])
@@ -165,7 +169,7 @@ def view(call: Call, shown: Shown) -> dict[str, Any]:
 
 
 _COPIED = (
-    "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets attempt "
+    "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets note rebuild attempt "
     "created_at started_at finished_at"
 ).split()
 _copied = attrgetter(*_COPIED)
@@ -178,6 +182,11 @@ def _known(sha: Sha) -> str | None:
 def sentence(failure: Failure) -> str:
     """What went wrong, in one sentence."""
     return render.sentence_or(failure.code, failure.facts, f"The deployment failed: {failure.code}.")
+
+
+def note_made(call: Call, made: Deployment, given: dict[str, Any]) -> None:
+    """Tell the audit log which deployment was asked for, and by what words; what was left out is not told."""
+    call.note(reference(made.id), after={name: value for name, value in given.items() if value is not None})
 
 
 def shown_again(call: Call, deployment: Deployment) -> DeploymentView:

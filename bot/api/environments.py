@@ -5,7 +5,7 @@ from typing import Any
 
 from bot import locks
 from bot.api.apps import refuse_archived
-from bot.api.deployment_views import DeploymentView, shown_again
+from bot.api.deployment_views import DeploymentView, note_made, shown_again
 from bot.api.environment_views import (
     CreateEnvironment,
     EnvironmentView,
@@ -42,21 +42,24 @@ def _read_environment(call: Call) -> EnvironmentView:
 def _roll_back(call: Call) -> DeploymentView:
     given, environment = call.given(Rollback), place(call).environment
     refuse_archived(call.of_app)
-    by = call.principal.name + (f": {given.reason}" if given.reason else "")
     lifecycle = call.services.lifecycle
     made = lifecycle.rollback(
         call.writing,
         call.of_app,
         environment.name,
         word=given.release,
-        by=by,
+        by=call.principal.name,
+        note=given.reason,
         heeds_lock=not locker(call).may_open(environment),
     )
+    note_made(call, made, {"release": given.release, "reason": given.reason})
     return shown_again(call, made)
 
 
 def _resume(call: Call) -> EnvironmentView:
-    call.services.lifecycle.resume(call.writing, place(call).environment)
+    one = place(call).environment
+    call.services.lifecycle.resume(call.writing, one, by=call.principal.name)
+    call.note(f"environment {one.name}", {"pinned": one.pinned}, {"pinned": False})
     return environment_view(call, place(call))
 
 

@@ -10,11 +10,11 @@ from pydantic import Field
 from bot.api.app_views import Line
 from bot.api.apps import known_environment, refuse_archived
 from bot.api.archive import ArchiveQuery
-from bot.api.deployment_views import DeploymentView
+from bot.api.deployment_views import DeploymentView, note_made, shown_again
 from bot.api.envelope import Model
 from bot.api.environment_views import environment_named
 from bot.api.operation import About, Call, Operation, Page, Paging
-from bot.api.orders import bring
+from bot.api.orders import Reason, bring
 from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.environment import PRODUCTION
@@ -50,6 +50,8 @@ class ActivateRelease(Model):
     """Where a release is to be live."""
 
     environment: Annotated[Line, Field(min_length=1, max_length=100, examples=["production"])] = PRODUCTION
+    reason: Reason | None = None
+    """Why, for whoever looks at it later."""
 
 
 class ReleaseQuery(Paging):
@@ -138,8 +140,11 @@ def _nothing(_call: Call) -> None:
 def _activate(call: Call) -> DeploymentView:
     release = _release(call, call.path["release"])
     refuse_archived(call.of_app)
-    name = known_environment(call, call.given(ActivateRelease).environment)
-    return bring(call, release, name)
+    given = call.given(ActivateRelease)
+    name = known_environment(call, given.environment)
+    made = bring(call, release, name, given.reason)
+    note_made(call, made, {"release": release.name, "environment": name, "reason": given.reason})
+    return shown_again(call, made)
 
 
 def _about(**more: Any) -> Operation:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 import zstandard
 
+from bot.domain.deployment import Blame, Failure
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.ids import ErrandId, Sha
 from bot.domain.listing import Installed, Listed, to_json
@@ -109,6 +110,56 @@ def test_deployments_come_by_tag_pull_request_release_and_environment(site: Site
     tell_of_pull(site, 13, fork=True)
     assert site.owner.post("/apps/shop/deployments", {"pullRequest": 12})["environment"] == "preview/pr-12"
     assert site.owner.post("/apps/shop/deployments", {"pullRequest": 13})["status"] == "held"
+
+
+def test_a_note_stays_with_what_it_was_written_for(site: Site):
+    release(site, "a")
+    release(site, "b", "staging")
+    asked = site.owner.post("/apps/shop/deployments", {"branch": "main", "note": "the prices"})
+    assert asked["note"] == "the prices"
+    assert site.owner.post(f"/deployments/{asked['id']}/cancel", status=200)["note"] == "the prices"
+    promoted = site.owner.post(
+        "/apps/shop/deployments", {"fromEnvironment": "staging", "note": "seen by all"}
+    )
+    assert (promoted["note"], promoted["releaseNumber"]) == ("seen by all", 2)
+    moved = site.owner.post("/apps/shop/releases/1/activate", {"environment": "staging", "reason": "a slip"})
+    assert (moved["note"], moved["kind"]) == ("a slip", "rollback")
+    assert site.owner.get(f"/deployments/{asked['id']}")["note"] == "the prices"
+
+
+def test_a_number_of_a_release_may_be_sent_as_it_is_told(site: Site):
+    release(site, "a")
+    release(site, "b", "staging")
+    number = site.owner.get("/apps/shop/environments/staging")["releaseNumber"]
+    assert site.owner.post("/apps/shop/deployments", {"release": number})["releaseNumber"] == number
+
+
+def test_what_excludes_each_other_is_refused_by_its_name_in_the_request(site: Site):
+    refused = site.owner.post("/apps/shop/deployments", {"tag": "v1", "fromEnvironment": "staging"}, 422)
+    assert refused["validationErrors"][0]["field"] == "fromEnvironment"
+    assert "tag, fromEnvironment" in refused["message"]
+    refused = site.owner.post("/apps/shop/deployments", {"release": "1", "rebuild": True}, 422)
+    assert refused["validationErrors"][0]["field"] == "rebuild"
+
+
+def test_a_rebuild_is_asked_for_and_kept_by_the_one_that_repeats_it(site: Site):
+    asked = site.owner.post("/apps/shop/deployments", {"branch": "main", "rebuild": True})
+    site.instance.fail(site.instance.claim(), Failure("build-failed", {}, Blame.USER))
+    again = site.owner.post(f"/deployments/{asked['id']}/retry")
+    assert (asked["rebuild"], again["rebuild"]) == (True, True)
+    assert site.owner.post("/apps/shop/deployments", {"branch": "main"})["rebuild"] is False
+
+
+def test_what_happened_to_a_deployment_is_found_by_its_reference(site: Site):
+    wish = {"pullRequest": None, "branch": "main", "note": "the prices"}
+    made = site.owner.post("/apps/second/deployments", wish)["reference"]
+    site.owner.post(f"/deployments/{made}/cancel", status=200)
+    again = site.owner.post(f"/deployments/{made}/retry")["reference"]
+    rows = site.owner.get(f"/audit?subject={made}")
+    assert [row["action"] for row in rows] == ["cancelDeployment", "createDeployment"]
+    assert rows[1]["after"] == {"branch": "main", "note": "the prices"}
+    assert (rows[0]["before"], rows[0]["after"]) == ({"status": "queued"}, {"status": "cancelled"})
+    assert site.owner.get(f"/audit?subject={again}")[0]["after"] == {"again": made}
 
 
 def tell_of_pull(site: Site, number: int, *, fork: bool) -> None:

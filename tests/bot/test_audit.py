@@ -163,7 +163,7 @@ def test_what_the_api_changes_is_told_to_its_own_tenant(site: Site):
     row = site.owner.get("/audit?action=createAppToken")[0]
     assert (row["actor"], row["app"]) == ("owner@acme.example", "shop")
     assert row["origin"].startswith("127.0.0.1 ")
-    assert made["token"].rpartition("_")[2] not in json.dumps(row)
+    assert made["token"].split("_", 2)[2] not in json.dumps(row)
     assert site["stranger"].get("/audit?action=createAppToken") == []
     assert site["operator"].get("/audit?action=createAppToken")[0]["id"] == row["id"]
     assert site.owner.get("/audit?app=shop&actor=owner@acme.example")[0]["id"] == row["id"]
