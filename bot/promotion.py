@@ -30,7 +30,7 @@ def promote(
         state=State.HELD if hold else State.QUEUED,
         commit=Commit(release.sha, message=f"promotion of {release.name}"),
         branch=environment.branch,
-        reason=why or f"{release.name} promoted by {by}",
+        reason=why or f"{release.name} promoted by {by}" + (f": {note}" if note else ""),
         requested_by=by,
         release_id=release.id,
         hold=hold,

@@ -18,6 +18,7 @@ from bot.api.deployment_views import (
     view,
 )
 from bot.api.envelope import Model
+from bot.api.frames import StreamQuery
 from bot.api.lean import Lean, lean
 from bot.api.locate import apps_of
 from bot.api.operation import About, Call, Operation, Page, Searching
@@ -70,13 +71,6 @@ class LogQuery(Model):
     after: int = Field(default=0, ge=0, le=10**12, examples=[0])
     """Only lines behind this number."""
     limit: int = Field(default=500, ge=1, le=2000, examples=[500])
-
-
-class StreamQuery(Model):
-    """Where to go on."""
-
-    after: int = Field(default=0, ge=0, le=10**12, examples=[0])
-    """Only lines behind this number. The header `Last-Event-ID`, which browsers send, wins."""
 
 
 def _list_all(call: Call) -> Page:
@@ -132,7 +126,7 @@ def _read(call: Call) -> DeploymentDetail:
             status=step.state,
             command=step.command,
             exit_code=step.exit_code,
-            success=None if step.finished_at is None else step.state == "succeeded",
+            success=step.success,
             started_at=step.started_at,
             finished_at=step.finished_at,
         )
@@ -264,8 +258,10 @@ OPERATIONS = (
         handle=_nothing,
         streams=True,
         query=StreamQuery,
-        description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (a line, whose "
-        "number is the event's id), `status`, and at the end `done`. To go on after a break send "
-        "`Last-Event-ID`, or `?after=`.",
+        description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (`n`, `at`, `step`, "
+        "`stream` and `text`; the number is the event's id), `status` (`deployment`, `status`, `reason`, "
+        "`phase`, `attempt`, `startedAt`, `finishedAt` and `steps`), and at the end `done`, which has the "
+        "first three and the times. To go on after a break send `Last-Event-ID`, or `?after=`, with the "
+        "last number.",
     ),
 )

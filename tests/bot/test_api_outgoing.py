@@ -143,6 +143,15 @@ def test_a_change_by_the_api_is_told_with_names_alone(site: Site):
     assert made["token"] not in json.dumps([facts for _, _, facts in told])
 
 
+def test_what_is_not_known_yet_is_not_made_up_and_a_note_is_told(site: Site):
+    whole = site.owner.post("/webhooks", {**HOOK, "events": []})["id"]
+    site.owner.post(f"/webhooks/{whole}/rotate-secret")
+    site.owner.post("/apps/shop/deployments", {"branch": "main", "note": "the prices"})
+    [(_, event, facts)] = waiting(site)
+    assert (event, facts["commit"], facts["note"]) == ("deployment.queued", None, "the prices")
+    assert "main in production" in site.owner.get("/activity?limit=1")["entries"][0]["text"]
+
+
 def test_a_preview_that_comes_and_goes_is_told(site: Site):
     site.owner.post("/webhooks", {**HOOK, "events": ["preview.created", "preview.removed"]})
     lifecycle, app = site.instance.lifecycle, site.shop

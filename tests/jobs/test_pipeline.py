@@ -206,6 +206,23 @@ def test_a_cancel_after_the_switch_waits_for_the_edge_to_agree(house: House):
     assert house.agrees()
 
 
+def test_what_was_built_is_built_again_only_when_that_is_asked_for(house: House):
+    first = house.push("one")
+    order = Order(house.app, "production", "main", Commit(first.sha), Trigger.MANUAL, "asked", "mona")
+    made: list[Deployment] = []
+    for wanted in (order, replace(order, rebuild=True)):
+        with house.lifecycle.change() as change:
+            asked = house.lifecycle.request(change, wanted).deployment
+        house.deploy()
+        made.append(house.seen(asked))
+    assert [one.state for one in made] == [State.SUCCEEDED, State.SUCCEEDED]
+    same, anew = made
+    assert same.release_id == first.release_id
+    assert anew.release_id not in (None, first.release_id)
+    assert house.environment().active_release_id == anew.release_id
+    assert house.agrees()
+
+
 def test_a_release_that_failed_is_at_no_address(house: House):
     house.push("one")
     house.edge.silent = True

@@ -26,6 +26,9 @@ def deploy(
     commit: Annotated[str | None, typer.Option(help="Exactly this commit, by its full id.")] = None,
     tag: Annotated[str | None, typer.Option(help="What the tag names.")] = None,
     pull: Annotated[int | None, typer.Option("--pr", help="The head of a pull request.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Also where the same content was built before.")
+    ] = False,
     note: Note = None,
     no_wait: NoWait = False,
     logs: Logs = False,
@@ -38,6 +41,7 @@ def deploy(
         "commit": commit,
         "tag": tag,
         "pullRequest": pull,
+        "rebuild": rebuild or None,
         "note": note,
     }
     with client(as_json=as_json) as api:
