@@ -76,6 +76,8 @@ class StepView(Model):
     status: str = Field(examples=["succeeded"])
     command: str | None = Field(examples=["npm run build"])
     exit_code: int | None = Field(examples=[0])
+    log: str | None = Field(examples=[None])
+    """With `?log=true`: what it said, of a long log the end, with `\\n` after each line."""
     success: bool | None = Field(examples=[True])
     """Null while it runs."""
     started_at: datetime = Field(examples=["2026-01-31T12:00:02Z"])

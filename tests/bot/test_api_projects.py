@@ -73,6 +73,8 @@ def test_an_environment_by_hand_is_made_changed_and_taken_down(site: Site):
     assert (changed["branch"], changed["deploys"]) == ("next", "manual")
     gone = site.owner.delete("/apps/shop/environments/staging")
     assert gone["archivedAt"]
+    assert [one["name"] for one in site.owner.get("/apps/shop/environments")] == []
+    assert [one["name"] for one in site.owner.get("/apps/shop/environments?archived=true")] == ["staging"]
     site.owner.delete("/apps/shop/environments/staging", 409)
     site.owner.post("/apps/shop/deployments", {"environment": "staging"})
     assert site.owner.get("/apps/shop/environments/staging")["archivedAt"] is None
