@@ -257,9 +257,9 @@ OPERATIONS = (
         streams=True,
         query=StreamQuery,
         description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (`n`, `at`, "
-        "`step`, `stream`, `text`; the number is the event's id), `status` (`deployment`, `status`, `reason`, "
-        "`phase`, `attempt`, `startedAt`, `finishedAt` and `steps`), and at the end `done`, which has the "
-        "first three and the times. To go on after a break send `Last-Event-ID`, or `?after=`, with the "
-        "last number.",
+        "`step`, `stream`, `text`; the number is the event's id), `status` (`deployment`, `status`, "
+        "`reason`, `phase`, `attempt`, `startedAt`, `finishedAt` and `steps`), and at the end `done`, which "
+        "has the first three and the times. To go on after a break send `Last-Event-ID`, or `?after=`, "
+        "with the last number.",
     ),
 )

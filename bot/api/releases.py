@@ -19,8 +19,9 @@ from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import ReleaseId, reference
-from bot.domain.release import Release, releases_to_keep
+from bot.domain.release import Release, release_hostname, releases_to_keep
 from bot.domain.roles import Verb
+from bot.domain.trust import Trust
 from bot.store import environments, releases
 
 TAG = "Releases"
@@ -40,6 +41,8 @@ class ReleaseView(Model):
     """The deployment that built it."""
     live_in: list[str] = Field(examples=[["production"]])
     """Environments that show it now."""
+    url: str | None = Field(examples=["https://2f33949ba754-shop.example.org"])
+    """Where it alone is shown, whatever is live: while an environment that has shown it is there."""
     kept: bool = Field(examples=[True])
     """Whether its files are kept: only then it can be made live, compared or downloaded."""
     kept_because: str | None = Field(examples=["live in production"])
@@ -97,6 +100,9 @@ def _views(call: Call, found: list[Release], *, is_kept: bool = True) -> list[Re
     needed = releases.needed_ids(call.tx) if is_kept else set[ReleaseId]()
     whole = releases.of_app(call.tx, app) if is_kept else []
     spare = releases_to_keep(whole, {*live, *resting, *needed}, count)
+    exposed = (
+        {one.id for one in releases.exposed(call.tx, [one.id for one in found])} if is_kept else set[int]()
+    )
     keeping = _Keeping(live, resting, needed, spare, count)
     return [
         ReleaseView(
@@ -107,12 +113,20 @@ def _views(call: Call, found: list[Release], *, is_kept: bool = True) -> list[Re
             size=one.size,
             deployment=reference(one.deployment_id),
             live_in=live.get(one.id, []),
+            url=_url(call, one) if one.id in exposed else None,
             kept=is_kept,
             kept_because=keeping.why(one) if is_kept else None,
             created_at=one.created_at,
         )
         for one in found
     ]
+
+
+def _url(call: Call, one: Release) -> str:
+    settings = call.services.settings
+    forks = settings.domain_of_forks or settings.preview_domain
+    domain = settings.preview_domain if one.trust is Trust.FULL else forks
+    return settings.site_url(release_hostname(one, call.of_app.slug, domain))
 
 
 def _list_releases(call: Call) -> Page:

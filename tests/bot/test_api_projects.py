@@ -1,4 +1,5 @@
 import io
+import re
 import tarfile
 import zipfile
 from collections.abc import Generator
@@ -269,6 +270,15 @@ def test_releases_say_why_they_are_kept(site: Site):
     assert (newest["keptBecause"], newest["kept"]) == ("live in production", True)
     assert "newest 10" in older["keptBecause"]
     assert site.owner.get("/apps/shop/releases?kept=false") == []
+
+
+def test_a_release_has_an_address_of_its_own_while_something_shows_it(site: Site):
+    release(site, "a", "staging")
+    release(site, "b", "staging")
+    older = site.owner.get("/apps/shop/releases/1")
+    assert re.fullmatch(r"http://[0-9a-f]{12}-shop\.localhost:8080", older["url"])
+    site.owner.delete("/apps/shop/environments/staging")
+    assert site.owner.get("/apps/shop/releases/1")["url"] is None
 
 
 def test_releases_of_strangers_and_of_what_was_taken_down_are_kept_apart(site: Site):
