@@ -33,6 +33,7 @@ from bot.ledger import Ledger
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import LogReader
+from bot.metrics import Metrics
 from bot.oidc import issuer_of
 from bot.queue import Queue, connect
 from bot.sessions import Sessions
@@ -47,7 +48,7 @@ REDIS_SECONDS = 0.7
 """A hung Redis may delay an answer by no more than that; there is no second try."""
 
 
-_FOR_MACHINES = ("/api/", "/webhooks/", "/hooks/", "/health", "/ready")
+_FOR_MACHINES = ("/api/", "/webhooks/", "/hooks/", "/health", "/ready", "/metrics")
 
 
 def create_app(
@@ -83,6 +84,7 @@ def create_app(
             Route("/webhooks/github", _webhook(settings, engine, ledger, vault)),
             *api,
             *health.routes(settings, engine, redis),
+            *Metrics(settings, lifecycle, redis, is_operator=operator_by(access), clock=clock).routes(),
             *schema.routes(settings.url),
             *console.routes(pages, services, limiter, access=access, desk=desk, issuer=issuer),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),
