@@ -55,9 +55,7 @@ class Settings(BaseSettings):
     )
     web_address: Address = Field(default="127.0.0.1:8000", description="Where the web process listens.")
     edge_address: Address = Field(default=":8080", description="Where the edge serves sites.")
-    metrics_token: SecretStr | None = Field(
-        default=None, description="Bearer token for `GET /metrics` alone."
-    )
+    metrics_token: SecretStr | None = Field(default=None, description="Bearer token for `GET /metrics`.")
     edge_tls: str = Field(
         default="off",
         description="`off`, `on-demand`, `files`, or `dns:<provider>` for a wildcard certificate by DNS-01.",
