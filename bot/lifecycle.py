@@ -26,6 +26,7 @@ from bot.orders import (
     answers,
     approved_before,
     by_hand,
+    commit_of,
     is_of_fork,
     new_deployment,
     new_rollback,
@@ -181,7 +182,8 @@ class Lifecycle:
         reason = f"rolled back to {release.name} by {by}" + (f": {note}" if note else "")
         environments.pin(change.tx, environment.id, reason)
         change.keep_awake(environment)
-        deployment = change.add(new_rollback(environment, release, reason=reason, by=by, note=note))
+        commit = commit_of(change.tx, release)
+        deployment = change.add(new_rollback(environment, release, commit, reason=reason, by=by, note=note))
         for other in deployments.unfinished(change.tx, environment.id):
             make_way(change, other, deployment)
         change.permit(environment)

@@ -105,8 +105,14 @@ def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:
         )
 
 
+def commit_of(tx: Tx, release: Release) -> Commit:
+    """The commit that a release was built from, as the deployment knew it that built it."""
+    built = deployments.find(tx, release.deployment_id)
+    return Commit(release.sha, built.message, built.author) if built else Commit(release.sha)
+
+
 def new_rollback(
-    environment: Environment, release: Release, *, reason: str, by: str, note: str | None
+    environment: Environment, release: Release, commit: Commit, *, reason: str, by: str, note: str | None
 ) -> NewDeployment:
     """What is stored for bringing a release back."""
     return NewDeployment(
@@ -115,7 +121,7 @@ def new_rollback(
         kind=Kind.ROLLBACK,
         trigger=Trigger.MANUAL,
         state=State.QUEUED,
-        commit=Commit(release.sha, message=f"rollback to {release.name}"),
+        commit=commit,
         branch=environment.branch,
         reason=reason,
         requested_by=by,

@@ -1,11 +1,11 @@
 """Brings a release that exists onwards into an environment; nothing is built."""
 
-from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger
+from bot.domain.deployment import Deployment, Kind, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import reference
 from bot.domain.release import Release
 from bot.lifecycle import Change
-from bot.orders import refuse_strange
+from bot.orders import commit_of, refuse_strange
 from bot.store import deployments
 from bot.store.deployments import NewDeployment
 
@@ -28,7 +28,7 @@ def promote(
         kind=Kind.ROLLBACK,
         trigger=Trigger.MANUAL,
         state=State.HELD if hold else State.QUEUED,
-        commit=Commit(release.sha, message=f"promotion of {release.name}"),
+        commit=commit_of(change.tx, release),
         branch=environment.branch,
         reason=why or f"{release.name} promoted by {by}" + (f": {note}" if note else ""),
         requested_by=by,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.domain.app import App
+from bot.domain.deployment import Commit
 from bot.domain.ids import Sha, is_sha
 from bot.errors import ErrorCode, UserError
 from bot.settings import Settings
@@ -19,7 +20,7 @@ from jobs.git.command import (
     locked,
     never,
 )
-from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of, message_of
+from jobs.git.entries import EMPTY_TREE, Entry, added_of, author_of, entries_of, message_of
 from jobs.git.objects import Objects
 from jobs.git.recent import is_recent, now, remember
 from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
@@ -240,6 +241,11 @@ class Mirrors:
     def message(self, app: App, sha: Sha) -> str:
         """A commit's message."""
         return message_of(self._content(app, "commit", sha))
+
+    def commit_of(self, app: App, sha: Sha) -> Commit:
+        """A commit with its message and the name of its author."""
+        content = self._content(app, "commit", sha)
+        return Commit(sha, message_of(content), author_of(content))
 
     def contains(self, app: App, newer: Sha, older: Sha) -> bool:
         """Whether a commit's history has another one; False, too, when one of them is not here."""

@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.app import App
 from bot.domain.contents import decode
-from bot.domain.deployment import Commit, Deployment, State, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
 from bot.domain.pull import PullNumber, preview_name
@@ -204,6 +204,19 @@ def test_a_cancel_after_the_switch_waits_for_the_edge_to_agree(house: House):
     assert (house.seen(second).state, code_of(house.seen(second))) == (State.FAILED, "edge-silent")
     assert house.environment().active_release_id == first.release_id
     assert house.agrees()
+
+
+def test_a_commit_that_was_named_by_its_id_alone_is_known_by_its_message(house: House):
+    sha = house.repository.commit({"index.html": "one"}, "Show the price")
+    for named in (sha, UNKNOWN_COMMIT):
+        order = Order(house.app, "production", "main", Commit(named), Trigger.MANUAL, "asked", "mona")
+        with house.lifecycle.change() as change:
+            asked = house.lifecycle.request(change, order).deployment
+        house.deploy()
+        known = house.seen(asked)
+        assert (known.sha, known.message, known.author) == (sha, "Show the price", "Test")
+    house.push("two")
+    assert house.roll_back("1").message == "Show the price"
 
 
 def test_what_was_built_is_built_again_only_when_that_is_asked_for(house: House):
