@@ -104,6 +104,7 @@ def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Orde
         pull=environment.pull,
         tag=deployment.tag,
         rebuild=deployment.rebuild,
+        clean=deployment.clean,
     )
 
 

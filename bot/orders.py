@@ -24,7 +24,7 @@ class Order:
     """A wish to bring a commit into an environment; of `pull` when that is a preview.
 
     With `hold` it waits for that, and nothing is done before. With `rebuild` it is built, also where a
-    release of the same content is kept.
+    release of the same content is kept, with `clean` without what earlier builds left.
     """
 
     app: App
@@ -42,6 +42,7 @@ class Order:
     with_secrets: bool = False
     note: str | None = None
     rebuild: bool = False
+    clean: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def new_deployment(
         with_secrets=order.with_secrets,
         note=order.note,
         rebuild=order.rebuild,
+        clean=order.clean,
     )
 
 

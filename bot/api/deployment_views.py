@@ -53,6 +53,8 @@ class DeploymentView(Model):
     """What whoever asked for it wrote down."""
     rebuild: bool = Field(examples=[False])
     """Whether it is built though its content was built before."""
+    clean: bool = Field(examples=[False])
+    """Whether without what earlier builds left."""
     release: str | None = Field(examples=["amber-otter-42"])
     release_number: int | None = Field(examples=[42])
     superseded_by: str | None = Field(examples=[None])
@@ -171,8 +173,8 @@ def view(call: Call, shown: Shown) -> dict[str, Any]:
 
 
 _COPIED = (
-    "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets note rebuild attempt "
-    "created_at started_at finished_at"
+    "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets note rebuild clean "
+    "attempt created_at started_at finished_at"
 ).split()
 _copied = attrgetter(*_COPIED)
 

@@ -69,6 +69,8 @@ class CreateDeployment(Model):
     """Why, for whoever looks at it later."""
     rebuild: bool = False
     """Build it also where the same content was built before: what it fetches may be another by now."""
+    clean: bool = False
+    """And use nothing that earlier builds left: dependencies are installed anew, and kept for later ones."""
 
 
 def _create(call: Call) -> DeploymentView:
@@ -97,8 +99,11 @@ def _refuse_several(given: CreateDeployment) -> None:
     if len(several) > 1:
         names = [to_camel(name) for name in several]
         raise unfit(names[1], f"Say one of {', '.join(names)}, not several.")
-    if given.rebuild and (given.release is not None or given.from_environment is not None):
-        raise unfit("rebuild", "What exists is brought without a build. Say a branch, commit or tag instead.")
+    unfit_here = next((name for name in ("rebuild", "clean") if getattr(given, name)), None)
+    if unfit_here is not None and (given.release is not None or given.from_environment is not None):
+        raise unfit(
+            unfit_here, "What exists is brought without a build. Say a branch, commit or tag instead."
+        )
 
 
 def _release(call: Call, given: CreateDeployment) -> Release:
@@ -165,7 +170,8 @@ def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> Dep
 
 def _ask(call: Call, given: CreateDeployment, order: Order) -> Deployment:
     reason = f"{given.note} ({order.reason})" if given.note else order.reason
-    wanted = replace(order, reason=reason, note=given.note, rebuild=given.rebuild)
+    builds = {"rebuild": given.rebuild or given.clean, "clean": given.clean}
+    wanted = replace(order, reason=reason, note=given.note, **builds)
     return by_hand.deploy(call.services.lifecycle, call.writing, wanted)
 
 

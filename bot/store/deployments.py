@@ -61,6 +61,7 @@ class NewDeployment:
     with_secrets: bool = False
     note: str | None = None
     rebuild: bool = False
+    clean: bool = False
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,9 @@ def test_a_rebuild_is_asked_for_and_kept_by_the_one_that_repeats_it(site: Site):
     asked = site.owner.post("/apps/shop/deployments", {"branch": "main", "rebuild": True})
     site.instance.fail(site.instance.claim(), Failure("build-failed", {}, Blame.USER))
     again = site.owner.post(f"/deployments/{asked['id']}/retry")
-    assert (asked["rebuild"], again["rebuild"]) == (True, True)
+    assert (asked["rebuild"], again["rebuild"], again["clean"]) == (True, True, False)
+    clean = site.owner.post("/apps/shop/deployments", {"branch": "main", "clean": True})
+    assert (clean["rebuild"], clean["clean"]) == (True, True)
     assert site.owner.post("/apps/shop/deployments", {"branch": "main"})["rebuild"] is False
 
 

@@ -29,6 +29,9 @@ def deploy(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Also where the same content was built before.")
     ] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="And without what earlier builds left, such as dependencies.")
+    ] = False,
     note: Note = None,
     no_wait: NoWait = False,
     logs: Logs = False,
@@ -42,6 +45,7 @@ def deploy(
         "tag": tag,
         "pullRequest": pull,
         "rebuild": rebuild or None,
+        "clean": clean or None,
         "note": note,
     }
     with client(as_json=as_json) as api:

@@ -547,6 +547,7 @@ def upgrade() -> None:
         sa.Column("requested_by", sa.Text(), server_default="", nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("rebuild", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("clean", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("release_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("activation", sa.Integer(), nullable=True),
