@@ -22,7 +22,7 @@ from bot.wording import first_line
 
 # Their deployments tell of these; and nobody wants to read of sign-ins.
 _TOLD_ELSEWHERE = tuple(
-    "createDeployment retryDeployment cancelDeployment rollBack activateRelease console.signed-in "
+    "createDeployment retryDeployment cancelDeployment deployHook rollBack activateRelease console.signed-in "
     "console.sign-in-refused deployment.requested deployment.cancelled deployment.rolled-back".split()
 )
 _CURSOR = r"^d(\d{1,15})\.c(\d{1,15})$"

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 import zstandard
@@ -153,6 +154,14 @@ def test_a_rebuild_is_asked_for_and_kept_by_the_one_that_repeats_it(site: Site):
     clean = site.owner.post("/apps/shop/deployments", {"branch": "main", "clean": True})
     assert (clean["rebuild"], clean["clean"]) == (True, True)
     assert site.owner.post("/apps/shop/deployments", {"branch": "main"})["rebuild"] is False
+
+
+def test_a_deploy_hook_always_builds_and_is_told_once(site: Site):
+    made = site.owner.post("/apps/shop/deploy-hooks", {"name": "cms"})
+    address = site.url + "/hooks/" + made["url"].rpartition("/")[2]
+    called = httpx.post(address).json()["data"]["deployment"]
+    assert site.owner.get(f"/deployments/{called}")["rebuild"] is True
+    assert [one["id"] for one in site.owner.get("/apps/shop/activity?limit=1")["entries"]] == [called]
 
 
 def test_what_happened_to_a_deployment_is_found_by_its_reference(site: Site):
