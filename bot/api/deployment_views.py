@@ -10,7 +10,7 @@ from bot import render
 from bot.api.envelope import Model
 from bot.api.lean import lean
 from bot.api.operation import Call
-from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Hold, Kind, State, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Hold, Kind, Phase, State, Trigger
 from bot.domain.ids import Sha, reference
 from bot.store import pages
 from bot.store.pages import Shown
@@ -73,7 +73,7 @@ class DeploymentView(Model):
 class StepView(Model):
     """One step of one attempt."""
 
-    name: str = Field(examples=["build"])
+    name: Phase = Field(examples=["build"])
     attempt: int = Field(examples=[1])
     status: str = Field(examples=["succeeded"])
     command: str | None = Field(examples=["npm run build"])

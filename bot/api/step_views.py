@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from bot.api.deployment_views import StepView
 from bot.api.operation import Call
+from bot.domain.deployment import Phase
 from bot.logs.line import Line
 from bot.store.steps import Step
 
@@ -19,7 +20,7 @@ def step_views(call: Call, steps: Sequence[Step], *, has_log: bool) -> list[Step
     said = _parted(call, steps) if has_log else {}
     return [
         StepView(
-            name=step.name,
+            name=Phase(step.name),
             attempt=step.attempt,
             status=step.state,
             command=step.command,
