@@ -3,7 +3,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 import zstandard
 
+from bot import freezes, locks
 from bot.domain.deployment import Blame, Failure
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.ids import ErrandId, Sha
@@ -162,6 +163,73 @@ def test_a_deploy_hook_always_builds_and_is_told_once(site: Site):
     called = httpx.post(address).json()["data"]["deployment"]
     assert site.owner.get(f"/deployments/{called}")["rebuild"] is True
     assert [one["id"] for one in site.owner.get("/apps/shop/activity?limit=1")["entries"]] == [called]
+
+
+def test_nothing_is_deployed_in_a_window_that_was_made_up_before(site: Site):
+    release(site, "a")
+    instance, here = site.instance, "/apps/shop/environments/production"
+    instance.moment = instance.now()
+    when = {
+        "startsAt": _iso(instance.now() + timedelta(hours=1)),
+        "endsAt": _iso(instance.now() + timedelta(hours=3)),
+    }
+    made = site.owner.post(f"{here}/freeze-windows", {"reason": "the fair", **when})
+    assert made["active"] is False
+    assert site.owner.get(here)["lock"] is None
+    pass_hours(site, 1)
+    assert site.owner.get(here)["lock"]["reason"] == "the fair"
+    held = site.owner.post("/apps/shop/deployments", {"branch": "main"})
+    assert (held["status"], held["hold"]) == ("held", "locked")
+    assert [one["active"] for one in site.owner.get(f"{here}/freeze-windows")] == [True]
+    pass_hours(site, 2)
+    assert site.owner.get(here)["lock"] is None
+    assert site.owner.get(f"/deployments/{held['id']}")["status"] == "queued"
+    assert site.owner.get(f"{here}/freeze-windows") == []
+
+
+def test_a_window_that_is_removed_ends_and_a_longer_lock_stays(site: Site):
+    release(site, "a")
+    instance, here = site.instance, "/apps/shop/environments/production"
+    instance.moment = instance.now()
+    when = {"startsAt": _iso(instance.now()), "endsAt": _iso(instance.now() + timedelta(hours=3))}
+    made = site.owner.post(f"{here}/freeze-windows", {"reason": "the fair", **when})
+    assert made["active"] is True
+    site.owner.delete(f"{here}/freeze-windows/{made['id']}")
+    assert site.owner.get(here)["lock"] is None
+    site.owner.delete(f"{here}/freeze-windows/{made['id']}", 404)
+    site.owner.post(f"{here}/lock", {"reason": "for good"}, 200)
+    again = site.owner.post(f"{here}/freeze-windows", {"reason": "the fair", **when})
+    assert site.owner.get(here)["lock"]["reason"] == "for good"
+    site.owner.delete(f"{here}/freeze-windows/{again['id']}")
+    assert site.owner.get(here)["lock"]["reason"] == "for good"
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "status"),
+    [
+        ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", 422),
+        ("2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z", 422),
+        ("2026-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", 422),
+        ("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00Z", 422),
+        ("2026-01-01T00:00:00", "2026-01-02T00:00:00Z", 400),
+        (1, 2, 400),
+    ],
+)
+def test_a_window_that_can_not_be_is_refused(site: Site, starts: str | int, ends: str | int, status: int):
+    release(site, "a")
+    wish = {"reason": "the fair", "startsAt": starts, "endsAt": ends}
+    site.owner.post("/apps/shop/environments/production/freeze-windows", wish, status)
+
+
+def pass_hours(site: Site, hours: int) -> None:
+    site.instance.pass_by(timedelta(hours=hours))
+    with site.instance.lifecycle.change() as change:
+        locks.end_locks(site.instance.lifecycle, change)
+        freezes.begin_due(change)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat()
 
 
 def test_what_happened_to_a_deployment_is_found_by_its_reference(site: Site):
