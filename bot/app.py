@@ -67,7 +67,8 @@ def create_app(
     access = Access(console_key(settings), public_url=settings.url)
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
     pages, lifecycle = Pages(settings), _lifecycle(settings, engine, queue, clock)
-    services, limiter = Services(settings, lifecycle, logs, vault, clock), Limiter(redis, rates)
+    services = Services(settings, lifecycle, logs, vault, clock)
+    limiter = Limiter(redis, rates, wall=lambda: clock().timestamp())
     api = api_routes(
         services,
         feeds=feeds,

@@ -20,7 +20,7 @@ from bot.change import Change
 from bot.clock import Clock, utc_now
 from bot.domain.deployment import Blame, Commit, Deployment, Failure, Hold, Kind, Phase, State
 from bot.domain.environment import Environment
-from bot.domain.ids import ReleaseId, reference
+from bot.domain.ids import EnvironmentId, ReleaseId, reference
 from bot.errors import ErrorCode, PlatformError
 from bot.lifecycle import Lifecycle
 from bot.sightings import Sightings
@@ -31,6 +31,9 @@ LEASE = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=5)
 MAX_LOSSES = 1
 """How often a deployment whose worker was lost is run once more."""
+
+_Standing = tuple[EnvironmentId, int, datetime | None]
+"""A lease as it stands: whoever renews it makes another of it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Leases:
         # With three and more the app's own previews never wait for one.
         self._strangers = min(strangers, max(1, concurrency - 2))
         self._clock = clock
-        self._sightings = Sightings(steady, LEASE)
+        self._sightings = Sightings[_Standing](steady, LEASE)
 
     def claim(self, holder: str) -> Claim | None:
         """Take the fairest ready environment, and its deployment: a rollback first, else the newest.
@@ -83,7 +86,7 @@ class Leases:
         """
         # After a loss of power whoever held a lease is gone: nobody misses a claim that is not known.
         with self._lifecycle.change(synced=False) as change:
-            _take_back(change, self._sightings.ran_out(lease_rows.leased(change.tx)))
+            _take_back(change, self._ran_out(lease_rows.leased(change.tx)))
             running = lease_rows.previews_running(change.tx)
             previews = self._concurrency == 1 or running < self._concurrency - 1
             strangers = previews and forks.strangers_running(change.tx) < self._strangers
@@ -97,7 +100,7 @@ class Leases:
                 lease_rows.release_lease(change.tx, environment.id, environment.lease_token)
                 return None
             started = change.move(deployment, State.RUNNING, "started", started_at=change.now)
-            self._sightings.saw(environment)
+            self._sightings.saw(_standing_of(environment))
             return Claim(environment, started, environment.lease_token)
 
     def renew(self, claim: Claim) -> bool:
@@ -202,10 +205,14 @@ class Leases:
         with self._lifecycle.change() as change:
             leased = lease_rows.leased(change.tx)
             dead = [one for one in leased if one.lease_holder is not None and is_gone(one.lease_holder)]
-            lost = _take_back(change, [*self._sightings.ran_out(leased), *dead])
+            lost = _take_back(change, [*self._ran_out(leased), *dead])
             if lost:
                 _permit_next(change)
             return lost
+
+    def _ran_out(self, leased: Sequence[Environment]) -> list[Environment]:
+        old = self._sightings.lasting(map(_standing_of, leased))
+        return [one for one in leased if _standing_of(one) in old]
 
     def _hold(self, tx: Tx, claim: Claim) -> None:
         until = self._clock() + LEASE
@@ -223,6 +230,10 @@ def _permit_next(change: Change) -> None:
     # One permit for the executor that came free; the claim, not the permit, decides for which environment.
     for environment in lease_rows.ready_ids(change.tx, change.now)[:1]:
         change.permit(environments.get(change.tx, environment))
+
+
+def _standing_of(environment: Environment) -> _Standing:
+    return environment.id, environment.lease_token, environment.lease_until
 
 
 def _take_back(change: Change, held: Sequence[Environment]) -> list[Deployment]:

@@ -4,13 +4,14 @@ Each is one transaction on the store; whoever commits it brings the edge in step
 where that was not done.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.change import Change
 from bot.domain.app import App
 from bot.domain.deployment import State
 from bot.domain.environment import Environment
-from bot.domain.ids import EnvironmentId
+from bot.domain.ids import AppId, EnvironmentId
 from bot.domain.protection import Protection, effective
 from bot.domain.pull import PullRequest
 from bot.intake.recipe import policy_from_json
@@ -63,7 +64,11 @@ def make_room(change: Change, app: App, limit: int, keep: EnvironmentId | None =
 def tidy(change: Change) -> list[Environment]:
     """Take down previews that are too old, too many, or whose pull request is closed; those taken down."""
     environments.meet_clock(change.tx, change.now)
-    return [gone for app in apps.all_apps(change.tx) for gone in _tidy_app(change, app)]
+    there: dict[AppId, list[Environment]] = {}
+    for one in environments.previews(change.tx):
+        there.setdefault(one.app_id, []).append(one)
+    shown = [app for app in apps.all_apps(change.tx) if app.id in there]
+    return [gone for app in shown for gone in _tidy_app(change, app, there[app.id])]
 
 
 def nap(change: Change) -> list[Environment]:
@@ -144,10 +149,7 @@ def closing(pull: PullRequest) -> str:
     return f"{pull.name} was {'merged' if pull.merged else 'closed'}"
 
 
-def _tidy_app(change: Change, app: App) -> list[Environment]:
-    there = environments.previews(change.tx, app.id)
-    if not there:
-        return []
+def _tidy_app(change: Change, app: App, there: Sequence[Environment]) -> list[Environment]:
     rules = rules_of(change.tx, app)
     found = [(one, _fate(change, app, one, rules)) for one in there]
     gone = [down for one, why in found if why and (down := take_down(change, one, why))]

@@ -1,33 +1,26 @@
-"""How long each lease has stood as it stands. Pure: the time comes from outside."""
+"""How long something has been as it is, by a process's own steady time, since clocks jump. Pure."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Hashable, Iterable
+from datetime import timedelta
+from typing import Generic, TypeVar
 
-from bot.domain.environment import Environment
-from bot.domain.ids import EnvironmentId
+K = TypeVar("K", bound=Hashable)
 
 
-class Sightings:
-    """Since when this process has seen each lease as it stands, by its own steady time in seconds."""
+class Sightings(Generic[K]):
+    """Since when this process has seen each thing whenever it looked; `patience` is how long is long."""
 
     def __init__(self, steady: Callable[[], float], patience: timedelta) -> None:
         self._patience = patience.total_seconds()
         self._steady = steady
-        self._seen: dict[EnvironmentId, tuple[tuple[int, datetime | None], float]] = {}
+        self._since: dict[K, float] = {}
 
-    def saw(self, environment: Environment) -> float:
-        """Look at one lease; since when it has stood like that."""
-        standing = (environment.lease_token, environment.lease_until)
-        before, since = self._seen.get(environment.id, (None, 0.0))
-        if before != standing:
-            since = self._steady()
-            self._seen[environment.id] = (standing, since)
-        return since
+    def saw(self, one: K) -> None:
+        """Look at one thing, which is there."""
+        self._since.setdefault(one, self._steady())
 
-    def ran_out(self, leased: Sequence[Environment]) -> list[Environment]:
-        """Look at all leases; those that nobody renewed for `patience`."""
-        before = self._steady() - self._patience
-        stale = [one for one in leased if self.saw(one) <= before]
-        held = {one.id for one in leased}
-        self._seen = {known: sight for known, sight in self._seen.items() if known in held}
-        return stale
+    def lasting(self, there: Iterable[K]) -> set[K]:
+        """Look at all that is there; what was in each look of the last `patience`. All else is forgotten."""
+        now = self._steady()
+        self._since = {one: self._since.get(one, now) for one in there}
+        return {one for one, since in self._since.items() if since <= now - self._patience}

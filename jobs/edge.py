@@ -19,7 +19,6 @@ from types import FrameType
 from typing import IO, Any
 
 from bot import program
-from bot.clock import utc_now
 from bot.errors import ErrorCode, PlatformError
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
@@ -29,6 +28,7 @@ from jobs.edge_config import caddyfile
 from jobs.gatekeeper import Gatekeeper, Spent
 from jobs.rules_server import RulesServer
 from jobs.sites import Sites
+from jobs.table_upkeep import TableUpkeep
 
 PRUNE_SECONDS = 30
 STOP_SECONDS = 1.5
@@ -139,7 +139,7 @@ class Edge:
         (settings.home / "caddy").mkdir(exist_ok=True, mode=0o700)
         self._socket = settings.rules_socket
         prepare_folder(self._socket.parent)
-        self._sites = Sites(settings.edge_home)
+        self._table = TableUpkeep(Sites(settings.edge_home))
         # One for all servers that follow each other: what was taken once stays taken.
         self._gatekeeper = Gatekeeper(settings, Spent())
         self._rules = self._new_rules_server()
@@ -185,7 +185,7 @@ class Edge:
 
     def _prune(self) -> None:
         try:
-            self._sites.prune(utc_now())
+            self._table.prune()
         except OSError as error:
             # What serves the sites goes on where nothing can be written.
             logger.warning("edge.not_pruned", error=str(error))

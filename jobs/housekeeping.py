@@ -1,6 +1,7 @@
 """Keeps this machine's disk and edge in step with the store: what should be there is, nothing else is."""
 
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from bot.log import logger
 from bot.logs import archive_abandoned
 from bot.previews import nap, tidy
 from bot.settings import Settings
+from bot.sightings import Sightings
 from bot.store import deployments, environments, releases, share_links
 from bot.store.engine import Engine, reading
 from jobs.addresses import Address, Addresses
@@ -25,8 +27,9 @@ from jobs.copying import remove_folder
 from jobs.gates import Gates
 from jobs.release_folder import brings_rules, has_rules, lay_out
 from jobs.sandbox.box import Sandbox, attempt_prefix
-from jobs.site_entry import NO_RELEASE, Entry, has_settled
+from jobs.site_entry import NO_RELEASE, Entry
 from jobs.sites import Sites
+from jobs.table_upkeep import GRACE, TableUpkeep
 from jobs.visits import Visits
 
 KEPT_FOR_RETURN = timedelta(days=7)
@@ -49,6 +52,7 @@ class Housekeeping:
         sandbox: Sandbox,
         redis: Redis,
         clock: Clock = utc_now,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._gates = gates
@@ -58,7 +62,8 @@ class Housekeeping:
         self._settings = settings
         self._engine = engine
         self._artifacts = artifacts
-        self._sites = sites
+        self._sites, self._table = sites, TableUpkeep(sites, steady)
+        self._asleep = Sightings[ReleaseId](steady, GRACE)
         self._addresses = addresses
         self._lifecycle = lifecycle
         self._sandbox = sandbox
@@ -74,7 +79,7 @@ class Housekeeping:
         # Before the entries that lead there: where a gate is missing, nobody may pass.
         self._gates.reconcile(gates)
         wanted = {hostname: self._entry(address) for hostname, address in found.items()}
-        for repaired in self._sites.reconcile(wanted):
+        for repaired in self._table.reconcile(wanted):
             logger.warning("the edge was repaired", repaired=repaired)
         self._free(found.values())
 
@@ -102,16 +107,11 @@ class Housekeeping:
 
     def _free(self, shown: Iterable[Address]) -> None:
         """Take files off the edge that only hostnames show which sleep, and have for a while."""
+        asleep = self._asleep.lasting(one.release.id for one in shown if one.watch.is_asleep)
+        if not asleep:
+            return
         with reading(self._engine) as tx:
-            there = {one.id: one for one in environments.there(tx)}
             needed = releases.needed_ids(tx)
-        now = self._clock()
-
-        def is_settled(address: Address) -> bool:
-            since = [there[one].asleep_at for one in address.environments if one in there]
-            return all(moment is not None and has_settled(moment, now) for moment in since)
-
-        asleep = {one.release.id for one in shown if one.watch.is_asleep and is_settled(one)}
         for release in asleep - needed - self._sites.releases(awake=True):
             if (self._released / str(release)).exists():
                 self._sites.free(release)

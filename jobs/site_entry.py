@@ -2,15 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.ids import ReleaseId
 
 LAST = 9_999_999_999
 """The highest number of an activation."""
-GRACE = timedelta(seconds=60)
-"""How long a replaced entry is kept for requests that read it just before, or one ahead of the store."""
 NO_RELEASE = ReleaseId(0)
 """What a hostname shows that only sends its visitors on."""
 
@@ -18,14 +15,6 @@ _ENTRY = re.compile(
     r"(?P<sequence>[0-9]{10})\.(?P<release>0|[1-9][0-9]{0,18})\."
     r"(?:(?P<flags>-|(?=[rsp])r?s?p?)(?:\.(?P<watch>t|(?=[gz])g?z?))?|m@(?P<to>[a-z0-9.-]{1,180}))"
 )
-
-
-def has_settled(since: datetime, now: datetime) -> bool:
-    """Whether something has been there for longer than `GRACE`.
-
-    What is of a time that is yet to come, is: the clock was set back.
-    """
-    return abs(now - since) > GRACE
 
 
 class Watch(StrEnum):
@@ -74,6 +63,11 @@ class Entry:
     def needs_files(self) -> bool:
         """Whether the edge must have the release's files to show it."""
         return self.moved_to is None and not self.watch.is_asleep
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the files are all there is to it: whoever opens them serves them rightly."""
+        return self.needs_files and not (self.rules or self.unlisted or self.watch)
 
     @property
     def name(self) -> str:

@@ -5,10 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from starlette.responses import Response
 
+from bot.api.field_texts import field_texts
 from bot.api.refusals import RefusalError
 from bot.clock import utc_now
 
@@ -21,9 +24,21 @@ class Model(BaseModel):
         populate_by_name=True,
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         defer_build=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """With what stands below each field. Pydantic would read all sources at each start."""
+        found = handler(core_schema)
+        fields = handler.resolve_ref_schema(found).get("properties", {})
+        texts = field_texts(cls)
+        for name, field in cls.model_fields.items():
+            if name in texts and (field.alias or name) in fields:
+                fields[field.alias or name].setdefault("description", texts[name])
+        return found
 
 
 class PaginationMeta(Model):

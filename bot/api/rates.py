@@ -1,17 +1,25 @@
 """How many requests a token, and all tokens of a tenant together, may send in a minute."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
 from redis.exceptions import RedisError
 
 from bot.api.refusals import Code, RefusalError
 from bot.domain.roles import Principal
+from bot.late import Late
+
+if TYPE_CHECKING:
+    import limits
+    from limits import storage
+else:
+    # 50 ms of the process's start, for what waits for the first call.
+    limits, storage = Late("limits"), Late("limits.storage")
 
 _AWAY_SECONDS = 5.0
 
@@ -47,58 +55,66 @@ class Allowance:
 
 
 class Limiter:
-    """Counts in Redis, so that all web processes count together; in memory while Redis is away."""
+    """Counts in Redis, so that all web processes count together; in memory while Redis is away.
 
-    def __init__(self, redis: Redis, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
-        # The address is not used: connections are the given client's.
-        storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix="slipway:rates")
-        self._shared = SlidingWindowCounterRateLimiter(storage)
-        self._alone = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._of_token = RateLimitItemPerMinute(rates.per_token, namespace="token")
-        self._of_tenant = RateLimitItemPerMinute(rates.per_tenant, namespace="tenant")
-        self._of_hook = RateLimitItemPerMinute(rates.per_hook, namespace="hook")
-        self._clock = clock
+    Minutes begin for all at the same time, by the wall clock: so one question to Redis counts a request and
+    tells how many there were. The library's own strategies ask another two times for the latter.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        rates: Rates,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._redis, self._rates = redis, rates
+        self._clock, self._wall = clock, wall
         self._away_until = float("-inf")
+
+    @cached_property
+    def _shared(self) -> "storage.RedisStorage":
+        # The address is not used: connections are the given client's.
+        pool = self._redis.connection_pool
+        return storage.RedisStorage("redis://", connection_pool=pool, key_prefix="slipway:rates")
+
+    @cached_property
+    def _alone(self) -> "storage.MemoryStorage":
+        return storage.MemoryStorage()
 
     def take(self, principal: Principal) -> Allowance:
         """Count one request. Raises `RefusalError` 429 when it is one too many."""
-        if self._clock() < self._away_until:
-            return self._take(self._alone, principal)
-        try:
-            return self._take(self._shared, principal)
-        except RedisError:
-            self._away_until = self._clock() + _AWAY_SECONDS
-            return self._take(self._alone, principal)
+        left = self._count("token", self._rates.per_token, principal.key, "This token has")
+        if principal.tenant_id is not None:
+            whose = "All tokens of your organisation together have"
+            self._count("tenant", self._rates.per_tenant, str(principal.tenant_id), whose)
+        return left
 
     def take_hook(self, handle: str) -> None:
         """Count one use of a deploy hook. Raises `RefusalError` 429 when it is one too many."""
-        try:
-            is_away = self._clock() < self._away_until
-            self._take_hook(self._alone if is_away else self._shared, handle)
-        except RedisError:
-            self._away_until = self._clock() + _AWAY_SECONDS
-            self._take_hook(self._alone, handle)
+        self._count("hook", self._rates.per_hook, handle, "Callers of this deploy hook")
 
-    def _take_hook(self, strategy: SlidingWindowCounterRateLimiter, handle: str) -> None:
-        if not strategy.hit(self._of_hook, handle):
-            raise _refusal(_allowance(strategy, self._of_hook, handle), "Callers of this deploy hook")
+    def _count(self, kind: str, limit: int, key: str, who: str) -> Allowance:
+        now, item = self._wall(), limits.RateLimitItemPerMinute(limit, namespace=kind)
+        length = item.get_expiry()
+        minute = int(now // length)
+        count = self._add(item.key_for(key, str(minute)), length)
+        allowance = Allowance(item.amount, max(0, item.amount - count), (minute + 1) * length)
+        if count > item.amount:
+            raise _refusal(allowance, who, now)
+        return allowance
 
-    def _take(self, strategy: SlidingWindowCounterRateLimiter, principal: Principal) -> Allowance:
-        if not strategy.hit(self._of_token, principal.key):
-            raise _refusal(_allowance(strategy, self._of_token, principal.key), "This token has")
-        if principal.tenant_id is not None and not strategy.hit(self._of_tenant, str(principal.tenant_id)):
-            allowance = _allowance(strategy, self._of_tenant, str(principal.tenant_id))
-            raise _refusal(allowance, "All tokens of your organisation together have")
-        return _allowance(strategy, self._of_token, principal.key)
-
-
-def _allowance(strategy: SlidingWindowCounterRateLimiter, item: RateLimitItem, key: str) -> Allowance:
-    stats = strategy.get_window_stats(item, key)
-    return Allowance(item.amount, max(0, stats.remaining), int(stats.reset_time) + 1)
+    def _add(self, key: str, seconds: int) -> int:
+        if self._clock() >= self._away_until:
+            try:
+                return self._shared.incr(key, seconds)
+            except RedisError:
+                self._away_until = self._clock() + _AWAY_SECONDS
+        return self._alone.incr(key, seconds)
 
 
-def _refusal(allowance: Allowance, who: str) -> RefusalError:
-    seconds = max(1, allowance.reset - int(time.time()))
+def _refusal(allowance: Allowance, who: str, now: float) -> RefusalError:
+    seconds = max(1, math.ceil(allowance.reset - now))
     message = f"{who} sent {allowance.limit} requests within a minute. Try again in {seconds} seconds."
     headers = {**allowance.headers, "Retry-After": str(seconds)}
     return RefusalError(429, Code.RATE_LIMITED, message, headers=headers)

@@ -24,6 +24,21 @@ SEALED = "sealed"
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    """An index of the rows that meet a condition."""
+    return sa.Index(name, *columns, unique=unique, sqlite_where=sa.text(where), info={"where": where})
+
+
+def complete_for_postgresql(whole: sa.MetaData) -> None:
+    """Say the conditions of partial indexes to PostgreSQL, too.
+
+    For migrations alone: whoever says it loads the dialect, 2 MB and 50 ms of each process's start.
+    """
+    for index in (index for table in whole.tables.values() for index in table.indexes):
+        if "where" in index.info:
+            index.dialect_options["postgresql"]["where"] = sa.text(index.info["where"])
+
+
 def moment_to_number(moment: datetime) -> int:
     """An aware datetime as it is stored: microseconds since 1970."""
     since = moment - _EPOCH

@@ -4,18 +4,24 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 import zstandard
 from sqlalchemy import RowMapping
-from sqlalchemy.dialects import postgresql
 
 from bot.domain.ids import AppId, DeliveryId
+from bot.late import Late
 from bot.store.columns import moment_to_number
 from bot.store.due import is_due
 from bot.store.engine import Tx
 from bot.store.schema import decisions, deliveries
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:
+    # 2 MB, and 50 ms of each process's start.
+    postgresql = Late("sqlalchemy.dialects.postgresql")
 
 T = TypeVar("T")
 

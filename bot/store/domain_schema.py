@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.columns import key, metadata, moment, number, text, to
+from bot.store.columns import key, metadata, moment, number, partial_index, text, to
 
 domains = sa.Table(
     "domains",
@@ -24,12 +24,11 @@ domains = sa.Table(
     moment("created_at", nullable=False),
     sa.UniqueConstraint("environment_id", "hostname"),
     # Claims are many, owners are not: the database itself holds that.
-    sa.Index(
+    partial_index(
         "uq_domains_verified",
         "hostname",
         unique=True,
-        sqlite_where=sa.text("verified_at IS NOT NULL"),
-        postgresql_where=sa.text("verified_at IS NOT NULL"),
+        where="verified_at IS NOT NULL",
     ),
     sa.Index("ix_domains_due_at", "due_at"),
 )

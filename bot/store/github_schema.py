@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.columns import Id, Moment, key, metadata, moment, number, text, to
+from bot.store.columns import Id, Moment, key, metadata, moment, number, partial_index, text, to
 
 checks = sa.Table(
     "checks",
@@ -66,10 +66,9 @@ commands = sa.Table(
     moment("created_at", nullable=False),
     sa.UniqueConstraint("app_id", "comment_id"),
     sa.Index("ix_commands_repository_id_number_id", "repository_id", "number", "id"),
-    sa.Index(
+    partial_index(
         "ix_commands_untold",
         "id",
-        sqlite_where=sa.text("told_at IS NULL"),
-        postgresql_where=sa.text("told_at IS NULL"),
+        where="told_at IS NULL",
     ),
 )

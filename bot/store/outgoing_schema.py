@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from bot.store.columns import Id, Moment, flag, key, metadata, moment, number, sealed, text, to
+from bot.store.columns import Id, Moment, flag, key, metadata, moment, number, partial_index, sealed, text, to
 
 receivers = sa.Table(
     "receivers",
@@ -43,12 +43,11 @@ messages = sa.Table(
     moment("ready_at"),
     moment("finished_at"),
     sa.Index("ix_messages_receiver_id_id", "receiver_id", "id"),
-    sa.Index(
+    partial_index(
         "ix_messages_waiting",
         "receiver_id",
         "id",
-        sqlite_where=sa.text("state = 'waiting'"),
-        postgresql_where=sa.text("state = 'waiting'"),
+        where="state = 'waiting'",
     ),
 )
 

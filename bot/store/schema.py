@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from bot.store import entry_schema, variable_schema
 from bot.store.access_schema import audit, members, tokens, users
 from bot.store.chore_schema import errands, singletons
-from bot.store.columns import Id, Moment, metadata
+from bot.store.columns import Id, Moment, metadata, partial_index
 from bot.store.columns import flag as _flag
 from bot.store.columns import key as _key
 from bot.store.columns import moment as _moment
@@ -258,11 +258,10 @@ deployments = sa.Table(
     sa.Index("ix_deployments_app_id_branch_id", "app_id", "branch", "id"),
     sa.Index("ix_deployments_environment_id_id", "environment_id", "id"),
     sa.Index("ix_deployments_sha", "sha"),
-    sa.Index(
+    partial_index(
         "ix_deployments_unannounced",
         "id",
-        sqlite_where=sa.text("announced < version"),
-        postgresql_where=sa.text("announced < version"),
+        where="announced < version",
     ),
 )
 

@@ -13,6 +13,7 @@ from jobs.artifacts.disk import KEPT_FOR, DiskStore
 from jobs.release_folder import shared_by
 from jobs.retention.part import Freed, Part, entries, size_of
 from jobs.sites import Sites
+from jobs.table_upkeep import TableUpkeep
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Routes:
     """The edge's entries and its links to older releases, which the edge itself prunes twice a minute."""
 
     sites: Sites
+    table: TableUpkeep
     settings: Settings
     name: str = "edge"
 
@@ -85,4 +87,4 @@ class Routes:
 
     def prune(self) -> Freed:
         """Remove links of hostnames that are not shown any more."""
-        return Freed(self.sites.forget_retired())
+        return Freed(self.table.forget_retired())

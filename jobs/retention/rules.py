@@ -19,6 +19,7 @@ from jobs.retention.records import AuditLog, Deliveries, Deployments, Messages, 
 from jobs.retention.releases import Releases, Routes
 from jobs.retention.trees import WorkTrees
 from jobs.sites import Sites
+from jobs.table_upkeep import TableUpkeep
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def make(settings: Settings, engine: Engine, *, git: Git, sites: Sites, clock: C
             Caches(engine, settings, clock),
             WorkTrees(engine, settings, clock),
             Logs(engine, settings, clock),
-            Routes(sites, settings),
+            Routes(sites, TableUpkeep(sites), settings),
             Releases(engine, settings, artifacts, sites, clock),
             MirrorFolders(engine, settings, git, clock),
             Deployments(engine, settings, clock),

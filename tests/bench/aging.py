@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.clock import utc_now
-from bot.store import file, retention
+from bot.store import file, releases, retention
 from bot.store.engine import Engine, reading, writing
 from bot.store.schema import Moment, metadata
 from jobs.artifacts.disk import DiskStore
@@ -15,11 +15,11 @@ from jobs.sites import Sites
 from tests.running import Slipway
 
 AGE = timedelta(days=400)
-_AGED = ("logs/*.gz", "caches/**/*", "trees/*/index", "edge/hosts/*/*")
+_AGED = ("logs/*.gz", "caches/**/*", "trees/*/index")
 
 
 def make_older(slipway: Slipway) -> None:
-    """Move every moment of the store and of files back. Blobs can't be: for them the hour is waived."""
+    """Move every moment of the store and of files back."""
     _age_rows(slipway.engine)
     for pattern in _AGED:
         for path in slipway.home.glob(pattern):
@@ -27,9 +27,12 @@ def make_older(slipway: Slipway) -> None:
     for mirror in slipway.home.glob("mirrors/*.git"):
         (mirror / PACKED).touch()
         _age(mirror / PACKED)
+
+
+def waive_the_hour(slipway: Slipway) -> None:
+    """Prune what an hour would still keep: blobs and folders can't be made older."""
     settings = slipway.settings
     artifacts, sites = DiskStore(settings.artifacts), Sites(settings.edge_home)
-    sites.prune(utc_now())
     Releases(slipway.engine, settings, artifacts, sites, utc_now, older_than=-1).prune()
 
 
@@ -38,6 +41,8 @@ def is_pruned(slipway: Slipway) -> bool:
     with reading(slipway.engine) as tx:
         rows = retention.held_deliveries(tx).count == 1
         rows = rows and retention.held_deployments(tx) <= retention.SPARED
+        kept = {release.id for release in releases.kept(tx)}
+    rows = rows and Sites(slipway.settings.edge_home).releases() <= kept
     return rows and not list(slipway.home.glob("trees/*/tree")) and not file.free_bytes(slipway.engine)
 
 

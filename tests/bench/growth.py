@@ -45,7 +45,7 @@ AFTER_DEPLOYS = (
     Bound("keys bytes in all", fixed=2 * MIB, each=16 * KIB),
     Bound("leftovers mirrors' refs", each=1, why="the newest 50 are left every hour"),
     Bound("leftovers mirrors' packs", fixed=45, why="packed anew beyond 40"),
-    Bound("leftovers edge's entries", fixed=300, why="each stays for a minute"),
+    Bound("leftovers edge's entries", fixed=300, each=1, why="a minute's, and each release's own address"),
     Bound("leftovers edge's *", fixed=5),
     Bound("leftovers *"),
 )

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def test_a_deploy_hook_brings_its_branch_live(site: Site):
 
 
 def test_a_deploy_hook_is_counted_revoked_and_not_guessed(site: Site):
+    site.instance.moment = datetime.now(UTC)
     url = hook(site, branch="develop")
     assert httpx.get(url).status_code == 405
     assert [httpx.post(url).status_code for _ in range(4)] == [202, 202, 202, 429]

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.ids import ReleaseId
@@ -16,6 +16,7 @@ from jobs.edge import Edge
 from jobs.site_entry import Watch
 from jobs.site_rules import parse, to_json
 from jobs.sites import Sites
+from jobs.table_upkeep import TableUpkeep
 from tests.waiting import wait_until
 
 
@@ -66,6 +67,7 @@ class RunningEdge:
         self.home = self.settings.edge_home
         self.edge = Edge(self.settings)
         self.sites = Sites(self.home)
+        self.table = TableUpkeep(self.sites)
         self.port = self.settings.edge_port
         self._activations = 0
         self._releases = 0
@@ -75,7 +77,16 @@ class RunningEdge:
         put_release(self.home, self._releases, files, rules)
         return self._releases
 
-    def show(self, hostname: str, release: int, *, spa: bool = False, watch: Watch = Watch.NOTHING) -> None:
+    def show(
+        self,
+        hostname: str,
+        release: int,
+        *,
+        spa: bool = False,
+        watch: Watch = Watch.NOTHING,
+        led: bool = True,
+    ) -> None:
+        """Show a release; where it is `led`, with its link, as if it had been shown for a while."""
         self._activations += 1
         rules = (self.home / "releases" / str(release) / "rules.json").exists()
         self.sites.activate(
@@ -86,6 +97,8 @@ class RunningEdge:
             rules=rules,
             watch=watch,
         )
+        if led:
+            self.sites.host(hostname).lead()
 
     def site(
         self,
@@ -102,10 +115,24 @@ class RunningEdge:
     def ask(
         self, host: str, path: str = "/", *, method: str = "GET", headers: Mapping[str, str] | None = None
     ) -> Answer:
+        """What the edge answers. What it served by a site's link is held to what it says by its entries."""
+        answer = self._ask(host, path, method, headers or {})
+        if method != "GET" or answer.release is not None or (answer.status >= 300 and answer.status != 304):
+            return answer
+        head = self._ask(host, path, "HEAD", headers or {})
+        assert head.release is not None
+        varying = {"date", "x-slipway-release"}
+        assert {(n, v) for n, v in head.headers.items() if n not in varying} == {
+            (n, v) for n, v in answer.headers.items() if n not in varying
+        }
+        assert head.status == answer.status
+        return replace(answer, headers=head.headers)
+
+    def _ask(self, host: str, path: str, method: str, headers: Mapping[str, str]) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            for name, value in {"Host": host, **(headers or {})}.items():
+            for name, value in {"Host": host, **headers}.items():
                 connection.putheader(name, value)
             connection.endheaders()
             return _answer(connection.getresponse())

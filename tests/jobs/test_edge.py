@@ -3,14 +3,14 @@ import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import pytest
 
-from bot.clock import utc_now
 from bot.domain.ids import ReleaseId
 from jobs.site_entry import NO_RELEASE, Entry
 from tests.jobs.edge_harness import RunningEdge, running_edge
+from tests.waiting import wait_until
 
 LASTING = "public, max-age=31536000, immutable"
 FRESH = "public, max-age=0, must-revalidate"
@@ -406,28 +406,43 @@ def test_thousands_of_redirects_are_answered_at_once(edge: RunningEdge):
     assert edge.ask("many.localhost").body == b"x"
 
 
+class Seen(NamedTuple):
+    """An answer, as a visitor sees it."""
+
+    status: int
+    release: str | None
+    tag: str | None
+    body: bytes
+
+
 class Visitors:
     """Ask without pause, over connections that are kept, until told to stop."""
 
     def __init__(self, edge: RunningEdge, host: str, number: int, path: str = "/") -> None:
         self._edge, self._host, self._path = edge, host, path
         self._stop = threading.Event()
-        self.answers: list[tuple[int, str | None, bytes]] = []
-        self._threads = [threading.Thread(target=self._run) for _ in range(number)]
+        self.answers: list[Seen] = []
+        self._asked = [0] * number
+        self._threads = [threading.Thread(target=self._run, args=(one,)) for one in range(number)]
 
-    def _run(self) -> None:
+    def _run(self, who: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._edge.port, timeout=10)
         while not self._stop.is_set():
             try:
                 connection.request("GET", self._path, headers={"Host": self._host})
                 response = connection.getresponse()
-                self.answers.append(
-                    (response.status, response.getheader("X-Slipway-Release"), response.read())
-                )
+                release, tag = (response.getheader(name) for name in ("X-Slipway-Release", "ETag"))
+                self.answers.append(Seen(response.status, release, tag, response.read()))
             except (OSError, http.client.HTTPException) as error:
-                self.answers.append((0, None, repr(error).encode()))
+                self.answers.append(Seen(0, None, None, repr(error).encode()))
                 connection.close()
+            self._asked[who] += 1
         connection.close()
+
+    def wait_for_each(self) -> None:
+        """Until every visitor got an answer to what it asked after this was called."""
+        before = [asked + 1 for asked in self._asked]
+        wait_until(lambda: all(now > then for now, then in zip(self._asked, before, strict=True)))
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -453,16 +468,22 @@ def test_no_visitor_notices_a_switch(edge: RunningEdge):
     edge.show(host, releases[0])
     with Visitors(edge, host, 4) as visitors:
         for turn in range(50):
-            seen = len(visitors.answers)
-            edge.show(host, releases[(turn * 3) % 5])
+            edge.show(host, releases[(turn * 3) % 5], led=False)
             if turn % 10 == 0:
-                edge.sites.prune(utc_now())
-            while len(visitors.answers) < seen + 4:
-                pass
-    assert {status for status, _, _ in visitors.answers} == {200}
-    assert all(set(body.split()) == {str(release).encode()} for _, release, body in visitors.answers)
-    assert len({release for _, release, _ in visitors.answers}) == 5
-    assert sum(one[1] != other[1] for one, other in pairwise(visitors.answers)) > 20
+                edge.table.prune()
+            visitors.wait_for_each()
+            # Nobody asks any more who may have found the link to what was shown before.
+            edge.sites.host(host).lead()
+            visitors.wait_for_each()
+    assert {one.status for one in visitors.answers} == {200}
+    shown = [set(one.body.split()) for one in visitors.answers]
+    assert all(len(one) == 1 for one in shown)
+    assert set.union(*shown) == {str(release).encode() for release in releases}
+    assert sum(one != other for one, other in pairwise(shown)) > 20
+    # By its link and by its entries: what is said of a body is said of this body.
+    assert {one.release is None for one in visitors.answers} == {True, False}
+    assert all({one.release.encode()} == set(one.body.split()) for one in visitors.answers if one.release)
+    assert len({(one.tag, one.body) for one in visitors.answers}) == len(releases)
 
 
 def test_no_visitor_notices_a_restart_of_the_rules_server(tmp_path_factory: pytest.TempPathFactory):
@@ -472,12 +493,10 @@ def test_no_visitor_notices_a_restart_of_the_rules_server(tmp_path_factory: pyte
         socket = Path(home, "run", "rules.sock")
         with Visitors(edge, "rules.localhost", 3) as visitors:
             for _ in range(4):
-                seen = len(visitors.answers)
                 edge.edge.restart_rules()
-                while len(visitors.answers) < seen + 6:
-                    pass
+                visitors.wait_for_each()
         assert socket.is_socket()
-        assert {(status, body) for status, _, body in visitors.answers} == {(200, b"home")}
+        assert {(one.status, one.body) for one in visitors.answers} == {(200, b"home")}
 
 
 def test_requests_wait_for_a_rules_server_that_is_away(tmp_path: Path):

@@ -352,7 +352,7 @@ def test_who_visits_a_sleeping_site_waits_until_it_is_there(preview: Preview):
         wait_until(lambda: host in Visits(edge.home).seen(), what="a visit")
         entry = edge.sites.active(host)
         assert entry is not None
-        edge.sites.reconcile({host: replace(entry, watch=Watch.NOTHING)})
+        edge.table.reconcile({host: replace(entry, watch=Watch.NOTHING)})
 
     waker = threading.Thread(target=wake)
     waker.start()
@@ -395,7 +395,7 @@ def test_no_visitor_notices_that_a_preview_is_watched(preview: Preview):
     for one in visitors:
         one.start()
     for _ in range(8):
-        edge.sites.reconcile({host: replace(plain, watch=Watch.TOLD)})
+        edge.table.reconcile({host: replace(plain, watch=Watch.TOLD)})
         wait_until(lambda: edge.sites.active(host) == plain, what="the visit")
     over.set()
     for one in visitors:

@@ -31,6 +31,7 @@ from jobs.housekeeping import Housekeeping
 from jobs.sandbox import choose
 from jobs.site_entry import Watch
 from jobs.sites import Sites
+from jobs.table_upkeep import TableUpkeep
 from jobs.visits import Visits
 from tests.instance import Instance
 
@@ -51,7 +52,7 @@ class House(Instance):
 
     def start(self) -> None:
         edge = self.settings.edge_home
-        self.sites, self.gates, self.visits = Sites(edge, self.now), Gates(edge), Visits(edge)
+        self.sites, self.gates, self.visits = Sites(edge), Gates(edge), Visits(edge)
         self.addresses = Addresses(self.engine, self.sites, self.gates, domain="localhost", clock=self.now)
         self.keeping = Housekeeping(
             settings=self.settings,
@@ -64,7 +65,9 @@ class House(Instance):
             sandbox=choose.choose(self.settings.model_copy(update={"sandbox": "none"})),
             redis=connect(self.settings.redis),
             clock=self.now,
+            steady=lambda: self.now().timestamp(),
         )
+        self.table = TableUpkeep(self.sites, lambda: self.now().timestamp())
 
     def open_to_all(self) -> None:
         self.change(protection="off")
@@ -117,7 +120,7 @@ class House(Instance):
         self.sweep()
         self.pass_by(timedelta(minutes=2))
         self.sweep()
-        self.sites.prune(self.now())
+        self.table.prune()
 
     def shown(self) -> dict[str, tuple[int, ReleaseId, Watch]]:
         """What the edge serves."""

@@ -4,7 +4,7 @@ import fcntl
 import gzip
 import os
 from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,8 @@ from jobs.retention.caches import Caches
 from jobs.retention.logs import Logs
 from jobs.retention.mirrors import MirrorFolders
 from jobs.retention.trees import WorkTrees
-from jobs.site_entry import GRACE
 from jobs.sites import Sites
+from jobs.table_upkeep import GRACE, TableUpkeep
 from tests.fakes.repository import Repository
 from tests.instance import Instance
 
@@ -209,13 +209,14 @@ def test_a_mirror_that_is_fetched_into_is_left_alone(instance: Instance, tmp_pat
 
 
 def test_links_of_a_hostname_that_is_not_shown_any_more_go_after_a_minute(tmp_path: Path):
-    moment = datetime.now(UTC)
-    sites = Sites(tmp_path, clock=lambda: moment)
+    steady = 0.0
+    sites = Sites(tmp_path)
+    table = TableUpkeep(sites, lambda: steady)
     for number in (1, 2):
         (tmp_path / "releases" / str(number) / "files").mkdir(parents=True)
         sites.activate("shop.localhost", activation=number, release=ReleaseId(number), spa=False, rules=False)
     (tmp_path / "older" / "gone.localhost").mkdir()
-    assert sites.forget_retired() == 0
-    moment += GRACE + timedelta(seconds=5)
-    assert sites.forget_retired() == 1
+    assert table.forget_retired() == 0
+    steady += GRACE.total_seconds() + 5
+    assert table.forget_retired() == 1
     assert [path.name for path in (tmp_path / "older").iterdir()] == ["shop.localhost"]

@@ -1,7 +1,5 @@
-import os
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,9 @@ from hypothesis import strategies as st
 from bot.domain.hostname import is_hostname
 from bot.domain.ids import ReleaseId
 from jobs.site_entry import Entry, Watch
-from jobs.sites import KEPT, Sites
+from jobs.sites import Sites
+from jobs.table_upkeep import TableUpkeep
+from tests.jobs.sites_at_hand import HOST, entry, led_to, names, show, sites_below
 
 entries = st.builds(
     Entry,
@@ -21,33 +21,11 @@ entries = st.builds(
     rules=st.booleans(),
     watch=st.sampled_from(Watch),
 )
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def sites(tmp_path: Path) -> Sites:
-    for number in range(1, 20):
-        (tmp_path / "releases" / str(number) / "files").mkdir(parents=True)
-    return Sites(tmp_path, clock=lambda: NOW)
-
-
-def show(sites: Sites, activation: int, release: int, *, host: str = "a.localhost") -> None:
-    sites.activate(host, activation=activation, release=ReleaseId(release), spa=False, rules=False)
-
-
-def entry(activation: int, release: int) -> Entry:
-    return Entry(activation, ReleaseId(release), spa=False, rules=False)
-
-
-def age(home: Path, seconds: int, host: str = "a.localhost") -> None:
-    """Make all present entries of a host so old."""
-    moment = (NOW - timedelta(seconds=seconds)).timestamp()
-    for path in (home / "hosts" / host).iterdir():
-        os.utime(path, (moment, moment))
-
-
-def names(home: Path, host: str = "a.localhost") -> list[str]:
-    return sorted(path.name for path in (home / "hosts" / host).iterdir())
+    return sites_below(tmp_path)
 
 
 @given(entries)
@@ -154,30 +132,6 @@ def test_a_retired_host_leaves_nothing(sites: Sites, tmp_path: Path):
     assert [list((tmp_path / name).iterdir()) for name in ("hosts", "older", "trash")] == [[], [], []]
 
 
-def test_pruning_keeps_five_and_what_was_replaced_just_now(sites: Sites, tmp_path: Path):
-    for number in range(1, 9):
-        show(sites, number, number)
-    age(tmp_path, 30)
-    sites.prune(NOW)
-    assert len(names(tmp_path)) == 8
-    age(tmp_path, 90)
-    sites.prune(NOW)
-    assert names(tmp_path) == [entry(number, number).name for number in range(8, 3, -1)]
-    assert sites.active("a.localhost") == entry(8, 8)
-
-
-def test_pruning_counts_from_the_replacement(sites: Sites, tmp_path: Path):
-    for number in range(1, KEPT + 1):
-        show(sites, number, number)
-    age(tmp_path, 3600)
-    show(sites, KEPT + 1, KEPT + 1)
-    moment = (NOW - timedelta(seconds=10)).timestamp()
-    os.utime(tmp_path / "hosts" / "a.localhost" / entry(KEPT + 1, KEPT + 1).name, (moment, moment))
-    os.utime(tmp_path / "hosts" / "a.localhost" / entry(2, 2).name, (moment, moment))
-    sites.prune(NOW)
-    assert len(names(tmp_path)) == KEPT + 1
-
-
 def test_older_releases_are_linked_newest_first_each_once(sites: Sites, tmp_path: Path):
     for activation, release in enumerate((1, 2, 1, 3, 2, 4), start=1):
         show(sites, activation, release)
@@ -192,42 +146,13 @@ def test_older_releases_are_linked_newest_first_each_once(sites: Sites, tmp_path
     assert {path.name for path in older.iterdir() if not path.is_symlink()} == {"1.r2", "2.r3", "3.r1"}
 
 
-def test_reconciling_agreement_does_nothing(sites: Sites):
-    show(sites, 1, 1)
-    assert sites.reconcile({"a.localhost": entry(1, 1)}) == []
-
-
-def test_reconciling_repairs_what_differs(sites: Sites, tmp_path: Path):
-    show(sites, 1, 1)
-    show(sites, 9, 9)
-    show(sites, 1, 2, host="unwanted.localhost")
-    age(tmp_path, 120)
-    age(tmp_path, 120, "unwanted.localhost")
-    (tmp_path / "hosts" / "a.localhost" / "0.strange").touch()
-    (tmp_path / "hosts" / "..strange").mkdir()
-    wanted = {"a.localhost": entry(2, 3), "b.localhost": entry(1, 4), "c.localhost": entry(1, 99)}
-    said = sites.reconcile(wanted)
-    assert sites.hostnames() == ["a.localhost", "b.localhost"]
-    assert (sites.active("a.localhost"), sites.active("b.localhost")) == (entry(2, 3), entry(1, 4))
-    assert len(said) == 7
-    assert sites.reconcile(wanted) == ["c.localhost: release 99 is to be shown, but its files are missing."]
-
-
-def test_reconciling_leaves_what_is_newer_than_the_stores_word(sites: Sites, tmp_path: Path):
-    show(sites, 2, 2)
-    show(sites, 1, 1, host="b.localhost")
-    age(tmp_path, 10)
-    age(tmp_path, 10, "b.localhost")
-    assert sites.reconcile({"a.localhost": entry(1, 1)}) == []
-    assert (sites.active("a.localhost"), sites.active("b.localhost")) == (entry(2, 2), entry(1, 1))
-
-
-def test_many_writers_end_with_the_highest(sites: Sites):
+def test_many_writers_end_with_the_highest(sites: Sites, tmp_path: Path):
     def write(first: int) -> None:
         for activation in range(first, 60, 6):
             show(sites, activation, activation % 19 + 1)
+            sites.host(HOST).lead()
             if activation % 10 == 0:
-                sites.prune(NOW)
+                TableUpkeep(sites).prune()
 
     threads = [threading.Thread(target=write, args=(first,)) for first in range(1, 7)]
     for thread in threads:
@@ -235,26 +160,7 @@ def test_many_writers_end_with_the_highest(sites: Sites):
     for thread in threads:
         thread.join()
     assert sites.active("a.localhost") == entry(59, 59 % 19 + 1)
-
-
-def test_of_one_switch_the_entry_that_was_outdone_goes_and_the_one_to_come_stays(
-    tmp_path: Path, sites: Sites
-):
-    told = replace(entry(1, 1), watch=Watch.TOLD)
-    show(sites, 1, 1)
-    sites.reconcile({"a.localhost": told})
-    assert names(tmp_path) == [told.name]
-    sites.tell("a.localhost")
-    assert sites.active("a.localhost") == entry(1, 1)
-    age(tmp_path, 100)
-    folder = tmp_path / "hosts" / "a.localhost"
-    older = (NOW - timedelta(seconds=200)).timestamp()
-    os.utime(folder / entry(1, 1).name, (older, older))
-    sites.prune(NOW)
-    assert names(tmp_path) == [entry(1, 1).name, told.name]
-    os.utime(folder / told.name, (older - 100, older - 100))
-    sites.prune(NOW)
-    assert names(tmp_path) == [entry(1, 1).name]
+    assert led_to(tmp_path) in (None, str(59 % 19 + 1))
 
 
 def test_a_visit_makes_no_entry_where_there_is_none(tmp_path: Path, sites: Sites):
@@ -262,12 +168,47 @@ def test_a_visit_makes_no_entry_where_there_is_none(tmp_path: Path, sites: Sites
     assert not (tmp_path / "hosts" / "b.localhost").exists()
 
 
-def test_what_sleeps_needs_no_files(tmp_path: Path, sites: Sites):
-    asleep = replace(entry(3, 77), watch=Watch.ASLEEP)
-    assert sites.reconcile({"a.localhost": asleep}) == ["a.localhost: shows release 77 again."]
-    assert sites.is_asleep("a.localhost")
-    assert sites.releases() == {77}
-    assert sites.releases(awake=True) == set()
-    with pytest.raises(FileNotFoundError):
-        sites.activate("a.localhost", activation=4, release=ReleaseId(77), spa=False, rules=False)
-    assert not (tmp_path / "hosts" / "b.localhost").exists()
+@pytest.mark.parametrize(
+    "other",
+    [
+        entry(2, 2),
+        replace(entry(2, 2), rules=True),
+        replace(entry(2, 2), unlisted=True),
+        replace(entry(2, 2), watch=Watch.GUARDED),
+        replace(entry(2, 2), watch=Watch.ASLEEP),
+        replace(entry(2, 2), moved_to="b.localhost"),
+    ],
+)
+def test_no_link_leads_from_one_release_to_another(sites: Sites, tmp_path: Path, other: Entry):
+    show(sites, 1, 1)
+    assert led_to(tmp_path) is None
+    sites.host(HOST).lead()
+    assert led_to(tmp_path) == "1"
+    sites.put(HOST, other)
+    assert led_to(tmp_path) is None
+
+
+def test_only_what_is_files_and_nothing_else_is_served_by_its_link(sites: Sites, tmp_path: Path):
+    for one in (replace(entry(1, 1), rules=True), replace(entry(2, 2), unlisted=True)):
+        sites.put(HOST, one)
+        sites.host(HOST).lead()
+        assert led_to(tmp_path) is None
+    sites.put(HOST, replace(entry(3, 3), spa=True))
+    sites.host(HOST).lead()
+    assert led_to(tmp_path) == "3"
+
+
+def test_a_late_writer_changes_no_link(sites: Sites, tmp_path: Path):
+    show(sites, 3, 3)
+    sites.host(HOST).lead()
+    show(sites, 2, 2)
+    assert led_to(tmp_path) == "3"
+    sites.host(HOST).remove([entry(3, 3).name])
+    assert led_to(tmp_path) is None
+
+
+def test_the_same_release_again_keeps_its_link(sites: Sites, tmp_path: Path):
+    show(sites, 1, 1)
+    sites.host(HOST).lead()
+    show(sites, 2, 1)
+    assert led_to(tmp_path) == "1"
