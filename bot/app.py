@@ -67,8 +67,7 @@ def create_app(
     access = Access(console_key(settings), public_url=settings.url)
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
     pages, lifecycle = Pages(settings), _lifecycle(settings, engine, queue, clock)
-    services = Services(settings, lifecycle, logs, vault, clock)
-    limiter = Limiter(redis, rates, wall=lambda: clock().timestamp())
+    services, limiter = Services(settings, lifecycle, logs, vault, clock), Limiter(redis, rates, clock)
     api = api_routes(
         services,
         feeds=feeds,

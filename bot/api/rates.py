@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bot.api.refusals import Code, RefusalError
+from bot.clock import Clock, utc_now
 from bot.domain.roles import Principal
 from bot.late import Late
 
@@ -65,11 +66,11 @@ class Limiter:
         self,
         redis: Redis,
         rates: Rates,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Clock = utc_now,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis, self._rates = redis, rates
-        self._clock, self._wall = clock, wall
+        self._clock, self._steady = clock, steady
         self._away_until = float("-inf")
 
     @cached_property
@@ -95,7 +96,7 @@ class Limiter:
         self._count("hook", self._rates.per_hook, handle, "Callers of this deploy hook")
 
     def _count(self, kind: str, limit: int, key: str, who: str) -> Allowance:
-        now, item = self._wall(), limits.RateLimitItemPerMinute(limit, namespace=kind)
+        now, item = self._clock().timestamp(), limits.RateLimitItemPerMinute(limit, namespace=kind)
         length = item.get_expiry()
         minute = int(now // length)
         count = self._add(item.key_for(key, str(minute)), length)
@@ -105,11 +106,11 @@ class Limiter:
         return allowance
 
     def _add(self, key: str, seconds: int) -> int:
-        if self._clock() >= self._away_until:
+        if self._steady() >= self._away_until:
             try:
                 return self._shared.incr(key, seconds)
             except RedisError:
-                self._away_until = self._clock() + _AWAY_SECONDS
+                self._away_until = self._steady() + _AWAY_SECONDS
         return self._alone.incr(key, seconds)
 
 
