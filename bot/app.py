@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 from redis import Redis
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from bot import health
 from bot.answers import refusal
@@ -33,6 +35,7 @@ from bot.ledger import Ledger
 from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import LogReader
+from bot.manifest import HOOK
 from bot.metrics import Metrics
 from bot.oidc import issuer_of
 from bot.queue import Queue, connect
@@ -76,11 +79,11 @@ def create_app(
         visitors=Visitors(engine, sessions, issuer),
     )
     desk = Desk(settings, engine, queue, vault, clock)
-    app = Starlette(
+    app = Entrance(
+        _webhook(settings, engine, ledger, vault),
         lifespan=_lifespan(ledger, feeds, redis, engine),
         exception_handlers={HTTPException: Errors(pages), Exception: Errors(pages)},
         routes=[
-            Route("/webhooks/github", _webhook(settings, engine, ledger, vault)),
             *api,
             *health.routes(settings, engine, redis),
             *Metrics(settings, lifecycle, redis, is_operator=operator_by(access), clock=clock).routes(),
@@ -91,6 +94,21 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+class Entrance(Starlette):
+    """Leads deliveries to the webhook at once: Starlette's own way there is a sixth of what they cost."""
+
+    def __init__(self, webhook: Webhook, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._webhook = webhook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["path"] == HOOK:
+            await self._webhook(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _lifecycle(settings: Settings, engine: Engine, queue: Queue, clock: Clock) -> Lifecycle:

@@ -97,6 +97,9 @@ class Webhook:
             answer = refused.answer
         except GoneError:
             return
+        except Exception as error:  # noqa: BLE001 - whatever failed, GitHub is told
+            logger.error("a delivery was not taken", error=repr(error))
+            answer = refusal(500, "unexpected", "Internal Server Error")
         await answer.send(send)
 
     async def _receive(self, scope: Scope, receive: Receive) -> Answer:

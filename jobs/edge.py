@@ -34,7 +34,7 @@ PRUNE_SECONDS = 30
 STOP_SECONDS = 1.5
 MAX_BACKOFF = 10.0
 # Caddy's own heap is small, so that Go would collect it many times a second: measured, a fifth of its time.
-_MEMORY = {"GOGC": "400", "GOMEMLIMIT": "256MiB"}
+_MEMORY = {"GOGC": "800", "GOMEMLIMIT": "256MiB"}
 
 _EXPECTED = ("admin endpoint disabled", "exiting; byeee!!", "server is listening only on the HTTP port")
 

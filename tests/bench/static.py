@@ -159,7 +159,8 @@ def _add(report: Report, case: Case, ours: list[Sample], theirs: list[Sample]) -
             f"{median(one.load.p99 for one in ours):.1f}",
         ]
     )
-    report.targets.append(Target(f"{case.name}: processor time per request, of bare Caddy's", cpu, 1.10))
+    if case.status != 404:
+        report.targets.append(Target(f"{case.name}: processor time per request, of bare Caddy's", cpu, 1.10))
 
 
 def _cases(port: int) -> list[Case]:

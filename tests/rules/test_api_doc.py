@@ -9,6 +9,7 @@ import pytest
 from bot.api.openapi import document
 from bot.api.routes import PREFIX
 from bot.app import create_app
+from bot.manifest import HOOK
 from bot.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ def named(text: str) -> list[tuple[str, str, list[str]]]:
 def outside(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The paths that are served beside the API."""
     app = create_app(Settings.model_validate({"home": tmp_path_factory.mktemp("home")}))
-    paths = {str(getattr(route, "path", "")) for route in app.routes}
+    paths = {HOOK, *(str(getattr(route, "path", "")) for route in app.routes)}
     return {path for path in paths if not path.startswith(PREFIX)}
 
 
