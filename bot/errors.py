@@ -23,6 +23,7 @@ class ErrorCode(StrEnum):
     COMMIT_AMBIGUOUS = "commit-ambiguous"
     COMMIT_GONE = "commit-gone"
     COMMIT_DIFFERS = "commit-differs"
+    COMMIT_TOO_LARGE = "commit-too-large"
     COMMIT_OF_FORK = "commit-of-fork"
     ENVIRONMENT_LOCKED = "environment-locked"
     ERRAND_FAILED = "errand-failed"

@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         default=192, ge=16, description="Processes that a build of a stranger may have at once."
     )
     fork_disk: int = Field(
-        default=1024, ge=1, description="MiB of disk that a build of a stranger may take, all files together."
+        default=1024, ge=1, description="MiB of disk that a stranger's commit, or its build, may take."
     )
     registries: Annotated[list[str], NoDecode, BeforeValidator(split), AfterValidator(registry_list)] = Field(
         default_factory=list[str],

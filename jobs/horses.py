@@ -80,8 +80,11 @@ class HorseWorker(Worker):
         super().teardown()
 
     def _keep_spare(self) -> Spare:
-        if self._spare is None or not self._spare.is_alive():
-            self._spare = Spare(self._work, self._prepare)
+        if self._spare is not None and self._spare.is_alive():
+            return self._spare
+        if self._spare is not None:
+            self._spare.dismiss()
+        self._spare = Spare(self._work, self._prepare)
         return self._spare
 
     def _begin_books(self, job: Job) -> Execution:

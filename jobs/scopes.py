@@ -8,6 +8,7 @@ from bot.domain.ids import Sha
 from bot.intake.paths import CONFIGURATION_FOLDERS, Scope, configures, shown_path
 from jobs.files import MAX_BYTES, CommitFiles
 from jobs.git import Mirrors
+from jobs.git.command import TooMuchError
 from jobs.package_manifests import MANIFESTS, Manifests, read_manifests
 from jobs.recipes import Lay, lay_of
 from jobs.workspaces import scope_of
@@ -23,7 +24,10 @@ def lay_in(mirrors: Mirrors, app: App, sha: Sha) -> Lay:
 
 def manifests_in(mirrors: Mirrors, app: App, sha: Sha) -> Manifests:
     """The packages of a commit. Bounded: when there is too much to read, none is known and it says so."""
-    found = mirrors.find(app, sha, MANIFESTS)
+    try:
+        found = mirrors.find(app, sha, MANIFESTS)
+    except TooMuchError:
+        return Manifests(unread="there are too many files to look at")
     large = [entry for entry in found if entry.size > MAX_BYTES]
     if large:
         return Manifests(unread=f"{shown_path(large[0].path)} is too large")

@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import resource
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,10 +20,16 @@ QUICK_SECONDS = 60
 FETCH_SECONDS = 600
 STALL_SECONDS = 30
 """A transfer that brings less than 1 kB/s for so long is given up."""
+LOOK_SECONDS = 5
+"""For a look over all files of a commit, of which it may name more than there can be."""
+MOST_OUTPUT = 64 * 1024 * 1024
+MEMORY = 2 * 1024 * 1024 * 1024
+"""Bytes that a command may say, and that it may keep in memory besides the files that it maps."""
 _TICK = 0.05
 NO_OBJECT = ("", "", 0)
 
 # Packs come whole or not at all, where single objects could be left half way by a kill: unpackLimit.
+# What keeps git within its memory with large files: bigFileThreshold, windowMemory.
 _CONFIG = f"""\
 [core]
 	hooksPath = /dev/null
@@ -29,6 +37,9 @@ _CONFIG = f"""\
 	trustctime = false
 	autocrlf = false
 	askPass =
+	bigFileThreshold = 64m
+[pack]
+	windowMemory = 128m
 [credential]
 	helper =
 [gc]
@@ -93,6 +104,10 @@ class GitFailedError(Exception):
         super().__init__(f"git {argv[0]}: {answer.last_line}")
 
 
+class TooMuchError(GitFailedError):
+    """What was asked about has more in it than anybody wants to hear of."""
+
+
 class GitStoppedError(Exception):
     """A git command was ended, or not begun, because the work was stopped."""
 
@@ -148,8 +163,9 @@ class Git:
     ) -> Answer:
         """Run `git *argv`, with variables of its own besides those that it always gets.
 
-        At the end of its time (`TimeoutError`), or once `stopped()` is true (`GitStoppedError`), it is
-        killed with all that it started. Raises `PlatformError` when git tells of a fault of the machine.
+        At the end of its time (`TimeoutError`), once `stopped()` is true (`GitStoppedError`), or when it
+        says more than `MOST_OUTPUT` (`TooMuchError`), it is killed with all that it started. Raises
+        `PlatformError` when git tells of a fault of the machine.
         """
         process = self._start(argv, variables or {}, subprocess.PIPE)
         try:
@@ -170,10 +186,27 @@ class Git:
         return {"GIT_SSH_COMMAND": shlex.join([*_SSH.split(), *options])}
 
     def must(self, argv: Sequence[str], *, variables: Mapping[str, str] | None = None) -> bytes:
-        """Run a command that works on local files; raises `GitFailedError` unless it succeeds."""
+        """Run a command that works on local files; raises `GitFailedError` unless it succeeds.
+
+        Once more, when something killed it, as the kernel does when memory runs out.
+        """
         answer = self.run(argv, variables=variables, seconds=FETCH_SECONDS)
+        if answer.code == -signal.SIGKILL:
+            answer = self.run(argv, variables=variables, seconds=FETCH_SECONDS)
         if answer.code:
             raise GitFailedError(argv, answer)
+        return answer.out
+
+    def look_over(self, argv: Sequence[str]) -> bytes:
+        """Run a command that goes over all files of a commit. Raises `TooMuchError`, `GitFailedError`."""
+        try:
+            answer = self.run(argv, seconds=LOOK_SECONDS)
+        except TimeoutError as error:
+            raise TooMuchError(argv, Answer(1, b"", f"it took more than {LOOK_SECONDS} s")) from error
+        if answer.code:
+            # As git says it of its own memory, and zlib of it.
+            kind = TooMuchError if "ut of memory" in answer.error else GitFailedError
+            raise kind(argv, answer)
         return answer.out
 
     def keep(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -183,7 +216,7 @@ class Git:
     def _start(
         self, argv: Sequence[str], variables: Mapping[str, str], errors: int
     ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["git", *argv],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -193,6 +226,11 @@ class Git:
             start_new_session=True,
             bufsize=0,
         )
+        if sys.platform == "linux":
+            # Not the address space: that counts the packs, too, which are only mapped.
+            with suppress(OSError):
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        return process
 
     def _environment(self) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -217,8 +255,11 @@ def _wait(
     while True:
         try:
             return process.communicate(rest, timeout=_TICK)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as late:
             rest = None
+            if len(late.output or b"") > MOST_OUTPUT:
+                said = f"it said more than {MOST_OUTPUT:,} bytes"
+                raise TooMuchError(["git"], Answer(1, b"", said)) from late
             _go_on(end, stopped)
 
 

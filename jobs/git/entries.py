@@ -11,6 +11,9 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """Git's id of a tree without entries; it is known in every repository."""
 
 
+BLOCK = 4096
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file, a folder or a link: its path from the top, git's mode, the id of its content, its bytes."""
@@ -29,6 +32,12 @@ class Entry:
 def entries_of(listed: bytes) -> list[Entry]:
     """Read the output of `git ls-tree -z -l`."""
     return [_entry(found) for line in listed.split(b"\0") if (found := _ENTRY.fullmatch(line))]
+
+
+def room_of(listed: bytes) -> int:
+    """Bytes that the files of `git ls-tree -r -z -l` take on a disk, which has a block for each at least."""
+    sizes = (line.partition(b"\t")[0].rpartition(b" ")[2] for line in listed.split(b"\0")[:-1])
+    return sum(BLOCK + int(size) for size in sizes if size.isdigit())
 
 
 def _entry(found: re.Match[bytes]) -> Entry:

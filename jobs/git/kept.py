@@ -3,14 +3,16 @@
 import os
 import select
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import local
+from typing import TypeVar
 
 from jobs.git.command import NO_OBJECT, QUICK_SECONDS, Answer, Git, GitFailedError
 
+T = TypeVar("T")
 MOST = 4
 """Mirrors that are kept open by one thread at once."""
 _CHUNK = 1 << 16
@@ -123,17 +125,33 @@ class Keeper(local):
 
     def look(self, mirror: Path, name: str) -> tuple[str, str, int]:
         """Type, id and size of an object; an empty type when there is none."""
-        line = self._ask(mirror, "--batch-check", name)
+        line = self._again(mirror, lambda: self._ask(mirror, "--batch-check", name))
         return (Answer(0, line + b"\n", "").objects or [NO_OBJECT])[0]
 
     def content(self, mirror: Path, name: str) -> bytes | None:
         """An object's content, as git has it; None when there is none."""
+        return self._again(mirror, lambda: self._content(mirror, name))
+
+    def _content(self, mirror: Path, name: str) -> bytes | None:
         line = self._ask(mirror, "--batch", name)
         kind, _, size = (Answer(0, line + b"\n", "").objects or [NO_OBJECT])[0]
         if not kind:
             return None
         found = self._open[mirror].of("--batch").take(size + 1)
         return found[:-1]
+
+    def _again(self, mirror: Path, question: Callable[[], T]) -> T:
+        """Ask; once more, when something killed the process that was to answer."""
+        try:
+            return question()
+        except GitFailedError:
+            self._end(mirror)
+            return question()
+
+    def _end(self, mirror: Path) -> None:
+        there = self._open.pop(mirror, None)
+        if there is not None:
+            there.end()
 
     def _ask(self, mirror: Path, how: str, name: str) -> bytes:
         there = self._open.pop(mirror, None) or _Open(self._git, mirror)
@@ -143,7 +161,7 @@ class Keeper(local):
             return there.of(how).ask(name)
         except (GitFailedError, TimeoutError):
             # Begun anew by the next question.
-            self._open.pop(mirror).end()
+            self._end(mirror)
             raise
 
     def _drop(self, most: int) -> None:

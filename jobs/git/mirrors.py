@@ -17,10 +17,11 @@ from jobs.git.command import (
     Answer,
     Git,
     GitFailedError,
+    TooMuchError,
     locked,
     never,
 )
-from jobs.git.entries import EMPTY_TREE, Entry, added_of, author_of, entries_of, message_of
+from jobs.git.entries import EMPTY_TREE, Entry, added_of, author_of, entries_of, message_of, room_of
 from jobs.git.objects import Objects
 from jobs.git.recent import is_recent, now, remember
 from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
@@ -29,6 +30,7 @@ from jobs.git.upkeep import make, tidy
 from jobs.git.way import Ways
 
 Stopped = Callable[[], bool]
+MAX_COMMIT = 1024 * 1024
 _SYMREF = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 _ID = re.compile(r"[0-9a-f]{4,40}")
 
@@ -174,10 +176,10 @@ class Mirrors:
         return content if found is not None and found.is_file else None
 
     def find(self, app: App, sha: Sha, names: Sequence[str]) -> list[Entry]:
-        """The regular files of a commit that have one of the names, wherever but below `node_modules`."""
+        """The regular files that have one of the names, but below `node_modules`. Raises `TooMuchError`."""
         given = [f":(glob)**/{name}" for name in names]
         argv = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", EMPTY_TREE, sha, "--")
-        out = self.git.must([*self._at(app), *argv, *given, ":(exclude,glob)**/node_modules/**"])
+        out = self.git.look_over([*self._at(app), *argv, *given, ":(exclude,glob)**/node_modules/**"])
         found = [entry for entry in added_of(out) if entry.is_file]
         given_ids = "".join(f"{entry.id}\n" for entry in found).encode()
         sizes = self._batch(app, "--batch-check=%(objectsize)", given_ids).split()
@@ -202,12 +204,14 @@ class Mirrors:
         return entries_of(self.git.must([*self._at(app), "ls-tree", "-z", "-l", sha, *where]))
 
     def changed(self, app: App, before: Sha | None, after: Sha) -> list[str] | None:
-        """Files that differ between two commits, both names of renamed ones; None when unknown."""
+        """Files that differ between two commits, both names of renamed ones; None: unknown, or countless."""
         if before is None or not self.has(app, before) or not self.has(app, after):
             return None
-        argv = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
-        out = self.git.must([*self._at(app), *argv])
-        return [name.decode(errors="surrogateescape") for name in out.split(b"\0") if name]
+        argv = ("--name-only", "--no-renames", before, after)
+        with suppress(TooMuchError):
+            out = self.git.look_over([*self._at(app), "diff-tree", "-r", "-z", *argv])
+            return [name.decode(errors="surrogateescape") for name in out.split(b"\0") if name]
+        return None
 
     def changed_since_fork(self, app: App, base: str, head: Sha) -> list[str] | None:
         """Files that differ between a commit and where it left a branch; None when unknown."""
@@ -217,6 +221,12 @@ class Mirrors:
         answer = self.git.run([*self._at(app), "merge-base", onto, head])
         fork = answer.out.decode().strip()
         return self.changed(app, Sha(fork), head) if answer.code == 0 and is_sha(fork) else None
+
+    def weighs_more(self, app: App, sha: Sha, most: int) -> bool:
+        """Whether the files of a commit take more bytes of a disk, or are countless."""
+        with suppress(TooMuchError):
+            return room_of(self.git.look_over([*self._at(app), "ls-tree", "-r", "-l", "-z", sha])) > most
+        return True
 
     def mentions(self, app: App, tree: str, words: Sequence[str]) -> bool:
         """Whether a text file of a tree has one of some words in it."""
@@ -239,18 +249,17 @@ class Mirrors:
         return {path: answer.decode(errors="replace") for path, answer in zip(asked, answers, strict=True)}
 
     def message(self, app: App, sha: Sha) -> str:
-        """A commit's message."""
-        return message_of(self._content(app, "commit", sha))
+        """A commit's message; empty when the commit is longer than anybody reads."""
+        return self.commit_of(app, sha).message
 
     def commit_of(self, app: App, sha: Sha) -> Commit:
-        """A commit with its message and the name of its author."""
-        content = self._content(app, "commit", sha)
+        """A commit with its message and its author's name; without when it is longer than anybody reads."""
+        content = b"" if self._look(app, sha)[2] > MAX_COMMIT else self._content(app, "commit", sha)
         return Commit(sha, message_of(content), author_of(content))
 
     def contains(self, app: App, newer: Sha, older: Sha) -> bool:
         """Whether a commit's history has another one; False, too, when one of them is not here."""
-        argv = ("merge-base", "--is-ancestor", older, newer)
-        return self.git.run([*self._at(app), *argv]).code == 0
+        return self.git.run([*self._at(app), "merge-base", "--is-ancestor", older, newer]).code == 0
 
     def _at(self, app: App) -> tuple[str, ...]:
         return (f"--git-dir={self.path(app)}",)

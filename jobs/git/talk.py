@@ -44,6 +44,9 @@ def talk(git: Git, ways: Ways, remote: Remote, app: App, *, asking: Asking) -> A
         answer = git.run(asking.argv, variables=variables, seconds=asking.seconds, stopped=asking.stopped)
     except TimeoutError as error:
         raise silent(app, f"no answer within {asking.seconds:.0f} s") from error
+    if answer.code < 0:
+        # Not by us: as the kernel does when memory runs out.
+        raise silent(app, "git was killed")
     if answer.code:
         if any(words in answer.error for words in _SILENCE):
             raise silent(app, answer.last_line)

@@ -1,6 +1,7 @@
 """Runs commands in boxes made by bubblewrap: namespaces of their own, and an unprivileged user."""
 
 import os
+import platform
 import subprocess
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.errors import ErrorCode, PlatformError
-from jobs.sandbox import cgroup, gateway, leftovers, processes, profile, runner
+from jobs.sandbox import cgroup, gateway, leftovers, processes, profile, runner, syscalls
 from jobs.sandbox.box import Box, End, Gate, Outcome, Output
 
 # A range that no registry hands out: systemd.io/UIDS-GIDS lists those that are.
@@ -28,8 +29,7 @@ class Bubblewrap:
         self._groups = groups
         self._userns_off = userns_off
         self.warning = None if groups else cgroup.WARNING
-        # Within namespaces of its own a command reaches parts of the kernel that it otherwise does not.
-        self.unfit = None if userns_off else "this bubblewrap can't close user namespaces"
+        self.unfit = _unfit(userns_off=userns_off)
 
     def user(self, slot: int) -> int | None:
         """The uid that a slot's boxes run as: one per slot for root, else Slipway's own."""
@@ -72,15 +72,16 @@ class Bubblewrap:
         else:
             reach, program, hosts = profile.reach(self._bwrap, box, box.user)
         sources = profile.Sources(
-            passwd=_memory_file(stack, profile.PASSWD),
-            group=_memory_file(stack, profile.GROUP),
+            passwd=_memory_file(stack, profile.PASSWD.encode()),
+            group=_memory_file(stack, profile.GROUP.encode()),
             status=reported,
             latch=latch.held if latch else None,
-            hosts=None if box.network else _memory_file(stack, profile.HOSTS),
+            hosts=None if box.network else _memory_file(stack, profile.HOSTS.encode()),
+            filter=None if box.network else _filter(stack),
         )
         inner = profile.arguments(box, hosts, sources, userns_off=self._userns_off)
         # Through a descriptor rather than argv, which everybody on the machine can read.
-        told = _memory_file(stack, "".join(f"{argument}\0" for argument in inner))
+        told = _memory_file(stack, "".join(f"{argument}\0" for argument in inner).encode())
         return runner.Started(
             argv=[program, "--args", str(told), "--", *box.argv],
             # bwrap's own environment is what /proc/1/environ shows inside, whatever it clears.
@@ -130,10 +131,23 @@ def _served(gate: Gate, status: int, process: subprocess.Popen[bytes], inmates: 
         yield
 
 
-def _memory_file(stack: ExitStack, text: str) -> int:
+def _unfit(*, userns_off: bool) -> str | None:
+    if not userns_off:
+        # Within namespaces of its own a command reaches parts of the kernel that it otherwise does not.
+        return "this bubblewrap can't close user namespaces"
+    machine = platform.machine()
+    return None if syscalls.program(machine) else f"no filter of system calls is known for {machine}"
+
+
+def _filter(stack: ExitStack) -> int | None:
+    program = syscalls.program(platform.machine())
+    return None if program is None else _memory_file(stack, syscalls.encoded(program))
+
+
+def _memory_file(stack: ExitStack, content: bytes) -> int:
     file = os.memfd_create("slipway")
     stack.callback(os.close, file)
-    os.write(file, text.encode())
+    os.write(file, content)
     os.lseek(file, 0, os.SEEK_SET)
     return file
 

@@ -28,6 +28,8 @@ MS_BIND = 4096
 MS_PRIVATE = 1 << 18
 MS_REC = 16384
 PR_SET_PDEATHSIG = 1
+MOST_READILY = 1000
+"""Who is ended first (proc(5), oom_score_adj)."""
 SESSION_NICE = 10
 """Nine tenths of a core for one process of others, a tenth for all of a build."""
 
@@ -61,6 +63,9 @@ def give_way(nice: int) -> None:
     """
     os.nice(nice)
     if sys.platform == "linux":
+        # When the machine runs out of memory, builds are what the kernel ends.
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(str(MOST_READILY))
         with suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(min(nice, SESSION_NICE)))
         with suppress(OSError):

@@ -37,7 +37,7 @@ class Sources:
     """Descriptors of the synthetic files, and of the pipe that bwrap reports its command's end to.
 
     `latch` is one that bwrap reads from before it begins, if there is one; `hosts` the file for a box
-    that is to know no name but its own.
+    that is to know no name but its own; `filter` that of the calls it may not make.
     """
 
     passwd: int
@@ -45,11 +45,12 @@ class Sources:
     status: int
     latch: int | None = None
     hosts: int | None = None
+    filter: int | None = None
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """Those that bwrap must inherit."""
-        further = (one for one in (self.latch, self.hosts) if one is not None)
+        further = (one for one in (self.latch, self.hosts, self.filter) if one is not None)
         return (self.passwd, self.group, self.status, *further)
 
 
@@ -70,6 +71,8 @@ def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: b
     yield from ("--json-status-fd", str(sources.status))
     if sources.latch is not None:
         yield from ("--block-fd", str(sources.latch))
+    if sources.filter is not None:
+        yield from ("--seccomp", str(sources.filter))
     yield from _files(sources)
     yield from ("--proc", "/proc", "--dev", "/dev")
     yield from ("--size", str(box.limits.memory * MIB), "--tmpfs", "/tmp")  # noqa: S108

@@ -9,6 +9,7 @@ from bot.domain.app import App
 from bot.domain.deployment import UNKNOWN_COMMIT, Phase
 from bot.domain.ids import Sha
 from bot.domain.pull import PullRequest
+from bot.domain.trust import Trust
 from bot.errors import ErrorCode, PlatformError, UserError
 from jobs.copying import remove_folder
 from jobs.git.command import GitFailedError, GitStoppedError, locked
@@ -21,6 +22,7 @@ from jobs.steps.context import Context, Source
 from jobs.stopping import StoppedError
 
 LOCK_SECONDS = 120
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,8 @@ def run(context: Context, mirrors: Mirrors) -> Source:
     """Make the deployment's commit available and bring the environment's work tree to it.
 
     The tree stays at `home/trees/<environment>/tree`; only what differs is written. Raises
-    `UserError` COMMIT_GONE, REPOSITORY_UNREACHABLE, CHECKOUT_REFUSED or ROOT_MISSING, `PlatformError`
-    UNEXPECTED when the mirror or the tree is of no use, and `StoppedError`.
+    `UserError` COMMIT_GONE, COMMIT_TOO_LARGE, REPOSITORY_UNREACHABLE, CHECKOUT_REFUSED or ROOT_MISSING,
+    `PlatformError` UNEXPECTED when the mirror or the tree is of no use, and `StoppedError`.
     """
     try:
         return _run(context, mirrors)
@@ -142,6 +144,7 @@ def _run(context: Context, mirrors: Mirrors) -> Source:
     if mirrors.fetch_commit(app, sha, stopped=context.stopped):
         _say(context, f"fetched {sha}")
     context.check()
+    _refuse_large(context, mirrors)
     lay = lay_in(mirrors, app, sha)
     digest = _digest(mirrors, app, sha, lay)
     if digest is None:
@@ -155,6 +158,15 @@ def _run(context: Context, mirrors: Mirrors) -> Source:
     subject = mirrors.message(app, sha).partition("\n")[0]
     _say(context, f'checked out {sha} ({branch}): "{subject}"')
     return Source(tree.files, tree.files / lay.root, digest)
+
+
+def _refuse_large(context: Context, mirrors: Mirrors) -> None:
+    """Keep a stranger's files off a disk that they would fill: a few bytes of git may name any number."""
+    if context.trust is not Trust.STRANGER:
+        return
+    limit = context.settings.fork_disk
+    if mirrors.weighs_more(context.app, context.deployment.sha, limit * MIB):
+        raise UserError(ErrorCode.COMMIT_TOO_LARGE, sha=context.deployment.sha, limit=limit)
 
 
 def _digest(mirrors: Mirrors, app: App, sha: Sha, lay: Lay) -> str | None:

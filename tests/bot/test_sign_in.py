@@ -152,7 +152,13 @@ def test_a_code_counts_once_for_the_browser_that_began(world: World):
     assert world.return_to(other, back).status_code == 403
     assert world.return_to(mine, back).status_code == 303
     assert world.return_to(mine, back).status_code == 403
-    assert world.by_issuer(world.browser(), nonce="another").status_code == 303
+    replayed = world.by_issuer(world.browser(), nonce="another")
+    assert (replayed.status_code, "made for another sign-in" in replayed.text) == (403, True)
+    # What was begun at one provider counts nowhere else.
+    mixed = world.browser()
+    state = mixed.get("/sign-in/github").headers["location"].partition("state=")[2].partition("&")[0]
+    crossed = mixed.get("/sign-in/oidc/callback", params={"code": "x", "state": state})
+    assert (crossed.status_code, "not begun here" in crossed.text) == (403, True)
     late = world.browser()
     back = world.issuer.sign_in(late.get("/sign-in/oidc").headers["location"])
     world.instance.pass_by(timedelta(minutes=11))

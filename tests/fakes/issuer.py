@@ -95,7 +95,11 @@ class Issuer:
         same = asked["redirect_uri"] == form["redirect_uri"] and asked["client_id"] == AUDIENCE
         if challenge != asked["code_challenge"] or not is_known or not same:
             return None
-        return {"access_token": "x", "token_type": "Bearer", "id_token": self.token(nonce=asked["nonce"])}
+        return {
+            "access_token": "x",
+            "token_type": "Bearer",
+            "id_token": self.token(nonce=self.person.get("nonce", asked["nonce"])),
+        }
 
 
 def published(kid: str, key: Private) -> dict[str, Any]:

@@ -46,6 +46,17 @@ class Repository:
         self._git("update-ref", f"refs/heads/{branch}", sha)
         return Sha(sha)
 
+    def bomb(self, depth: int, *, branch: str = "bomb") -> Sha:
+        """Commit ten folders in each of ten folders, so many times: ten to the power of `depth + 1` files."""
+        tree, below = "", f"100644 blob {self._blob('x')}\tf"
+        for _ in range(depth + 1):
+            lines = "".join(f"{below}{number}\n" for number in range(10))
+            tree = self._git("mktree", given=lines.encode())
+            below = f"040000 tree {tree}\td"
+        sha = self._git("commit-tree", tree, given=b"a bomb")
+        self._git("update-ref", f"refs/heads/{branch}", sha)
+        return Sha(sha)
+
     def commit_many(self, count: int, name: str, content: str) -> list[Sha]:
         """Commits on main that each change one file; the content is formatted with the commit's number."""
         marks = self.path / "test-marks"

@@ -1,5 +1,6 @@
 """Every process is killed at its worst moment, in one instance that goes on all the while."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -13,6 +14,8 @@ import pytest
 
 from bot.domain.deployment import Deployment, Phase, State
 from bot.domain.ids import AppId, Sha
+from bot.store import lease_rows
+from bot.store.engine import reading
 from jobs.sandbox import cgroup, processes
 from tests.fakes.github import STATIC_TOKEN, FakeGitHub
 from tests.fakes.repository import Files, Repository
@@ -79,11 +82,15 @@ class Range:
     def visitor(self) -> Visitor:
         return Visitor(self.slipway, self.slipway.hostname(self.app))
 
-    def push(self) -> tuple[Sha, Deployment]:
+    def send(self) -> tuple[Sha, str]:
         self.number += 1
         sha = self.slow.commit({"build.sh": BUILD.format(f"text {self.number}")}, f"Text {self.number}")
         guid = self.slipway.push("slow", sha, before=self.sha)
         self.sha = sha
+        return sha, guid
+
+    def push(self) -> tuple[Sha, Deployment]:
+        sha, guid = self.send()
         return sha, self.slipway.deployment_of(guid)
 
     def push_quick(self) -> Sha:
@@ -132,14 +139,27 @@ def launcher(slipway: Slipway) -> psutil.Process:
     return slipway.find("jobs.worker")[0]
 
 
+def forked(slipway: Slipway) -> list[psutil.Process]:
+    """The processes that deploy, and those that wait for a permit."""
+    return [one for executor in launcher(slipway).children() for one in executor.children()]
+
+
+def horses(slipway: Slipway) -> list[psutil.Process]:
+    """The processes that hold a lease."""
+    with reading(slipway.engine) as tx:
+        holders = [one.lease_holder for one in lease_rows.leased(tx)]
+    holding = {int(holder.split("/")[1]) for holder in holders if holder}
+    return [one for one in forked(slipway) if one.pid in holding]
+
+
 def horse(slipway: Slipway) -> psutil.Process:
-    """The process of the deploy job: the one below the launcher's children."""
+    return (wait_until(lambda: horses(slipway), what="a deploy job"))[0]
 
-    def found() -> psutil.Process | None:
-        below = [one for executor in launcher(slipway).children() for one in executor.children()]
-        return below[0] if below else None
 
-    return wait_until(found, what="a deploy job") or horse(slipway)
+def spares(slipway: Slipway) -> list[psutil.Process]:
+    """The processes that wait for a permit; each executor has one, unless it deploys."""
+    working = horses(slipway)
+    return [one for one in forked(slipway) if one not in working]
 
 
 def build(_slipway: Slipway) -> psutil.Process:
@@ -157,6 +177,7 @@ VICTIMS: dict[str, Callable[[Slipway], psutil.Process]] = {
     "launcher": launcher,
     "executor": lambda slipway: psutil.Process(horse(slipway).ppid()),
     "horse": horse,
+    "spare": lambda slipway: wait_until(lambda: spares(slipway), what="a process that waits")[0],
     "valkey": lambda slipway: (slipway.find("valkey-server") or slipway.find("redis-server"))[0],
     "caddy": lambda slipway: slipway.find("Caddyfile")[0],
     "edge": lambda slipway: slipway.find("jobs.edge")[0],
@@ -216,7 +237,7 @@ def whole(slipway: Slipway) -> None:
 
 def check_aftermath(shot: Range, sha: Sha, ended: Deployment, state: State) -> None:
     slipway = shot.slipway
-    assert ended.state is state, slipway.log.read_text()
+    assert ended.state is state, f"{ended.failure}\n{slipway.log.read_text()}"
     word = "success" if state is State.SUCCEEDED else "failure"
     wait_until(lambda: shot.told(sha)[-1:] == [word], FINAL_SECONDS, f"the last word of {ended.id}")
     told = shot.told(sha)
@@ -227,7 +248,7 @@ def check_aftermath(shot: Range, sha: Sha, ended: Deployment, state: State) -> N
     wait_until(lambda: not lies_about(slipway), FINAL_SECONDS, "nothing to lie about")
 
 
-IN_BUILD = ["web sweep", "launcher", "executor", "horse", "valkey", "edge", " ".join(VICTIMS)]
+IN_BUILD = ["web sweep", "launcher", "executor", "horse", "spare", "valkey", "edge", " ".join(VICTIMS)]
 AT_SWITCH = ["web", "launcher", "horse", "valkey", "caddy", "edge", "sweep"]
 CASES = [(in_build, names) for names in IN_BUILD] + [(at_switch, names) for names in AT_SWITCH]
 
@@ -255,6 +276,88 @@ def test_a_kill_loses_nothing(shot: Range, moment: Moment, names: str):
     # Only who serves the site can be missed, and not for long.
     allowed = killed + 4 if {"caddy", "edge"} & set(names.split()) else 0
     assert [text for at, text in visitor.wrong if not killed <= at <= allowed] == []
+
+
+def held(shot: Range) -> bool:
+    return bool(horses(shot.slipway))
+
+
+TAKEOVERS: dict[str, Callable[[Slipway], list[psutil.Process]]] = {
+    "horse": horses,
+    "executor": lambda slipway: [psutil.Process(one.ppid()) for one in horses(slipway)],
+    "launcher": lambda slipway: [launcher(slipway)],
+}
+
+
+def finish(shot: Range, sha: Sha, guid: str) -> Deployment:
+    made = shot.slipway.deployment_of(guid, FINAL_SECONDS)
+    ended = shot.slipway.ended(made.id, FINAL_SECONDS)
+    check_aftermath(shot, sha, ended, State.SUCCEEDED)
+    whole(shot.slipway)
+    assert shot.slipway.get(shot.visitor.hostname).text == f"text {shot.number}\n"
+    return ended
+
+
+@pytest.mark.parametrize("names", TAKEOVERS)
+def test_a_kill_of_who_has_just_taken_over_loses_nothing(shot: Range, names: str):
+    wait_until(lambda: not horses(shot.slipway), 20, "the end of other work")
+    with shot.visitor.watching():
+        sha, guid = shot.send()
+        deadline = time.monotonic() + 20
+        while not held(shot):
+            assert time.monotonic() < deadline
+        for target in TAKEOVERS[names](shot.slipway):
+            target.kill()
+        ended = finish(shot, sha, guid)
+    assert ended.attempt == 2
+
+
+@pytest.mark.parametrize("pause", [-1, 0, 0.01, 0.02, 0.04])
+def test_a_kill_of_who_waits_for_a_permit_loses_nothing(shot: Range, pause: float):
+    wait_until(lambda: not horses(shot.slipway) and len(spares(shot.slipway)) == 2, 20, "all to wait")
+    waiting = spares(shot.slipway)
+    with shot.visitor.watching():
+        if pause < 0:
+            for one in waiting:
+                one.kill()
+        sha, guid = shot.send()
+        # Before the permit comes, while it is taken, or just afterwards.
+        time.sleep(max(pause, 0))
+        for one in waiting:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        finish(shot, sha, guid)
+    # Those that waited have successors, and the executors lost nothing by it.
+    wait_until(lambda: len(spares(shot.slipway)) >= 1, 20, "others to wait")
+
+
+def ours(slipway: Slipway) -> list[psutil.Process]:
+    """Every process but those of builds, and but the first, which starts the others again."""
+    found: list[psutil.Process] = []
+    for one in slipway.processes():
+        with suppress(psutil.Error, OSError):
+            is_boxed = Path(f"/proc/{one.pid}/ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+            if not is_boxed and processes.MARK not in one.environ():
+                found.append(one)
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_any_process_may_be_killed_at_any_moment(shot: Range):
+    dice = random.Random(7)
+    for _ in range(25):
+        whole(shot.slipway)
+        sha, guid = shot.send()
+        time.sleep(dice.random() * 1.5)
+        victim = dice.choice(sorted(ours(shot.slipway), key=lambda one: one.pid))
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+        made = shot.slipway.deployment_of(guid, FINAL_SECONDS)
+        ended = shot.slipway.ended(made.id, FINAL_SECONDS)
+        check_aftermath(shot, sha, ended, State.SUCCEEDED)
+        shown = lambda: shot.slipway.get(shot.visitor.hostname).text  # noqa: E731
+        whole(shot.slipway)
+        assert shown() == f"text {shot.number}\n"
 
 
 def test_a_killed_build_is_the_builds_own_failure(shot: Range):

@@ -1,5 +1,6 @@
 """What an attacker can send: repositories, builds, requests. Each has a named outcome and does no harm."""
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -136,6 +137,33 @@ def test_a_build_that_only_looks_evil_goes_live_and_harms_nobody(target: Target,
     running = [one for one in psutil.process_iter(["cmdline"]) if "7411" in (one.info["cmdline"] or [])]
     assert alive(running) == []
     wait_until(lambda: list((target.slipway.home / "work").iterdir()) == [], what="the work tree to go")
+
+
+def test_a_build_that_prints_a_gigabyte_fills_neither_disk_nor_memory(target: Target):
+    worker = target.slipway.find("jobs.worker")[0]
+    sha = target.repository.commit(
+        {"slipway.toml": RECIPE, "build.sh": "yes a line of a build | head -c 1073741824\n" + PAGE},
+        "A gigabyte",
+        onto=target.base,
+    )
+    made, most = target.slipway.deployment_of(target.slipway.push("target", sha)), 0
+
+    def is_over() -> bool:
+        nonlocal most
+        for one in worker.children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                most = max(most, one.memory_info().rss)
+        return target.slipway.deployment(made.id).state.is_final
+
+    wait_until(is_over, 60, "the end of the build, or of its time")
+    ended = target.slipway.deployment(made.id)
+    assert ended.failure is None or ended.failure.code == "build-timed-out"
+    assert most < 400 * MIB
+    told = target.slipway.run("logs", f"DEP-{ended.id}", code=0 if ended.failure is None else 1)
+    assert len(told) < 2 * MIB
+    assert sum(path.stat().st_size for path in (target.slipway.home / "logs").rglob("*")) < 4 * MIB
+    valkey = (target.slipway.find("valkey-server") or target.slipway.find("redis-server"))[0]
+    assert valkey.memory_info().rss < 200 * MIB
 
 
 def test_links_of_a_repository_lead_nowhere(target: Target):

@@ -95,6 +95,31 @@ def greeting(name: str | None) -> bytes:
     return sent.read()
 
 
+def extended(greeting: bytes, kind: int, content: bytes) -> bytes:
+    """A greeting with an extension more (RFC 8446, 4.1.2)."""
+    at = 5 + 4 + 2 + 32
+    for size in (1, 2, 1):
+        at += size + int.from_bytes(greeting[at : at + size], "big")
+    extension = kind.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
+    all_of_them = greeting[at + 2 :] + extension
+    body = greeting[9:at] + len(all_of_them).to_bytes(2, "big") + all_of_them
+    handshake = greeting[5:6] + len(body).to_bytes(3, "big") + body
+    return greeting[:3] + len(handshake).to_bytes(2, "big") + handshake
+
+
+def test_a_greeting_that_names_a_second_host_where_nobody_sees_it_is_refused(upstream: Upstream):
+    place = f"registry.test:{upstream.port}"
+    plain, evil = greeting("registry.test"), b"evil.test"
+    named = (len(evil) + 3).to_bytes(2, "big") + b"\0" + len(evil).to_bytes(2, "big") + evil
+    with gate([f"{place}=127.0.0.1"]) as box:
+        connect = f"CONNECT {place} HTTP/1.1\r\n\r\n".encode()
+        assert b"the package" in box.send(connect, extended(plain, 0xFAFA, b"grease"))
+        # Encrypted Client Hello, whose inner name only its server can read; and a name twice.
+        for more in (extended(plain, 0xFE0D, bytes(40)), extended(plain, 0, named)):
+            assert b"the package" not in box.send(connect, more)
+    assert len(upstream.seen) == 1
+
+
 def test_a_package_comes_through_and_the_host_sees_one_request_that_was_looked_at(upstream: Upstream):
     place = f"registry.test:{upstream.port}"
     with gate([f"{place}=127.0.0.1"]) as box:

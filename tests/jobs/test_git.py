@@ -235,6 +235,27 @@ def test_a_stopped_fetch_ends_at_once_with_all_its_processes_and_shows_no_secret
         wait_until(lambda: not any(one.is_running() for one in running), what="git is gone")
 
 
+def test_a_git_that_was_killed_is_no_fault_of_the_repository(mirrors: Mirrors):
+    hang = Event()
+    with server(hang) as (host, seen), ThreadPoolExecutor(1) as pool:
+        fetch = pool.submit(mirrors.fetch, make_app(f"http://{host}/a/b.git"))
+        wait_until(lambda: seen, what="git asks")
+        for one in psutil.Process().children(recursive=True):
+            one.kill()
+        with pytest.raises(PlatformError) as caught:
+            fetch.result(10)
+    assert caught.value.code is ErrorCode.REPOSITORY_SILENT
+    assert caught.value.facts["detail"] == "git was killed"
+
+
+def test_local_work_of_a_git_that_was_killed_is_done_again(repository: Repository, mirrors: Mirrors):
+    app = make_app(repository.url)
+    mirrors.fetch_commit(app, repository.commit({"a": "1"}))
+    marker = mirrors.home / "once"
+    alias = f"alias.once=!test -e {marker} && echo done || {{ touch {marker}; kill -9 $PPID; sleep 9; }}"
+    assert mirrors.git.must(["-c", alias, "once"]) == b"done\n"
+
+
 def test_a_fetch_that_takes_too_long_is_given_up(mirrors: Mirrors):
     with server(Event()) as (host, _):
         with pytest.raises(PlatformError) as caught:
@@ -399,7 +420,7 @@ def test_processes_that_are_kept_answer_as_others_do(repository: Repository, mir
     assert answers()[1:] == apart[1:]
 
 
-def test_a_kept_process_that_was_killed_fails_one_question_alone(repository: Repository, mirrors: Mirrors):
+def test_a_kept_process_that_was_killed_is_begun_anew(repository: Repository, mirrors: Mirrors):
     app = make_app(repository.url)
     sha = repository.commit({"a": "1"})
     mirrors.fetch(app)
@@ -407,9 +428,15 @@ def test_a_kept_process_that_was_killed_fails_one_question_alone(repository: Rep
         assert mirrors.has(app, sha)
         for child in psutil.Process().children():
             child.kill()
-        with pytest.raises(GitFailedError):
-            mirrors.has(app, sha)
         assert mirrors.has(app, sha)
+        assert mirrors.read(app, sha, "a", 10) == b"1"
+        for child in psutil.Process().children():
+            child.kill()
+        assert mirrors.read(app, sha, "a", 10) == b"1"
+    (mirrors.path(app) / "HEAD").unlink()
+    with mirrors.kept_open(), pytest.raises(GitFailedError):
+        # One that can't answer is not asked for ever.
+        mirrors.has(app, sha)
 
 
 def test_what_was_fetched_just_now_is_not_asked_again(repository: Repository, mirrors: Mirrors):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from redis import Redis
 from rq import Queue as RqQueue
@@ -15,6 +16,7 @@ from bot.domain.ids import EnvironmentId
 from bot.queue import DEPLOY_QUEUE, PERMIT, Queue, connect
 from jobs.horses import HorseWorker
 from jobs.worker import job_class_for
+from tests.running import alive
 from tests.valkey import Valkey
 from tests.waiting import wait_until
 
@@ -127,3 +129,21 @@ def test_what_waits_ends_with_its_worker(stable: Stable):
     os.kill(worker, signal.SIGTERM)
     os.waitpid(worker, 0)
     wait_until(lambda: not Path(f"/proc/{waiting}").exists(), 20, "its end")
+
+
+def test_one_that_was_killed_while_it_waited_leaves_nothing_open(stable: Stable):
+    worker = stable.work(9, lambda: stable.say("worked"))
+    open_files: list[int] = []
+    for number in (1, 2, 3, 4):
+        wait_until(lambda number=number: len(stable.pids("ready")) == 2 * number - 1, 20, "a process")
+        open_files.append(psutil.Process(worker).num_fds())
+        waiting = psutil.Process(stable.pids("ready")[-1])
+        waiting.kill()
+        wait_until(lambda waiting=waiting: not alive([waiting]), 20, "its end")
+        stable.queue.permit(EnvironmentId(number), 0)
+        # Another one did it.
+        wait_until(lambda number=number: stable.words().count("worked") == number, 20, "the work")
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    # The first permit opens a connection more.
+    assert open_files[1:] == [open_files[1]] * 3
