@@ -67,7 +67,7 @@ def create_app(
     queue, vault = Queue(redis), open_vault(settings)
     ledger, logs = Ledger(engine, queue), LogReader(settings.home, redis)
     feeds = Feeds(engine, logs, settings.redis)
-    access = Access(console_key(settings), public_url=settings.url)
+    access = Access(console_key(settings), public_url=settings.url, clock=clock)
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
     pages, lifecycle = Pages(settings), _lifecycle(settings, engine, queue, clock)
     services, limiter = Services(settings, lifecycle, logs, vault, clock), Limiter(redis, rates, clock)

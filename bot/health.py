@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute, Route
 
 from bot.answers import Answer
 from bot.clock import utc_now
-from bot.settings import Settings, dialled
+from bot.setting_values import dialled
+from bot.settings import Settings
 from bot.store import deliveries
 from bot.store.engine import Engine, reading
 

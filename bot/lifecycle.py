@@ -25,12 +25,12 @@ from bot.orders import (
     again,
     answers,
     approved_before,
-    by_hand,
     commit_of,
     is_of_fork,
     new_deployment,
     new_rollback,
     release_to_restore,
+    said_of_manual,
     says_otherwise,
 )
 from bot.queue import Queue
@@ -95,7 +95,7 @@ class Lifecycle:
         if there and order.trigger.is_automatic and newest is not None and answers(newest, order):
             return Requested(newest, is_new=False)
         if environment.manual and order.trigger.is_automatic:
-            return Requested(self.skip(change, order, by_hand(order.app, environment)), is_new=False)
+            return Requested(self.skip(change, order, said_of_manual(order.app, environment)), is_new=False)
         return Requested(self._insert(change, order, environment), is_new=True)
 
     def _insert(self, change: Change, order: Order, environment: Environment) -> Deployment:

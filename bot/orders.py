@@ -171,7 +171,7 @@ def answers(newest: Deployment, order: Order) -> bool:
     return order.pull is None or order.hold is Hold.APPROVAL or not kept_back
 
 
-def by_hand(app: App, environment: Environment) -> str:
+def said_of_manual(app: App, environment: Environment) -> str:
     """Why a push is not deployed where deploys are started by hand, and how to start one."""
     where = f"POST /api/v1/apps/{app.slug}/deployments"
     place = "" if environment.name == PRODUCTION else f" with environment {environment.name}"

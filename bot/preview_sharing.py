@@ -1,13 +1,12 @@
 """Share links of protected previews: made, revoked, and written as addresses."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.change import Change
 from bot.domain.app import App
 from bot.domain.audit import Act
-from bot.domain.environment import Environment, EnvironmentKind
+from bot.domain.environment import Environment, EnvironmentKind, app_of_release
 from bot.domain.protection import Protection
 from bot.domain.sharing import LONGEST_LIFE, Purpose, ShareLink
 from bot.previews import end_of, protection_of, rules_of
@@ -19,7 +18,6 @@ from bot.store.share_links import NewShareLink
 
 COMMENT = "the comment on the pull request"
 """Who made a link that stands there."""
-_RELEASE = re.compile(r"[0-9a-f]{12}-([a-z0-9-]+)")
 # What is left of a link's time when the comment gets another.
 _RENEWED = timedelta(days=1)
 
@@ -52,8 +50,8 @@ def app_of(tx: Tx, hostname: str, domain: str) -> App | None:
     app = environments.app_of_hostname(tx, hostname)
     if app is not None:
         return apps.find(tx, app)
-    match = _RELEASE.fullmatch(hostname.removesuffix(f".{domain}"))
-    return apps.by_slug(tx, match[1]) if match is not None else None
+    slug = app_of_release(hostname.removesuffix(f".{domain}"))
+    return apps.by_slug(tx, slug) if slug is not None else None
 
 
 def is_in_comments(tx: Tx, app: App) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes
 
 MARK = b"[REDACTED]"
 MIN_SECRET = 4
+"""Bytes. Shorter ones stand in ordinary words, so no log can be kept free of them."""
 # Of a longer secret, such as a key file, only the usual forms are searched: each costs memory.
 _LONG = 512
 # A line of a secret that is a word of its own, and not a part of a common word.

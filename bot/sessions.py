@@ -14,6 +14,7 @@ from bot.domain.ids import TenantId
 from bot.domain.session import SignedInBy
 from bot.minted import digest_of
 from bot.store import sessions
+from bot.store.due import is_use_due
 from bot.store.engine import Engine, StoreError, Tx, reading, writing
 from bot.store.people import User
 from bot.store.sessions import NewSession, Session
@@ -75,7 +76,7 @@ class Sessions:
         now = self._clock()
         with reading(self._engine) as tx:
             found = sessions.by_digest(tx, digest_of(secret), now)
-        if found is not None and sessions.is_use_due(found, now):
+        if found is not None and is_use_due(found.last_used_at, now):
             # Nobody is kept out because it could not be noted.
             with suppress(StoreError), writing(self._engine) as tx:
                 sessions.note_use(tx, found.id, now)

@@ -73,11 +73,22 @@ def registry_list(value: list[str]) -> list[str]:
     return value
 
 
+def bound(address: str) -> tuple[str, int]:
+    """Host and port to listen at; no host stands for every address of the machine."""
+    host, _, port = address.rpartition(":")
+    return ("" if host == "*" else host.strip("[]"), int(port))
+
+
 def dialled(address: str) -> tuple[str, int]:
     """Where to reach, from this machine, what listens at an address."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    return (_ANY.get(host, host), int(port))
+    host, port = bound(address)
+    return (_ANY.get(host, host), port)
+
+
+def reached(scheme: str, address: str) -> str:
+    """The URL of what listens at an address, as this machine reaches it."""
+    host, port = dialled(address)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 Address = Annotated[str, AfterValidator(address)]

@@ -16,9 +16,10 @@ from bot.setting_values import (
     Networks,
     Secrets,
     absolute,
-    dialled,
+    bound,
     folder_url,
     mail_url,
+    reached,
     registry_list,
     safe_url,
     split,
@@ -28,11 +29,6 @@ MIB = 1024 * 1024
 # A socket's path must fit into 108 bytes (unix(7)), its final zero included; before it has its name, a
 # socket may have one that is ten bytes longer.
 _LONGEST_SOCKET = 95
-
-
-def _url(scheme: str, place: tuple[str, int]) -> str:
-    host, port = place
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Settings(BaseSettings):
@@ -266,7 +262,7 @@ class Settings(BaseSettings):
     @cached_property
     def url(self) -> str:
         """Address of this instance for GitHub and people, without a slash at its end."""
-        return self.public_url.rstrip("/") or f"http://localhost:{self.web_address.rpartition(':')[2]}"
+        return self.public_url.rstrip("/") or f"http://localhost:{bound(self.web_address)[1]}"
 
     @cached_property
     def mail_sender(self) -> str:
@@ -281,17 +277,17 @@ class Settings(BaseSettings):
     @cached_property
     def web_url(self) -> str:
         """The web process as this machine reaches it."""
-        return _url("http", dialled(self.web_address))
+        return reached("http", self.web_address)
 
     @cached_property
     def edge_url(self) -> str:
         """The edge as this machine reaches it; the site is named by the header `Host`."""
-        return _url("http" if self.edge_tls == "off" else "https", dialled(self.edge_address))
+        return reached("http" if self.edge_tls == "off" else "https", self.edge_address)
 
     @cached_property
     def edge_port(self) -> int:
         """Port that the edge listens on."""
-        return int(self.edge_address.rpartition(":")[2])
+        return bound(self.edge_address)[1]
 
     def site_url(self, hostname: str) -> str:
         """Address of a site as a visitor writes it."""

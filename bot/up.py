@@ -24,7 +24,8 @@ from bot import embedded
 from bot.errors import ErrorCode, PlatformError
 from bot.log import logger
 from bot.parent import die_with_parent
-from bot.settings import Settings, dialled
+from bot.setting_values import bound, dialled
+from bot.settings import Settings
 from bot.store.engine import open_engine
 from bot.store.migrate import migrate
 
@@ -162,12 +163,12 @@ def _refused(reason: str) -> PlatformError:
 
 
 def _check_port(setting: str, address: str) -> None:
-    host, _, port = address.rpartition(":")
+    host, port = bound(address)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # As servers do: a port whose old connections only wait for their end is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host.strip("[]").replace("*", ""), int(port)))
+            probe.bind((host, port))
         except OSError as error:
             reason = error.strerror or str(error)
             raise _refused(f"{address} can't be used: {reason}; free it, or set SLIPWAY_{setting}") from error

@@ -6,17 +6,17 @@ binaries, `.vite`, `.cache`), and through a shared inode a build could change wh
 runs. Copying 2,000 files costs 70 ms where links cost 20 ms, and nothing where blocks can be shared.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from bot.domain.environment import EnvironmentKind
 from bot.domain.ids import AppId, Digest
+from jobs import flocks
 from jobs.copying import copy_folder, remove_folder
 
 KEPT = 3
@@ -49,7 +49,7 @@ class Dependencies:
         Raises `PlatformError` DISK_FULL and `StoppedError`.
         """
         entry = self._entries / key
-        with _locked(self._lock(), fcntl.LOCK_SH):
+        with flocks.held(self._lock(), flocks.SHARED):
             if not entry.is_dir():
                 return False
             os.utime(entry)
@@ -84,7 +84,7 @@ class Dependencies:
         """Remove an entry, once nobody copies out of it."""
         entry = self._entries / key
         if entry.exists():
-            with _locked(self._lock(), fcntl.LOCK_EX):
+            with flocks.held(self._lock(), flocks.ALONE):
                 remove_folder(entry)
 
     def downloads(self, kind: EnvironmentKind) -> AbstractContextManager[Path]:
@@ -102,7 +102,7 @@ class Dependencies:
         shared = self._folder / name
         shared.mkdir(parents=True, exist_ok=True)
         try:
-            lock = lock_file(self._folder / f"{name}.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = flocks.take(self._folder / f"{name}.lock", flocks.ALONE | flocks.AT_ONCE)
         except BlockingIOError:
             with tempfile.TemporaryDirectory(prefix=OWN, dir=self._folder, ignore_cleanup_errors=True) as own:
                 yield Path(own)
@@ -119,17 +119,11 @@ class Dependencies:
         return self._entries / LOCK
 
     def _prune(self) -> None:
-        try:
-            lock = lock_file(self._lock(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Somebody copies out of an entry: the next save prunes.
-            return
-        try:
+        # While somebody copies out of an entry, pruning is left to the next save.
+        with suppress(BlockingIOError), flocks.held(self._lock(), flocks.ALONE | flocks.AT_ONCE):
             entries = [path for path in self._entries.iterdir() if not path.name.startswith(".")]
             for old in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
                 remove_folder(old)
-        finally:
-            os.close(lock)
 
 
 def key_of(root: Path, lock_files: Sequence[Path], tools: Sequence[str]) -> Digest | None:
@@ -170,24 +164,3 @@ def _installed(root: Path) -> Iterator[Path]:
             if not found.is_symlink():
                 yield found
         names[:] = [name for name in names if name not in ("node_modules", ".git")]
-
-
-def lock_file(path: Path, how: int) -> int:
-    """Lock a file, made when missing; its descriptor. Raises `BlockingIOError` with `LOCK_NB`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, how)
-    except BlockingIOError:
-        os.close(file)
-        raise
-    return file
-
-
-@contextmanager
-def _locked(path: Path, how: int) -> Generator[None]:
-    file = lock_file(path, how)
-    try:
-        yield
-    finally:
-        os.close(file)

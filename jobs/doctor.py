@@ -68,7 +68,7 @@ def _walled(settings: Settings) -> str | None:
         directory="/",
         limits=Limits(seconds=10, memory=64, processes=16, file_size=1),
         mounts=[],
-        environment={"PATH": SYSTEM_PATH},
+        environ={"PATH": SYSTEM_PATH},
         network=False,
         gate=Egress((), lambda _: None),
         user=sandbox.user(0),

@@ -22,6 +22,7 @@ from bot import program
 from bot.errors import ErrorCode, PlatformError
 from bot.log import logger, set_up_logging
 from bot.parent import die_with_parent
+from bot.setting_values import bound
 from bot.settings import Settings
 from bot.sockets import prepare_folder
 from jobs.edge_config import caddyfile
@@ -209,11 +210,10 @@ def _check(settings: Settings) -> None:
         caddyfile(settings, settings.rules_socket)
     except ValueError as error:
         raise _refused(str(error).rstrip(".")) from error
-    host = settings.edge_address.rpartition(":")[0].strip("[]")
-    address = ("" if host in ("", "*") else host, settings.edge_port)
+    host, port = bound(settings.edge_address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server(address, family=family):
+        with socket.create_server((host, port), family=family):
             pass
     except OSError as error:
         why = f"the edge can't listen on {settings.edge_address} ({error.strerror})"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bot.setting_values import bound
 from bot.settings import Settings
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -92,9 +93,9 @@ def _names(settings: Settings, tls: str) -> str:
 
 
 def _bind(settings: Settings) -> str:
-    host = settings.edge_address.rpartition(":")[0].strip("[]")
+    host, _ = bound(settings.edge_address)
     match host:
-        case "" | "*":
+        case "":
             return "# on every address"
         case "localhost":
             return "bind 127.0.0.1 ::1"

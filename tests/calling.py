@@ -13,8 +13,6 @@ import httpx
 import jsonschema_rs
 from starlette.requests import HTTPConnection
 
-from bot.api.auth import OF_APP, PERSONAL, mint
-from bot.api.deploy_hooks import KIND
 from bot.api.openapi import document
 from bot.api.rates import Rates
 from bot.app import create_app
@@ -22,6 +20,7 @@ from bot.console.access import console_key
 from bot.domain.app import App
 from bot.domain.roles import Role, Verb
 from bot.domain.session import SignedInBy
+from bot.minted import HOOK, OF_APP, PERSONAL, mint
 from bot.sessions import Sessions
 from bot.store import apps, deploy_hooks, people, tokens
 from bot.store import sessions as store
@@ -202,7 +201,7 @@ def _people(instance: Instance) -> tuple[dict[str, str], tuple[App, App, App]]:
         issue("stranger", PERSONAL, tenant=other, user_id=stranger.id)
         issue("app-token", OF_APP, tenant=acme, app_id=made[0].id)
         issue("second-token", OF_APP, tenant=acme, app_id=made[1].id)
-        hook = mint(KIND)
+        hook = mint(HOOK)
         texts["hook"] = hook.text
         of_shop = NewHook(made[0].id, "a hook", "production", None, hook.handle, hook.digest, "a test")
         deploy_hooks.insert(tx, of_shop, now)

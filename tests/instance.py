@@ -4,22 +4,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.api.operation import Services
-from bot.api.rates import DEFAULT_RATES, Limiter
-from bot.console.desk import Desk
 from bot.domain.app import App
 from bot.domain.deployment import Commit, Deployment, Failure, Phase, State, Trigger
 from bot.domain.ids import Digest, Sha
 from bot.leases import Claim, Leases
 from bot.lifecycle import Lifecycle, Order
-from bot.logs import LogReader
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store import apps, releases, steps
 from bot.store.apps import NewApp
 from bot.store.engine import open_engine, reading, writing
 from bot.store.releases import NewRelease
-from bot.vault import open_vault
 from tests.stores import migrate
 
 
@@ -98,17 +93,6 @@ class Instance:
 
     def fail(self, claim: Claim, failure: Failure) -> None:
         assert self.leases.finish(claim, State.FAILED, "the build failed", failure=failure)
-
-    def desk(self) -> Desk:
-        queue = Queue(connect(self.settings.redis))
-        return Desk(self.settings, self.engine, queue, open_vault(self.settings), self.now)
-
-    def services(self) -> Services:
-        logs = LogReader(self.settings.home, connect(self.settings.redis))
-        return Services(self.settings, self.lifecycle, logs, open_vault(self.settings), self.now)
-
-    def limiter(self) -> Limiter:
-        return Limiter(connect(self.settings.redis), DEFAULT_RATES)
 
     def close(self) -> None:
         self.engine.dispose()

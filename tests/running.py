@@ -24,8 +24,9 @@ from bot.lifecycle import Lifecycle
 from bot.queue import Queue, connect
 from bot.settings import Settings
 from bot.store import apps, deliveries, deployments, environments
+from bot.store.deliveries import StoredDecision
 from bot.store.deployments import Event
-from bot.store.engine import Engine, open_engine, reading
+from bot.store.engine import Engine, Tx, open_engine, reading
 from tests import command
 from tests.fakes import payloads
 from tests.fakes.repository import Repository
@@ -164,18 +165,26 @@ class Slipway:
         assert answer.status_code == 202, answer.text
         return guid
 
+    def decisions_of(self, guid: str, seconds: float = 20) -> list[StoredDecision]:
+        """What was decided about a delivery, once it was."""
+
+        def decided() -> list[StoredDecision]:
+            with reading(self.engine) as tx:
+                return _decisions(tx, guid)
+
+        return wait_until(decided, seconds, f"a decision about delivery {guid}")
+
     def deployment_of(self, guid: str, seconds: float = 20) -> Deployment:
         """The deployment that a delivery led to."""
 
         def found() -> Deployment | None:
             with reading(self.engine) as tx:
                 # The sweep may have found the commit first: then the delivery leads to what there is.
-                pushes = deliveries.by_guid(tx, guid)
-                decided = [one for push in pushes for one in deliveries.decisions_of(tx, push.id)]
+                decided = _decisions(tx, guid)
                 made = [number for one in decided for number in one.facts.get("deployments", [])]
                 return deployments.find(tx, DeploymentId(made[0])) if made else None
 
-        return wait_until(found, seconds, f"a deployment of delivery {guid}") or self.deployment_of(guid)
+        return wait_until(found, seconds, f"a deployment of delivery {guid}")
 
     def ended(self, deployment: DeploymentId, seconds: float = 60) -> Deployment:
         """The deployment once it has its last word."""
@@ -184,7 +193,7 @@ class Slipway:
             found = self.deployment(deployment)
             return found if found.state.is_final else None
 
-        return wait_until(final, seconds, f"the end of {deployment}") or self.deployment(deployment)
+        return wait_until(final, seconds, f"the end of {deployment}")
 
     def deploy(self, slug: str, after: str, **more: Any) -> Deployment:
         """Push, and wait for the end of its deployment."""
@@ -255,6 +264,10 @@ class Slipway:
     def find(self, word: str) -> list[psutil.Process]:
         """Processes of the tree that have a word in their command line, parents first."""
         return [one for one in self.processes() if any(word in part for part in _words(one))]
+
+
+def _decisions(tx: Tx, guid: str) -> list[StoredDecision]:
+    return [made for one in deliveries.by_guid(tx, guid) for made in deliveries.decisions_of(tx, one.id)]
 
 
 def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], seconds: float = 10, what: str = "") -> T:
+def wait_until(condition: Callable[[], T | None], seconds: float = 10, what: str = "") -> T:
     """The first true value of a condition; fails when there is none in time."""
     end = time.monotonic() + seconds
     while True:

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bot.api.app_views import Line
-from bot.api.auth import OF_APP, PERSONAL, mint
 from bot.api.envelope import Model
 from bot.api.me import TAG, via
 from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.refusals import not_found, unfit
 from bot.domain.roles import APP_VERBS, Verb
+from bot.minted import OF_APP, PERSONAL, mint
 from bot.store import tokens
 from bot.store.tokens import NewToken, Token
 

@@ -3,7 +3,6 @@
 Who guesses is answered with a growing pause.
 """
 
-import re
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 
@@ -14,16 +13,13 @@ from bot.api.visitors import Visitors
 from bot.attempts import Attempts
 from bot.clock import Clock, utc_now
 from bot.domain.roles import APP_VERBS, VERBS_OF, Principal, Verb, operator
-from bot.minted import fits, mint
+from bot.minted import OF_APP, PERSONAL, fits, read
 from bot.oidc import IdTokenError, Wrong, looks_like_one
 from bot.store import tokens
+from bot.store.due import is_use_due
 from bot.store.engine import Engine, StoreError, Tx, reading, writing
 from bot.store.tokens import Holder, Token
 
-PERSONAL, OF_APP = "slp", "sld"
-"""What tokens begin with: those of people, and deploy tokens of one app."""
-_TOKEN = re.compile(r"(slp|sld)_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
-__all__ = ["OF_APP", "PERSONAL", "Gate", "mint"]
 _ASK = {"WWW-Authenticate": 'Bearer realm="slipway"'}
 
 
@@ -51,9 +47,9 @@ class Gate:
         """
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
         presented = presented.strip()
-        if match := _TOKEN.fullmatch(presented) if scheme.lower() == "bearer" else None:
+        if token := read(presented, PERSONAL, OF_APP) if scheme.lower() == "bearer" else None:
             with nullcontext(tx) if tx is not None else reading(self._engine) as there:
-                return self._holder_of(there, match[2], match[3], address=_address(request))
+                return self._holder_of(there, *token, address=_address(request))
         # Whoever has the key gets in: others behind the same proxy must not be able to keep the operator out.
         if self._is_operator(request):
             return operator("operator", "the instance's operator")
@@ -114,7 +110,7 @@ class Gate:
 
     def _note_use(self, token: Token) -> None:
         now = self._clock()
-        if tokens.is_use_due(token, now):
+        if is_use_due(token.last_used_at, now):
             # Nobody is kept out because it could not be noted.
             with suppress(StoreError), writing(self._engine) as tx:
                 tokens.note_use(tx, token.id, now)

@@ -12,13 +12,11 @@ from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.refusals import not_found
 from bot.domain.environment import PRODUCTION
 from bot.domain.roles import Verb
-from bot.minted import mint
+from bot.minted import HOOK, mint
 from bot.store import deploy_hooks
 from bot.store.deploy_hooks import Hook, NewHook
 
 TAG = "Deploy hooks"
-KIND = "slh"
-"""What the secret part of an address begins with."""
 
 
 class HookView(Model):
@@ -64,7 +62,7 @@ def _list(call: Call) -> Page:
 
 
 def _create(call: Call) -> CreatedHook:
-    app, given, minted = call.of_app, call.given(CreateHook), mint(KIND)
+    app, given, minted = call.of_app, call.given(CreateHook), mint(HOOK)
     refuse_archived(app)
     name = known_environment(call, given.environment)
     new = NewHook(
@@ -92,7 +90,7 @@ def _revoke(call: Call) -> None:
 
 
 def _view(one: Hook) -> dict[str, Any]:
-    return {**{name: getattr(one, name) for name in _COPIED}, "begins": f"{KIND}_{one.handle}"}
+    return {**{name: getattr(one, name) for name in _COPIED}, "begins": f"{HOOK}_{one.handle}"}
 
 
 _COPIED = "id name environment branch created_by created_at last_used_at".split()

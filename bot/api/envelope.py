@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from bot.api.field_texts import field_texts
 from bot.api.refusals import RefusalError
-from bot.clock import utc_now
+from bot.clock import stamp, utc_now
 
 
 class Model(BaseModel):
@@ -94,11 +94,6 @@ class BareError(Model):
     error: str = Field(examples=["SMTP not configured"])
 
 
-def moment(at: datetime) -> str:
-    """A time as answers carry it."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def success(
     data: Any, *, request_id: str, status: int = 200, pagination: PaginationMeta | None = None
 ) -> Response:
@@ -131,7 +126,7 @@ def failure(refusal: RefusalError, *, request_id: str) -> Response:
 
 
 def _meta(request_id: str) -> dict[str, Any]:
-    return {"requestId": request_id, "timestamp": moment(utc_now())}
+    return {"requestId": request_id, "timestamp": stamp(utc_now())}
 
 
 def _response(content: Any, status: int, headers: Mapping[str, str], *, request_id: str) -> Response:

@@ -7,6 +7,7 @@ import msgspec
 from pydantic import Field
 
 from bot.api.envelope import Model
+from bot.clock import stamp
 from bot.domain.deployment import Deployment
 from bot.domain.ids import reference
 from bot.logs.line import OURS, Line
@@ -79,7 +80,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else stamp(moment)
 
 
 def _frame(value: dict[str, Any], line: int | None = None) -> bytes:

@@ -3,8 +3,6 @@
 The address is a secret: it is written nowhere, also not in the log.
 """
 
-import re
-
 from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,12 +23,10 @@ from bot.domain.ids import reference
 from bot.errors import SlipwayError
 from bot.lifecycle import Order
 from bot.log import logger
-from bot.minted import fits
+from bot.minted import HOOK, fits, read
 from bot.store import apps, audit, deploy_hooks, environments
 from bot.store.deploy_hooks import Hook
 from bot.store.engine import StoreError, reading
-
-_TOKEN = re.compile(r"slh_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
 class HookDoor:
@@ -82,11 +78,11 @@ class HookDoor:
         return {"deployment": reference(made.id), **names, "url": where}
 
     def _find(self, token: str, address: str) -> tuple[Hook, App]:
-        match = _TOKEN.fullmatch(token)
+        handle, secret = read(token, HOOK) or ("", "")
         with reading(self._services.lifecycle.engine) as tx:
-            hook = deploy_hooks.by_handle(tx, match[1]) if match else None
+            hook = deploy_hooks.by_handle(tx, handle) if handle else None
             app = apps.find(tx, hook.app_id) if hook else None
-        if hook is not None and app is not None and match is not None and fits(match[2], hook.digest):
+        if hook is not None and app is not None and fits(secret, hook.digest):
             return hook, app
         if pause := self._attempts.pause(address):
             seconds = str(int(pause) + 1)

@@ -106,11 +106,6 @@ class Ring:
     def _join(self, frames: list[bytes], last: int) -> Chunk:
         return Chunk(chunked(b"".join(frames)), self.start + last, self._lines[last - 1])
 
-    def line_before(self, position: int) -> int:
-        """Number of the last line that stands before a position."""
-        index = position - self.start
-        return self._lines[index - 1] if index > 0 else self.floor
-
     def take_past(self, position: int, line: int) -> Chunk | None:
         """What `take` gives, but for lines up to one: for a viewer that has seen more than was known here."""
         if position >= self.end:

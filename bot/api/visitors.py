@@ -1,7 +1,6 @@
 """People who call: by an ID token of the configured issuer, or by the session of a page of ours."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -10,6 +9,7 @@ from bot.callers import principal_of
 from bot.domain.ids import TenantId
 from bot.domain.roles import Principal
 from bot.oidc import IdTokenError, Issuer, IssuerAwayError, Wrong
+from bot.origin import from_this_host
 from bot.sessions import Sessions
 from bot.store import people
 from bot.store.engine import Engine, reading
@@ -99,21 +99,12 @@ class Visitors:
 
     def _check_origin(self, request: Request) -> None:
         """Cookies come with requests of other sites, too: `SameSite` does not tell sites of one domain."""
-        origin = _origin(request)
+        origin = from_this_host(request)
         if origin is None and request.method not in SAFE:
             origin = self.sessions.is_form_token(request, request.headers.get(FORM_TOKEN, ""))
         if origin is False:
             message = "A session counts only for pages of this very address. Scripts elsewhere need a token."
             raise RefusalError(403, Code.FORGED, message)
-
-
-def _origin(request: Request) -> bool | None:
-    """Whether a page of this very host sent it; None when the browser does not say."""
-    if (fetched := request.headers.get("sec-fetch-site")) is not None:
-        return fetched in ("same-origin", "none")
-    if (origin := request.headers.get("origin")) is not None:
-        return urlsplit(origin).netloc == request.headers.get("host")
-    return None
 
 
 def _stranger(email: str) -> RefusalError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot import listings
 from bot.cli.app_options import Asked, creating
-from bot.cli.instance import by_hand, open_instance
+from bot.cli.instance import act_of_command, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App
 from bot.registration import Registry, Wish
@@ -37,7 +37,7 @@ def _create(asked: Asked, *, as_json: bool) -> None:
         listed = listings.repository(tx, tenant, asked.repository) if asked.clone_url is None else None
         registered = registry.register(tx, wish, utc_now(), listed=listed)
         app = registered.app
-        made = by_hand("app.created", f"app {app.slug}", app, after={"repository": app.repository})
+        made = act_of_command("app.created", f"app {app.slug}", app, after={"repository": app.repository})
         audit.record(tx, made, utc_now())
     url = instance.settings.site_url(f"{app.slug}.{instance.settings.preview_domain}")
     if as_json:

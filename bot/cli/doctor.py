@@ -21,6 +21,7 @@ from bot.github.wire import API_VERSION
 from bot.settings import Settings
 from bot.store import deliveries, deployments, drift
 from bot.store.engine import StoreError, open_engine, reading, writing
+from bot.store.migrate import is_current
 from bot.wording import ago
 
 _OLDEST_GIT = (2, 30)
@@ -114,6 +115,12 @@ def _store(settings: Settings) -> Finding:
     engine = open_engine(settings.database, busy_seconds=_STORE_SECONDS)
     try:
         with writing(engine) as tx:
+            if not is_current(tx):
+                text, advice = (
+                    "The store does not have this version's tables yet.",
+                    "'slipway up' makes them.",
+                )
+                return Finding("store", "error", text, f"{advice} So does 'slipway migrate'.")
             latest = deployments.latest(tx, 1)
     except StoreError as error:
         return _store_trouble(error)

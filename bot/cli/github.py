@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot import github_app, manifest
-from bot.cli.instance import Instance, by_hand, open_instance
+from bot.cli.instance import Instance, act_of_command, open_instance
 from bot.clock import utc_now
 from bot.console.access import Access, console_key, sign_in_link
 from bot.console.setup import SETUP, STATE_LIFE
@@ -138,7 +138,7 @@ def forget() -> None:
     with writing(instance.engine) as tx:
         made = github_app.shown(tx, instance.settings)
         github_app.forget(tx)
-        audit.record(tx, by_hand("github-app.forgotten", made.slug if made else ""), utc_now())
+        audit.record(tx, act_of_command("github-app.forgotten", made.slug if made else ""), utc_now())
     where = f" Delete it at {made.page}." if made else ""
     sys.stdout.write(f"The GitHub App is forgotten.{where}\n")
 

@@ -53,7 +53,7 @@ def caller() -> str:
         return f"user {os.getuid()}"
 
 
-def by_hand(action: str, subject: str, app: App | None = None, **more: Any) -> Act:
+def act_of_command(action: str, subject: str, app: App | None = None, **more: Any) -> Act:
     """What a command does, for the audit log; `more` are other fields of an `Act`."""
     who = caller()
     if app is not None:

@@ -12,15 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.api.auth import OF_APP, PERSONAL, mint
 from bot.cli.client.looking import print_table
-from bot.cli.instance import by_hand, caller, find_app, open_instance
+from bot.cli.instance import act_of_command, caller, find_app, open_instance
 from bot.clock import utc_now
 from bot.domain.app import App
 from bot.domain.ids import AppId, TenantId
 from bot.domain.roles import Role, Verb
 from bot.errors import ErrorCode, UserError
-from bot.minted import Minted
+from bot.minted import OF_APP, PERSONAL, Minted, mint
 from bot.registration import check
 from bot.store import apps, audit, people, tokens
 from bot.store.engine import Tx, reading, writing
@@ -156,4 +155,4 @@ def _remember(tx: Tx, token: Token, **holder: str) -> None:
 
 def _record(tx: Tx, action: str, token: Token, now: datetime, **more: dict[str, str]) -> None:
     whose: dict[str, Any] = {"tenant_id": token.tenant_id, "app_id": token.app_id, **more}
-    audit.record(tx, by_hand(action, f"token {token.id}", **whose), now)
+    audit.record(tx, act_of_command(action, f"token {token.id}", **whose), now)

@@ -100,18 +100,19 @@ def label(*parts: str) -> str:
     return f"{whole[: MAX_LABEL - 9].rstrip('-')}-{suffix}"
 
 
-_RELEASE = re.compile(r"[0-9a-f]{12}-.+")
+_RELEASE = re.compile(r"[0-9a-f]{12}-(.+)")
 _PREVIEW = re.compile(r"pr-[0-9]+-.+")
 
 
-def is_of_release(first: str) -> bool:
-    """Whether the first label of a hostname is one that a release of some app may have."""
-    return _RELEASE.fullmatch(first) is not None
+def app_of_release(first: str) -> str | None:
+    """The slug in the first label of a hostname, where that is one that a release of some app may have."""
+    match = _RELEASE.fullmatch(first)
+    return match[1] if match is not None else None
 
 
 def is_free_of_others(slug: str) -> bool:
     """Whether an app's slug is not one that the hostnames of others' previews or releases begin with."""
-    return _PREVIEW.fullmatch(slug) is None and not is_of_release(slug)
+    return _PREVIEW.fullmatch(slug) is None and app_of_release(slug) is None
 
 
 def hostname_of(slug: str, environment: str, domain: str) -> str:

@@ -8,14 +8,13 @@ from enum import StrEnum
 
 from bot.domain.environment import EnvironmentKind
 from bot.domain.ids import TenantId, VariableId
+from bot.redact import MIN_SECRET
 
 MAX_NAME = 128
 MAX_VALUE = 64 * 1024
 """Bytes of a value in UTF-8. The kernel takes 128 KiB in one string (execve(2), MAX_ARG_STRLEN)."""
 MAX_SECRET = 16 * 1024
 """Bytes of a secret: keeping one out of a log takes 2 KB of memory a byte."""
-MIN_SECRET = 4
-"""Shorter ones stand in ordinary words, so no log can be kept free of them (`bot.redact`)."""
 MAX_COUNT = 250
 """Variables of one scope."""
 MAX_TOTAL = 256 * 1024

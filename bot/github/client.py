@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -24,7 +24,6 @@ from bot.github_app import AppKey
 from bot.intake.pull_events import UnusableError, read_pull
 from bot.settings import Settings
 
-T = TypeVar("T")
 _NAP = 1.0
 """Longest wait, in seconds, that is slept inside a call; a longer one goes back to the caller."""
 Permissions = tuple[tuple[str, str], ...]

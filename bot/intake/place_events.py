@@ -37,15 +37,11 @@ class InstallationEvent:
 
 @dataclass(frozen=True)
 class RepositoryEvent:
-    """A repository changed its name, its owner or its state.
-
-    `old_name`: its full name before, if that changed.
-    """
+    """A repository changed its name, its owner or its state."""
 
     repository: Repository
     installation_id: int | None
     action: str
-    old_name: str
     sender: str
 
 
@@ -66,7 +62,6 @@ class _InstallationPayload(Struct):
 class _RepositoryPayload(Struct):
     repository: RepositoryField
     action: Annotated[str, Meta(max_length=MAX_TEXT)]
-    changes: Any = None
     sender: Any = None
     installation: Any = None
 
@@ -101,26 +96,8 @@ def read_repository(body: bytes) -> RepositoryEvent | str:
         repository=repository,
         installation_id=fields.number(payload.installation, "id"),
         action=payload.action,
-        old_name=_old_name(repository.full_name, payload.changes),
         sender=fields.text(payload.sender, "login"),
     )
-
-
-def _old_name(full_name: str, changes: Any) -> str:
-    owner, _, name = full_name.partition("/")
-    changed: Any = changes if isinstance(changes, dict) else {}  # pyright: ignore[reportUnknownVariableType]
-    before = fields.text(_below(changed, "repository", "name"), "from")
-    if before:
-        return f"{owner}/{before}"
-    givers = [_below(changed, "owner", "from", kind) for kind in ("user", "organization")]
-    former = next((login for one in givers if (login := fields.text(one, "login"))), "")
-    return f"{former}/{name}" if former else ""
-
-
-def _below(found: Any, *names: str) -> Any:
-    for name in names:
-        found = found.get(name) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    return found  # pyright: ignore[reportUnknownVariableType]
 
 
 def _repositories(found: Any) -> tuple[Repository, ...]:
@@ -129,6 +106,6 @@ def _repositories(found: Any) -> tuple[Repository, ...]:
     for one in listed[:MAX_REPOSITORIES]:
         number, name = fields.number(one, "id"), fields.text(one, "full_name")
         if number is not None and name:
-            private: Any = _below(one, "private")
+            private: Any = one.get("private")
             made.append(Repository(number, name, "", private if isinstance(private, bool) else None))
     return tuple(made)

@@ -3,7 +3,6 @@
 import codecs
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
@@ -64,11 +63,6 @@ _ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder(Line)
 def stream_key(deployment: DeploymentId) -> str:
     """The Redis key of a deployment's live log."""
     return f"slipway:log:{deployment}"
-
-
-def moment(at: datetime) -> str:
-    """A time as lines carry it."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def clean(text: str) -> str:

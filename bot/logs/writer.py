@@ -10,11 +10,11 @@ from typing import Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from bot.clock import utc_now
+from bot.clock import stamp, utc_now
 from bot.domain.ids import DeploymentId
 from bot.log import logger
 from bot.logs.feed import Feed, last_in_stream
-from bot.logs.line import OURS, Line, Splitter, clean, moment, shorten
+from bot.logs.line import OURS, Line, Splitter, clean, shorten
 from bot.logs.spool import Spool, mark_done, read_spool, restore
 from bot.redact import Redactor
 
@@ -148,7 +148,7 @@ class DeploymentLog:
     def _write(self, step: str, stream: str, texts: Sequence[str]) -> None:
         if not texts or self._closing:
             return
-        at = moment(utc_now())
+        at = stamp(utc_now())
         rows = b""
         for text in texts:
             self._last += 1

@@ -79,12 +79,6 @@ def is_whole(row: RowMapping, before: bytes) -> bool:
     return bool(row["digest"] == digest_of(before, said, row["at"]))
 
 
-def place(tx: Tx, number: int) -> Place | None:
-    """The row of that number."""
-    row = tx.execute(sa.select(audit.c.id, audit.c.digest).where(audit.c.id == number)).one_or_none()
-    return Place(*row) if row else None
-
-
 def forget(
     tx: Tx, before: datetime, limit: int, note: Callable[[Place], object] = lambda _place: None
 ) -> int:

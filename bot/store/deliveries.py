@@ -128,13 +128,6 @@ def known_guids(tx: Tx, guids: Sequence[str]) -> set[str]:
     return known
 
 
-def by_key(tx: Tx, hook_id: str, guid: str) -> Delivery | None:
-    """The delivery with that GUID through that webhook."""
-    query = sa.select(*_FIELDS).where(deliveries.c.hook_id == hook_id, deliveries.c.guid == guid)
-    row = tx.execute(query).mappings().one_or_none()
-    return _delivery(row) if row else None
-
-
 def undecided(
     tx: Tx, now: datetime, limit: int, *, received_before: datetime | None = None
 ) -> list[DeliveryId]:

@@ -1,4 +1,4 @@
-"""Whether the moment has come for which something was put off."""
+"""Whether the moment has come for something."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +7,13 @@ import sqlalchemy as sa
 
 MAX_PAUSE = timedelta(hours=2)
 """Longer than anything is put off for."""
+USE_NOTED = timedelta(minutes=1)
+"""How exactly the last use is known: noting each would make every request a write."""
+
+
+def is_use_due(last: datetime | None, now: datetime) -> bool:
+    """Whether another use, after the last one that was noted, is worth noting."""
+    return last is None or last + USE_NOTED <= now
 
 
 def is_due(moment: sa.Column[Any], now: datetime) -> sa.ColumnElement[bool]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping
 
 from bot.domain.app import App
-from bot.domain.environment import Environment, EnvironmentKind, is_of_release, kind_of, label
+from bot.domain.environment import Environment, EnvironmentKind, app_of_release, kind_of, label
 from bot.domain.ids import AppId, DeploymentId, EnvironmentId, ProjectId, ReleaseId, TenantId
 from bot.domain.pull import PullNumber
 from bot.store.engine import Tx
@@ -64,7 +64,7 @@ def _free(tx: Tx, app: App, hostname: str) -> str:
     """The hostname, or one like it that nobody has and that no release will have."""
     # `staging` of the app `shop` and `production` of an app `staging-shop` would meet.
     first, _, domain = hostname.partition(".")
-    if is_of_release(first):
+    if app_of_release(first) is not None:
         first = label("at", first)
     names = chain([first], (label(first, str(app.id), *more) for more in _numbered()))
     return next(name for one in names if not has_hostname(tx, name := f"{one}.{domain}"))

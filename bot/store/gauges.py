@@ -16,7 +16,6 @@ from bot.store.schema import apps, deliveries, deployments, environments
 _LATELY = timedelta(hours=1)
 _NEWEST = 2000
 """How many of the newest deployments are looked through for those that ended lately."""
-_LIVE = environments.c.active_release_id.is_not(None)
 _UNFINISHED = [state for state in State if not state.is_final]
 
 

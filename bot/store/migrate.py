@@ -14,12 +14,17 @@ NEWEST = "0001"
 def migrate(engine: Engine) -> None:
     """Apply every migration that the store lacks."""
     with reading(engine) as tx:
-        if _version(tx) == NEWEST:
+        if is_current(tx):
             return
     # Alembic takes a command's start a fifth of a second, and there is seldom anything for it to do.
     upgrade = import_module("bot.store.upgrade").upgrade
     with writing(engine) as tx:
         upgrade(tx)
+
+
+def is_current(tx: Tx) -> bool:
+    """Whether the store has the tables of this version."""
+    return _version(tx) == NEWEST
 
 
 def _version(tx: Tx) -> str | None:

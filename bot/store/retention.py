@@ -52,14 +52,6 @@ def held_deliveries(tx: Tx) -> Rows:
     return Rows(row[0], row[1])
 
 
-def old_deliveries(tx: Tx, before: datetime) -> Rows:
-    """Deliveries that may be forgotten."""
-    where = deliveries.c.id < _end(tx, before)
-    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_SIZE), 0)).where(where)
-    row = tx.execute(query).one()
-    return Rows(row[0], row[1])
-
-
 def old_bodies(tx: Tx, before: datetime) -> Rows:
     """Bodies that may be forgotten."""
     where = (deliveries.c.id > _bodies_done(tx), deliveries.c.id < _end(tx, before))

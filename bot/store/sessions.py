@@ -12,9 +12,6 @@ from bot.domain.session import SignedInBy
 from bot.store.engine import Tx
 from bot.store.entry_schema import sessions
 
-USE_NOTED = timedelta(minutes=1)
-"""How exactly the last use is known: noting each would make every request a write."""
-
 
 @dataclass(frozen=True)
 class NewSession:
@@ -94,11 +91,6 @@ def revoke_all(tx: Tx, user: int, now: datetime) -> None:
 def choose(tx: Tx, session: int, tenant: TenantId) -> None:
     """Remember which tenant the person looks at."""
     tx.execute(sessions.update().where(sessions.c.id == session).values(tenant_id=tenant))
-
-
-def is_use_due(session: Session, now: datetime) -> bool:
-    """Whether a use is worth noting."""
-    return session.last_used_at is None or session.last_used_at + USE_NOTED <= now
 
 
 def note_use(tx: Tx, session: int, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +12,6 @@ from bot.domain.ids import AppId, TenantId
 from bot.domain.roles import Role, Verb
 from bot.store.engine import Tx
 from bot.store.schema import members, tokens, users
-
-USE_NOTED = timedelta(minutes=1)
-"""How exactly the last use is known: noting each would make every request a write."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +135,6 @@ def of_app(tx: Tx, app: AppId) -> list[Token]:
 def revoke(tx: Tx, token: int, now: datetime) -> None:
     """End a token for good."""
     tx.execute(tokens.update().where(tokens.c.id == token).values(revoked_at=now))
-
-
-def is_use_due(token: Token, now: datetime) -> bool:
-    """Whether a use is worth noting."""
-    return token.last_used_at is None or token.last_used_at + USE_NOTED <= now
 
 
 def note_use(tx: Tx, token: int, now: datetime) -> None:

@@ -6,13 +6,12 @@ nothing but a staging folder, and a manifest that has its mark never lacks a blo
 """
 
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import BinaryIO
 
 from bot.domain.ids import Digest
 from bot.shelf import blob_path
+from jobs import flocks
 from jobs.artifacts.durable import settle
 from jobs.artifacts.store import Stored
 
@@ -91,15 +91,9 @@ class DiskStore:
             shutil.copyfile(source, target)
             _seal(target, digest)
 
-    @contextmanager
-    def lock(self, *, exclusive: bool) -> Generator[None]:
-        """Packagings share the lock, the sweep has it alone; the kernel drops it when a process dies."""
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-            yield
-        finally:
-            os.close(descriptor)
+    def lock(self, *, exclusive: bool) -> AbstractContextManager[None]:
+        """Packagings share the lock, the sweep has it alone."""
+        return flocks.held(self.folder / "lock", flocks.ALONE if exclusive else flocks.SHARED)
 
     def _prepare(self) -> None:
         if (self.folder / "staging").is_dir():

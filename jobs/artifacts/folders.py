@@ -7,13 +7,12 @@ them holds a lock with others; the sweep has it alone for each folder that it ta
 """
 
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -23,6 +22,7 @@ import msgspec
 
 from bot.domain.contents import SUFFIXES, File, Manifest
 from bot.domain.ids import Digest
+from jobs import flocks
 from jobs.artifacts.disk import KEPT_FOR
 from jobs.artifacts.store import ArtifactStore, DamagedError
 
@@ -104,7 +104,7 @@ class SharedFolders:
         if not self.shared.is_dir():
             self.shared.mkdir(parents=True, exist_ok=True)
             self.shared.chmod(0o755)
-        with self._lock(fcntl.LOCK_SH):
+        with self._lock(flocks.SHARED):
             yield
 
     def make(self, store: ArtifactStore, folder: Folder) -> str:
@@ -177,7 +177,7 @@ class SharedFolders:
 
     def _remove(self, name: str, deadline: float) -> bool:
         path = f"{self.shared}/{name}"
-        with suppress(FileNotFoundError), self._lock(fcntl.LOCK_EX):
+        with suppress(FileNotFoundError), self._lock(flocks.ALONE):
             if os.stat(path).st_ctime > deadline:  # noqa: PTH116
                 return False
             if not name.startswith(_GONE):
@@ -187,14 +187,8 @@ class SharedFolders:
         shutil.rmtree(path, ignore_errors=True)
         return True
 
-    @contextmanager
-    def _lock(self, how: int) -> Generator[None]:
-        descriptor = os.open(self.shared / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, how)
-            yield
-        finally:
-            os.close(descriptor)
+    def _lock(self, how: int) -> AbstractContextManager[None]:
+        return flocks.held(self.shared / _LOCK, how)
 
 
 def _digest(folder: Folder, below: Mapping[str, str]) -> str:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from jobs.public import Address, Network, address, is_public
+
 DEFAULT = (
     "registry.npmjs.org",
     "registry.yarnpkg.com",
@@ -22,13 +24,8 @@ DEFAULT = (
 ONLY = "only"
 """The entry that leaves the usual ones out."""
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 _WEB, _TLS = 80, 443
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# NAT64 (RFC 6052, RFC 8215): an IPv4 address in the last 32 bits.
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
 class RefusedError(Exception):
@@ -52,9 +49,9 @@ class Registry:
         named = host.endswith(f".{self.host}") if self.wide else host == self.host
         return named and (port == self.port if self.port is not None else port in (_WEB, _TLS))
 
-    def lets(self, address: Address) -> bool:
+    def lets(self, found: Address) -> bool:
         """Whether the host may have that address."""
-        return address in self.network if self.network is not None else is_public(address)
+        return found in self.network if self.network is not None else is_public(found)
 
 
 def parse(entries: Iterable[str]) -> tuple[Registry, ...]:
@@ -91,30 +88,11 @@ def choose(registry: Registry, host: str, answers: Iterable[str]) -> list[str]:
     """
     found = list(dict.fromkeys(answers))
     for answer in found:
-        if not registry.lets(ipaddress.ip_address(answer.partition("%")[0])):
+        if not registry.lets(address(answer)):
             raise RefusedError(f"{host} has the address {answer}, which is not a public one")
     if not found:
         raise RefusedError(f"{host} has no address")
     return found
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is one of the public Internet, and no way around to one that is not."""
-    inner = _inner(address)
-    if inner is not None:
-        return is_public(inner)
-    return address.is_global and not address.is_multicast
-
-
-def _inner(address: Address) -> Address | None:
-    """The IPv4 address that an IPv6 address leads to."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if any(address in network for network in _NAT64):
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address.teredo is not None:
-        return address.teredo[1]
-    return address.ipv4_mapped or address.sixtofour
 
 
 def _registry(entry: str) -> Registry:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from jobs.git.command import GitStoppedError
-from jobs.reach import Network, may_reach
+from jobs.public import Network
+from jobs.reach import may_reach
 
 _SCP = re.compile(r"(?:[^@/:]+@)?(\[[^\]/]+\]|[^:/]+):(?!:)")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:.]+")

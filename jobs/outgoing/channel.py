@@ -14,7 +14,7 @@ from typing import IO, Any
 from bot.domain.outgoing import Answer
 from bot.log import logger
 from bot.wording import clean
-from jobs.reach import Network
+from jobs.public import Network
 
 SECONDS = 60.0
 """How long a service has, all in all; then the program is ended, with whatever else it has under way."""

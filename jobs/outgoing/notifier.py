@@ -20,7 +20,8 @@ from typing import Any
 
 import apprise
 
-from jobs.reach import Network, may_reach
+from jobs.public import Network
+from jobs.reach import may_reach
 
 AT_ONCE = 8
 IDLE_SECONDS = 300

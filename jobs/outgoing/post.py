@@ -12,7 +12,8 @@ import httpx
 
 from bot.domain.outgoing import Answer
 from bot.wording import clean
-from jobs.reach import Network, UnreachableError, addresses
+from jobs.public import Network
+from jobs.reach import UnreachableError, addresses
 
 SECONDS = 10.0
 """How long a receiver has to answer, all in all."""

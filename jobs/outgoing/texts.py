@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from bot import render
-from bot.clock import utc_now
+from bot.clock import stamp, utc_now
 from bot.domain.outgoing import Event, Message
 from bot.markdown import inert
 from bot.settings import Settings
@@ -18,7 +18,7 @@ _LONG = ("before", "after")
 def body(settings: Settings, message: Message) -> bytes:
     """The body of a webhook: the same bytes at every attempt."""
     data = {**message.facts, **_addresses(settings, message.facts)}
-    at = message.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = stamp(message.created_at)
     encoded = _encode(message.event, at, data)
     if len(encoded) > MAX_BODY:
         encoded = _encode(message.event, at, {key: data[key] for key in data if key not in _LONG})

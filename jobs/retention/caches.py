@@ -1,6 +1,5 @@
 """Caches of builds go with their app, when nobody used them for long, or when they grew too large."""
 
-import fcntl
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from bot.clock import Clock
 from bot.settings import MIB, Settings
 from bot.store import apps
 from bot.store.engine import Engine, reading
+from jobs import flocks
 from jobs.artifacts.index import INDEXES
 from jobs.copying import remove_folder
-from jobs.dependencies import DOWNLOADS, ENTRIES, KEPT, LOCK, NEW, OWN, lock_file
+from jobs.dependencies import DOWNLOADS, ENTRIES, KEPT, LOCK, NEW, OWN
 from jobs.retention.part import DAY, Freed, Part, changed_at, entries, size_of
 
 _GONE = ".gone-"
@@ -137,7 +137,7 @@ def _alone(lock: Path | None) -> Generator[bool]:
         yield True
         return
     try:
-        held = lock_file(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = flocks.take(lock, flocks.ALONE | flocks.AT_ONCE)
     except BlockingIOError:
         yield False
         return

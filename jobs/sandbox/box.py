@@ -51,7 +51,7 @@ class Gate(Protocol):
 class Box:
     """One command in a box. `name` is unique per attempt and command, and finds what runs in it.
 
-    `directory` and the values of `environment` are paths inside. `user` is the uid that the command
+    `directory` and the values of `environ` are paths inside. `user` is the uid that the command
     runs as and that the writable mounts belong to, as `Sandbox.user` said; None is Slipway's own. With
     `network` it has the machine's; else `gate` may serve what it connects to at `GATE` inside.
     Raises `ValueError` for a name with other characters than letters, digits, `.`, `_` and `-`.
@@ -62,7 +62,7 @@ class Box:
     directory: str
     limits: Limits
     mounts: Sequence[Mount]
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])
     network: bool = True
     gate: Gate | None = None
     user: int | None = None

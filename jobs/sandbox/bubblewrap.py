@@ -85,7 +85,7 @@ class Bubblewrap:
         return runner.Started(
             argv=[program, "--args", str(told), "--", *box.argv],
             # bwrap's own environment is what /proc/1/environ shows inside, whatever it clears.
-            environment={"PATH": _PATH, processes.MARK: box.name},
+            environ={"PATH": _PATH, processes.MARK: box.name},
             directory=Path("/"),
             reach=reach,
             descriptors=(told, *sources.descriptors),

@@ -90,7 +90,7 @@ def _trial(folder: Path, user: int | None) -> Box:
         directory="/build",
         limits=Limits(seconds=10, memory=64, processes=16, file_size=1),
         mounts=[Mount(folder, "/build", writable=True)],
-        environment={"PATH": SYSTEM_PATH},
+        environ={"PATH": SYSTEM_PATH},
         user=user,
     )
 

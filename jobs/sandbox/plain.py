@@ -30,10 +30,10 @@ class Plain:
     def run(self, box: Box, output: Output, stopped: Callable[[], bool]) -> Outcome:
         """Run a command to its end, its time-out, or until `stopped()` is true."""
         with cgroup.born(self._groups, box.name, box.limits) as group:
-            environment = {name: _outside(text, box.mounts) for name, text in box.environment.items()}
+            environ = {name: _outside(text, box.mounts) for name, text in box.environ.items()}
             started = runner.Started(
                 argv=box.argv,
-                environment={**environment, processes.MARK: box.name},
+                environ={**environ, processes.MARK: box.name},
                 directory=Path(_outside(box.directory, box.mounts)),
             )
             process = runner.launch(started, box, group)

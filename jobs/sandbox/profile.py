@@ -79,7 +79,7 @@ def arguments(box: Box, hosts: Sequence[str], sources: Sources, *, userns_off: b
     for mount, host in zip(box.mounts, hosts, strict=True):
         yield from ("--bind" if mount.writable else "--ro-bind", host, mount.inside)
     yield from ("--remount-ro", "/", "--chdir", box.directory, "--clearenv")
-    for name, value in box.environment.items():
+    for name, value in box.environ.items():
         yield from ("--setenv", name, value)
 
 

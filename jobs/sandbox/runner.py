@@ -39,10 +39,10 @@ class Inmates(Protocol):
 
 @dataclass(frozen=True)
 class Started:
-    """What is started: the command, its first environment, inherited descriptors, another user's reach."""
+    """What is started: the command, its variables, inherited descriptors, another user's reach."""
 
     argv: Sequence[str]
-    environment: Mapping[str, str]
+    environ: Mapping[str, str]
     directory: Path
     descriptors: Sequence[int] = ()
     reach: Reach | None = None
@@ -72,7 +72,7 @@ def launch(what: Started, box: Box, group: Group | None) -> subprocess.Popen[byt
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=what.directory,
-        env=dict(what.environment),
+        env=dict(what.environ),
         pass_fds=tuple(what.descriptors),
         start_new_session=True,
     )

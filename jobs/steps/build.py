@@ -65,7 +65,7 @@ def run(context: Context, source: Source, plan: Plan, sandbox: Sandbox) -> Path:
         return _output(site.tree, site.root, plan)
 
 
-def environment(context: Context, plan: Plan) -> dict[str, str]:
+def variables_of(context: Context, plan: Plan) -> dict[str, str]:
     """The variables of the environment, and what a build is told about itself; a stranger's has none."""
     deployment, settings = context.deployment, context.settings
     place = (
@@ -98,7 +98,7 @@ class _Work:
         """Install, and build."""
         self.install()
         if self.plan.build:
-            variables = {"NODE_ENV": "production", **environment(self.context, self.plan)}
+            variables = {"NODE_ENV": "production", **variables_of(self.context, self.plan)}
             self.command(self.plan.build, variables, ErrorCode.BUILD_FAILED)
 
     @contextmanager
@@ -138,7 +138,7 @@ class _Work:
         with cache.downloads(self.context.environment.kind) as downloads:
             hand_over(downloads, self.site.user)
             mount = Mount(downloads, CACHE, writable=True)
-            self.command(self.plan.install, self._install_environment(), ErrorCode.INSTALL_FAILED, [mount])
+            self.command(self.plan.install, self._install_variables(), ErrorCode.INSTALL_FAILED, [mount])
 
     def _install_apart(self) -> None:
         """Install with nothing kept: neither read from what others left, nor left to others."""
@@ -146,7 +146,7 @@ class _Work:
         downloads.mkdir()
         hand_over(downloads, self.site.user)
         mount = Mount(downloads, CACHE, writable=True)
-        self.command(self.plan.install, self._install_environment(), ErrorCode.INSTALL_FAILED, [mount])
+        self.command(self.plan.install, self._install_variables(), ErrorCode.INSTALL_FAILED, [mount])
 
     def command(
         self,
@@ -185,7 +185,7 @@ class _Work:
         self.context.log.say(Phase.BUILD, text)
         for script in _scripts(root):
             argv = (self.plan.install[0], "run", script)
-            self.command(argv, self._install_environment(), ErrorCode.INSTALL_FAILED)
+            self.command(argv, self._install_variables(), ErrorCode.INSTALL_FAILED)
         return True
 
     def _key(self, environment: str) -> Digest | None:
@@ -203,9 +203,9 @@ class _Work:
             self.site.root, locks, [environment, *self.plan.install, *used, platform.platform(), *told]
         )
 
-    def _install_environment(self) -> dict[str, str]:
+    def _install_variables(self) -> dict[str, str]:
         return {
-            **environment(self.context, self.plan),
+            **variables_of(self.context, self.plan),
             "npm_config_cache": f"{CACHE}/npm",
             "npm_config_audit": "false",
             "npm_config_fund": "false",
@@ -236,7 +236,7 @@ class _Work:
                 *([Mount(self.kept, COMPILED, writable=True)] if self.kept else []),
                 *self.tools.mounts,
             ],
-            environment={
+            environ={
                 **trusted,
                 **({"NODE_COMPILE_CACHE": COMPILED} if self.kept else {}),
                 **regime.variables(),

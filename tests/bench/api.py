@@ -19,7 +19,6 @@ import httpx
 import psutil
 
 from bot import web
-from bot.api.auth import PERSONAL, mint
 from bot.api.rates import Rates
 from bot.app import create_app
 from bot.domain.deployment import State
@@ -28,6 +27,7 @@ from bot.domain.roles import Role
 from bot.logs import pieces
 from bot.logs.line import Line
 from bot.logs.spool import archive_path
+from bot.minted import PERSONAL, mint
 from bot.settings import Settings
 from bot.store import people, tokens
 from bot.store.engine import open_engine, writing

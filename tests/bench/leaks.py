@@ -57,7 +57,6 @@ def push(slipway: Slipway, before: str, after: Sha) -> None:
         return newest if newest and newest.sha == after and newest.state.is_final else None
 
     done = wait_until(ended, 60, f"the deployment of {after}")
-    assert done is not None
     assert done.state is State.SUCCEEDED, done.reason
 
 

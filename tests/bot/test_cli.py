@@ -82,6 +82,16 @@ def test_each_process_names_a_setting_that_is_wrong(tmp_path: Path, module: str)
     assert "SLIPWAY_BUILD_CONCURRENCY" in refused(Done(done.returncode, done.stdout, done.stderr))
 
 
+def test_a_fresh_clone_is_told_how_to_begin(tmp_path: Path):
+    done = slipway(tmp_path / "home", "doctor", "--json", SLIPWAY_WEB_ADDRESS="127.0.0.1:1")
+    assert done.returncode == 1, done.stderr
+    rows = {row["part"]: row for row in json.loads(done.stdout)}
+    assert (rows["home"]["level"], rows["store"]["level"]) == ("ok", "error")
+    assert "tables" in rows["store"]["text"]
+    for part in ("store", "queue", "web", "edge"):
+        assert "slipway up" in rows[part]["advice"]
+
+
 def test_the_disk_is_shown_part_by_part_with_the_rule_of_each(tmp_path: Path):
     created = slipway(tmp_path, "app", "create", "--repository", "acme/shop", "--clone-url", "/srv/shop.git")
     assert created.returncode == 0, created.stderr

@@ -6,13 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bot.app import create_app
 from bot.attempts import FREE_ATTEMPTS, LONGEST_PAUSE, Attempts
-from bot.console import routes
 from bot.console.access import (
     Access,
     console_key,
@@ -40,21 +39,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Generator[Instance]:
 
 @pytest.fixture(scope="module")
 def url(instance: Instance) -> Generator[str]:
-    settings = instance.settings
-    access = Access(console_key(settings), public_url=settings.url)
-    pages = Pages(settings)
-    app = Starlette(
-        routes=routes.routes(
-            pages,
-            instance.services(),
-            instance.limiter(),
-            access=access,
-            desk=instance.desk(),
-        ),
-        exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
-    )
     make_deployments(instance)
-    with serving(app) as url:
+    with serving(create_app(instance.settings, clock=instance.now)) as url:
         yield url
 
 

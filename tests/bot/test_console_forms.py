@@ -7,15 +7,13 @@ from functools import cached_property
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from bot.api.routes import OPERATIONS
+from bot.app import create_app
 from bot.console import routes
-from bot.console.access import Access, console_key
+from bot.console.access import console_key
 from bot.console.deed import Deed
-from bot.console.pages import Pages
 from bot.console.sights import SIGHTS
 from bot.domain.audit import Row
 from bot.domain.deployment import Commit, Deployment, Hold, Phase, Trigger
@@ -111,26 +109,13 @@ class Browser:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
     instance = Instance(tmp_path_factory.mktemp("home"))
-    settings = instance.settings
-    access = Access(console_key(settings), public_url=settings.url)
-    pages = Pages(settings)
-    app = Starlette(
-        routes=routes.routes(
-            pages,
-            instance.services(),
-            instance.limiter(),
-            access=access,
-            desk=instance.desk(),
-        ),
-        exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
-    )
     cookies = _people(instance)
     shop = instance.app("shop")
     instance.push(shop, "a" * 40, message="Show the price")
     claim = instance.claim()
     instance.step(claim, Phase.BUILD, command="npm run build", code=0)
     instance.succeed(claim)
-    with serving(app) as url:
+    with serving(create_app(instance.settings, clock=instance.now)) as url:
         world = World(instance, url, cookies)
         yield world
         for browser in world.browsers.values():

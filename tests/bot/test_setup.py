@@ -7,13 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 
 from bot import github_app
-from bot.console import routes
+from bot.app import create_app
 from bot.console.access import Access, console_key
-from bot.console.pages import Pages
 from bot.console.setup import SETUP, STATE_LIFE
 from bot.domain.errand import Errand, ErrandKind, ErrandState
 from bot.domain.ids import DeliveryId
@@ -44,19 +41,8 @@ def access(instance: Instance) -> Access:
 
 
 @pytest.fixture
-def url(instance: Instance, access: Access) -> Generator[str]:
-    pages = Pages(instance.settings)
-    app = Starlette(
-        routes=routes.routes(
-            pages,
-            instance.services(),
-            instance.limiter(),
-            access=access,
-            desk=instance.desk(),
-        ),
-        exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
-    )
-    with serving(app) as url:
+def url(instance: Instance) -> Generator[str]:
+    with serving(create_app(instance.settings, clock=instance.now)) as url:
         yield url
 
 
@@ -295,22 +281,10 @@ def test_gaps_are_shown_and_asked_for(instance: Instance, client: httpx.Client):
 
 def test_an_instance_that_polls_says_how_that_went(instance: Instance):
     settings = instance.settings.model_copy(update={"intake": "poll"})
-    instance.settings = settings
-    access = Access(console_key(settings), public_url=settings.url)
-    desk = instance.desk()
-    app = Starlette(
-        routes=routes.routes(
-            Pages(settings),
-            instance.services(),
-            instance.limiter(),
-            access=access,
-            desk=desk,
-        )
-    )
     with writing(instance.engine) as tx:
         polls.note(tx, instance.now(), {"acme/gone": f"no {EVIL}", "acme/shop": ""})
     headers = {"authorization": f"Bearer {console_key(settings)}"}
-    with serving(app) as url, httpx.Client(base_url=url, headers=headers) as client:
+    with serving(create_app(settings)) as url, httpx.Client(base_url=url, headers=headers) as client:
         page = client.get("/deliveries").text
         assert "Repositories were asked" in page
         assert "acme/gone" in page

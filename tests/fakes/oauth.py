@@ -1,15 +1,13 @@
 """GitHub's sign-in of people by a GitHub App, and what it then tells of them."""
 
-import base64
-import hashlib
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tests.fakes.answering import Answers, Headers, answering
+from tests.fakes.codes import Codes
 
 
 @dataclass
@@ -20,26 +18,18 @@ class GitHubPeople:
     id: int = 42
     emails: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     installed: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    codes: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    codes: Codes = field(default_factory=Codes)
     tokens: set[str] = field(default_factory=set[str])
 
     def sign_in(self, address: str) -> str:
         """What GitHub does with a browser that comes to sign in: where it is sent on to."""
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-        assert address.startswith(f"{self.url}/login/oauth/authorize?")
+        asked, on = self.codes.give(address, f"{self.url}/login/oauth/authorize")
         assert asked["client_id"] == "Iv1"
-        code = secrets.token_hex(10)
-        self.codes[code] = asked
-        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+        return on
 
     def exchange(self, form: dict[str, str]) -> Any:
         # GitHub answers 200 with an error in the body.
-        asked = self.codes.pop(form["code"], None)
-        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
-        fits = asked is not None and asked["code_challenge"] == (
-            base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        )
-        if not fits or form["client_secret"] != "a secret":
+        if self.codes.take(form) is None or form["client_secret"] != "a secret":
             return {"error": "bad_verification_code"}
         token = f"ghu_{secrets.token_hex(8)}"
         self.tokens.add(token)

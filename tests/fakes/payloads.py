@@ -266,12 +266,6 @@ def installation(
     return {**payload, "repositories": listed}
 
 
-def ping(hook_id: int = 1) -> dict[str, Any]:
-    """What GitHub sends when a webhook is made."""
-    hook = {"type": "Repository", "id": hook_id, "name": "web", "active": True, "events": ["push"]}
-    return {"zen": "Design for failure.", "hook_id": hook_id, "hook": hook}
-
-
 def _commit(sha: str, message: str, login: str, page: str) -> dict[str, Any]:
     person = {"name": login.title(), "email": f"{login}@example.org", "username": login}
     return {

@@ -94,9 +94,7 @@ class Place:
             assert not found.state.is_final, f"{found.reason}\n{self.slipway.log.read_text()[-4000:]}"
             return found if found.state is State.QUEUED and words in found.reason else None
 
-        found = wait_until(waiting, SECONDS, f"{deployment} to wait: {words}")
-        assert found is not None
-        return found
+        return wait_until(waiting, SECONDS, f"{deployment} to wait: {words}")
 
     def went_live(self, deployment: DeploymentId, number: int) -> Deployment:
         """The deployment's end: live, the only one in its environment, GitHub told, nothing lies about."""

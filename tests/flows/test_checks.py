@@ -61,7 +61,7 @@ def shown(github: FakeGitHub, sha: str, place: str, state: str) -> str:
         found = github.status_of(NAME, sha, f"slipway/shop/{place}")
         return found[1] if found and found[0] == state else None
 
-    return wait_until(said, 20, f"the status {state}") or ""
+    return wait_until(said, 20, f"the status {state}")
 
 
 def test_pushes_and_pull_requests_wait_for_the_ci_and_lost_statuses_come_back(

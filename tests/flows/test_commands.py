@@ -1,108 +1,24 @@
 """Commands in comments on pull requests, from the comment to what they change and what people are shown."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from bot.clock import utc_now
 from bot.domain.deployment import Hold, State
 from bot.domain.environment import Environment
 from bot.store import deliveries, environments
 from bot.store.engine import reading, writing
-from tests.fakes import payloads
-from tests.fakes.github import STATIC_TOKEN, FakeGitHub
-from tests.fakes.github_comments import USER, Comment
-from tests.flows.test_pulls import House, Project
-from tests.running import Slipway
+from tests.flows.house import TEAM, House, Project, Talk, a_house
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-TEAM = {"mona": "write", "max": "maintain", "ada": "admin", "reader": "read"}
-
-
-@dataclass
-class Talk:
-    """The comments on a project's pull requests."""
-
-    project: Project
-
-    @property
-    def github(self) -> FakeGitHub:
-        return self.project.house.github
-
-    def write(self, body: str, *, author: str = "mona", number: int = 1) -> Comment:
-        return self.github.write_comment(self.project.name, number, body, author=author)
-
-    def payload(self, comment: Comment, *, minutes_ago: int = 0, **values: Any) -> dict[str, Any]:
-        return payloads.issue_comment(
-            body=comment.body,
-            comment=comment.id,
-            number=comment.number,
-            login=comment.author,
-            repository=self.project.name,
-            repository_id=int.from_bytes(self.project.slug.encode()[-6:], "big"),
-            written_at=f"{utc_now() - timedelta(minutes=minutes_ago):%Y-%m-%dT%H:%M:%SZ}",
-            **values,
-        )
-
-    def tell(self, comment: Comment, **values: Any) -> list[tuple[str, str]]:
-        return self.deliver(self.payload(comment, **values))
-
-    def deliver(self, payload: dict[str, Any], guid: str = "") -> list[tuple[str, str]]:
-        house = self.project.house
-        guid = guid or f"comment-{self.project.slug}-{next(house.numbers)}"
-        assert house.slipway.deliver("issue_comment", payload, guid).status_code == 202
-
-        def decided() -> list[tuple[str, str]]:
-            with reading(house.slipway.engine) as tx:
-                found = deliveries.by_guid(tx, guid)
-                return [(d.kind, d.code) for one in found for d in deliveries.decisions_of(tx, one.id)]
-
-        return wait_until(decided, 20, "a decision") or []
-
-    def say(self, body: str, *, author: str = "mona", number: int = 1, receipt: str = "+1") -> Comment:
-        """Write commands, and wait for the receipt."""
-        comment = self.write(body, author=author, number=number)
-        assert ("command", "command") in self.tell(comment)
-        self.receipt(comment, receipt)
-        return comment
-
-    def receipt(self, comment: Comment, reaction: str) -> None:
-        shown = wait_until(lambda: comment.reactions, 20, f"a reaction: {self.github.said()[-5:]}")
-        assert shown == [(USER, reaction)]
-
-    def ours(self, words: str, number: int = 1) -> str:
-        """What our one comment says, once it has the words."""
-
-        def shown() -> str:
-            found = self.github.comments_on(self.project.name, number)
-            (ours,) = [one for one in found if one.author == USER] or [None]
-            return ours.body if ours is not None and words in ours.body else ""
-
-        return (
-            wait_until(shown, 20, f"'{words}' in {self.github.comments_on(self.project.name, number)}") or ""
-        )
-
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
-    with FakeGitHub().running() as github:
-        github.add_token()
-        options = {
-            "SLIPWAY_GITHUB_API_URL": github.url,
-            "SLIPWAY_GITHUB_TOKEN": STATIC_TOKEN,
-            "SLIPWAY_GITHUB_WRITES_PER_MINUTE": "10000",
-            "SLIPWAY_GITHUB_WRITES_PER_HOUR": "10000",
-        }
-        folder = tmp_path_factory.mktemp("commands")
-        slipway = Slipway(folder / "home", options).up()
-        yield House(slipway, github, folder)
-        slipway.down()
-        github.assert_nothing_unexpected()
+    with a_house(tmp_path_factory.mktemp("commands")) as house:
+        yield house
+        house.github.assert_nothing_unexpected()
 
 
 def begun(house: House, policy: str = "") -> tuple[Project, Talk]:
@@ -283,7 +199,7 @@ def test_while_github_does_not_say_who_may_nothing_is_done(house: House):
         with reading(house.slipway.engine) as tx:
             return deliveries.by_guid(tx, guid)[0].note
 
-    assert "PermissionUnknownError" in (wait_until(put_off, 20, "the first attempt") or "")
+    assert "PermissionUnknownError" in wait_until(put_off, 20, "the first attempt")
     assert len(project.settled()) == 1
 
     def heard() -> bool:

@@ -7,12 +7,11 @@ from jsonschema import Draft202012Validator
 
 from bot.domain.deployment import State
 from bot.domain.ids import AppId
-from bot.store import apps, deliveries
+from bot.store import apps
 from bot.store.engine import reading
 from tests.fakes.repository import Repository
 from tests.flows.conftest import MakeRepository
 from tests.running import Slipway
-from tests.waiting import wait_until
 
 RECIPE = """
 [build]
@@ -49,14 +48,7 @@ def create(slipway: Slipway, repository: Repository, slug: str) -> AppId:
 
 def decided(slipway: Slipway, guid: str) -> dict[str, str]:
     """The sentence of each app's decision about a delivery, by kind."""
-
-    def found() -> dict[str, str] | None:
-        with reading(slipway.engine) as tx:
-            (delivery,) = deliveries.by_guid(tx, guid)
-            made = deliveries.decisions_of(tx, delivery.id)
-        return {one.kind: one.sentence for one in made} or None
-
-    return wait_until(found, 20, f"a decision about {guid}") or {}
+    return {one.kind: one.sentence for one in slipway.decisions_of(guid)}
 
 
 @pytest.mark.slow

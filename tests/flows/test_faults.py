@@ -183,7 +183,6 @@ VICTIMS: dict[str, Callable[[Slipway], psutil.Process]] = {
     "edge": lambda slipway: slipway.find("jobs.edge")[0],
     "sweep": lambda slipway: slipway.find("jobs.sweep")[0],
 }
-SERVES = ("caddy", "edge")
 
 
 Moment = Callable[[Range, Deployment], bool]

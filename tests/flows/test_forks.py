@@ -8,9 +8,8 @@ from bot.domain.deployment import State
 from bot.domain.trust import Trust
 from bot.store import releases
 from bot.store.engine import reading
-from tests.fakes.github import STATIC_TOKEN, FakeGitHub
-from tests.flows.test_pulls import House
-from tests.running import Slipway
+from tests.fakes.github import STATIC_TOKEN
+from tests.flows.house import House, a_house
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -36,19 +35,10 @@ POLICY = '[policy.previews]\nforks = "sandboxed"\n'
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
-    with FakeGitHub().running() as github:
-        github.add_token()
-        options = {
-            "SLIPWAY_GITHUB_API_URL": github.url,
-            "SLIPWAY_GITHUB_TOKEN": STATIC_TOKEN,
-            "SLIPWAY_FORK_DOMAIN": "forks.localhost",
-        }
-        folder = tmp_path_factory.mktemp("forks")
-        slipway = Slipway(folder / "home", options).up()
-        if slipway.settings.sandbox == "none":
+    with a_house(tmp_path_factory.mktemp("forks"), SLIPWAY_FORK_DOMAIN="forks.localhost") as house:
+        if house.slipway.settings.sandbox == "none":
             pytest.skip("this instance has no sandbox")
-        yield House(slipway, github, folder)
-        slipway.down()
+        yield house
 
 
 def test_a_stranger_s_push_is_built_apart_and_its_merge_is_built_anew(house: House):

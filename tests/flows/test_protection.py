@@ -12,8 +12,7 @@ from bot.console.access import console_key
 from bot.domain.release import release_hostname
 from bot.store import environments, releases
 from bot.store.engine import reading, writing
-from tests.fakes.github import STATIC_TOKEN, FakeGitHub
-from tests.flows.test_pulls import House, Project
+from tests.flows.house import House, Project, a_house
 from tests.running import Slipway
 from tests.waiting import wait_until
 
@@ -22,13 +21,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
-    folder = tmp_path_factory.mktemp("protection")
-    with FakeGitHub().running() as github:
-        github.add_token()
-        options = {"SLIPWAY_GITHUB_API_URL": github.url, "SLIPWAY_GITHUB_TOKEN": STATIC_TOKEN}
-        slipway = Slipway(folder / "home", options).up()
-        yield House(slipway, github, folder)
-        slipway.down()
+    with a_house(tmp_path_factory.mktemp("protection")) as house:
+        yield house
 
 
 def opened(house: House) -> tuple[Project, str]:
@@ -91,7 +85,7 @@ def test_the_comment_of_a_private_repository_carries_a_link_and_nothing_else_doe
         texts = [one.body for one in house.github.comments_on(project.name, 1)]
         return [text for text in texts if f"{hostname}" in text and "_slipway_share=" in text]
 
-    [text] = wait_until(linked, 20, "the comment's link") or []
+    [text] = wait_until(linked, 20, "the comment's link")
     url = text.partition("_slipway_share=")[2].partition(")")[0]
     assert answered(slipway, hostname, f"/?_slipway_share={url}").status_code == 303
     assert f"[{hostname}" in text

@@ -1,203 +1,22 @@
 """The life of a pull request, from its first push to its end, in whatever order GitHub tells of it."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from itertools import count
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bot.clock import utc_now
-from bot.domain.deployment import Deployment, Phase, State
-from bot.domain.environment import Environment
-from bot.domain.ids import AppId, Sha
-from bot.domain.pull import PullNumber, preview_name
-from bot.domain.release import release_hostname
-from bot.store import apps, deliveries, environments, releases
-from bot.store.apps import NewApp
-from bot.store.engine import reading, writing
-from tests.fakes import payloads
-from tests.fakes.github import STATIC_TOKEN, FakeGitHub
+from bot.domain.deployment import Phase, State
 from tests.fakes.github_comments import USER, Comment
-from tests.fakes.repository import Repository
-from tests.running import Slipway
+from tests.flows.house import House, a_house
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-BASE = {"index.html": "<title>shop</title>main", "about.html": "about"}
-
-
-@dataclass
-class House:
-    slipway: Slipway
-    github: FakeGitHub
-    folder: Path
-    numbers: "count[int]" = field(default_factory=lambda: count(1))
-
-    def project(self, policy: str = "", files: dict[str, str] | None = None) -> "Project":
-        slug = f"shop-{next(self.numbers)}"
-        repository = Repository(self.folder / slug)
-        toml = f"[policy]\n{policy}\n" if policy else "[policy]\n"
-        main = repository.commit({"slipway.toml": toml, **BASE, **(files or {})}, "Main")
-        self.github.add_repository(f"acme/{slug}", int.from_bytes(slug.encode()[-6:], "big"))
-        new = NewApp(slug, f"acme/{slug}", repository.url, "main")
-        with writing(self.slipway.engine) as tx:
-            app = apps.insert(tx, new, utc_now()).id
-        return Project(self, slug, repository, app, main)
-
-
-@dataclass
-class Project:
-    house: House
-    slug: str
-    repository: Repository
-    app: AppId
-    main: Sha
-    seconds: int = 0
-
-    @property
-    def slipway(self) -> Slipway:
-        return self.house.slipway
-
-    @property
-    def name(self) -> str:
-        return f"acme/{self.slug}"
-
-    def second_app(self, name: str) -> str:
-        """Another app, from a folder of the same repository; its name."""
-        slug = f"{self.slug}-{name}"
-        with writing(self.slipway.engine) as tx:
-            apps.insert(
-                tx, NewApp(slug, self.name, self.repository.url, "main", root_directory=name), utc_now()
-            )
-        return slug
-
-    def change(self, text: str, branch: str = "feature", *, number: int = 1, message: str = "Change") -> Sha:
-        """A commit on a pull request's branch, as git shows it."""
-        if not self.repository.head(branch):
-            self.repository.force(branch, self.main)
-        sha = self.repository.commit({"index.html": text}, message, branch=branch)
-        self.repository.point(f"refs/pull/{number}/head", sha)
-        return sha
-
-    def payload(self, action: str, sha: str, *, at: int | None = None, **values: Any) -> dict[str, Any]:
-        if at is None:
-            self.seconds += 1
-        moment = self.seconds if at is None else at
-        return payloads.pull_request(
-            action=action,
-            sha=sha,
-            repository=self.name,
-            repository_id=int.from_bytes(self.slug.encode()[-6:], "big"),
-            updated_at=f"2026-01-01T12:{moment // 60:02}:{moment % 60:02}Z",
-            **values,
-        )
-
-    def tell(self, action: str, sha: str, **values: Any) -> list[tuple[str, str]]:
-        """Deliver an event; what was decided, as kind and code."""
-        return self.deliver(self.payload(action, sha, **values))
-
-    def deliver(self, payload: dict[str, Any]) -> list[tuple[str, str]]:
-        guid = f"guid-{self.slug}-{next(self.house.numbers)}"
-        assert self.slipway.deliver("pull_request", payload, guid).status_code == 202
-
-        def decided() -> list[tuple[str, str]]:
-            with reading(self.slipway.engine) as tx:
-                found = deliveries.by_guid(tx, guid)
-                return [(d.kind, d.code) for one in found for d in deliveries.decisions_of(tx, one.id)]
-
-        return wait_until(decided, 20, "a decision") or []
-
-    def environment(self, number: int = 1) -> Environment:
-        with reading(self.slipway.engine) as tx:
-            found = environments.by_name(tx, self.app, preview_name(PullNumber(number)))
-        assert found is not None
-        return found
-
-    def newest(self, number: int = 1) -> Deployment:
-        environment = self.environment(number)
-        return next(one for one in self.slipway.deployments(self.app) if one.environment_id == environment.id)
-
-    def of(self, sha: str) -> list[Deployment]:
-        return [one for one in self.slipway.deployments(self.app) if one.sha == sha]
-
-    def settled(self, number: int = 1) -> list[Deployment]:
-        """Deployments of a preview, newest first, once each has its last word."""
-
-        def final() -> list[Deployment]:
-            environment = self.environment(number)
-            mine = [one for one in self.slipway.deployments(self.app) if one.environment_id == environment.id]
-            return mine if all(one.state.is_final for one in mine) else []
-
-        return wait_until(final, 30, "the last word") or []
-
-    def live(self, sha: str, number: int = 1) -> Deployment:
-        """The commit's deployment once it is live in the preview."""
-
-        def succeeded() -> Deployment | None:
-            mine = [one for one in self.of(sha) if one.state is State.SUCCEEDED and one.pull == number]
-            return mine[0] if mine else None
-
-        found = wait_until(succeeded, 30, f"{sha} live: {self.slipway.deployments(self.app)}")
-        assert found
-        return found
-
-    def page(self, number: int = 1) -> str:
-        answer = self.slipway.get(self.environment(number).hostname)
-        return answer.text if answer.status_code == 200 else str(answer.status_code)
-
-    def gone(self, number: int = 1) -> None:
-        wait_until(lambda: self.page(number) == "404", 10, "the end of the preview")
-
-    def lasting(self, deployment: Deployment) -> str:
-        assert deployment.release_id is not None
-        with reading(self.slipway.engine) as tx:
-            release = releases.get(tx, deployment.release_id)
-        return release_hostname(release, self.slug, "localhost")
-
-    def status(self, sha: str) -> tuple[str, str] | None:
-        return self.house.github.status_of(self.name, sha, f"slipway/{self.slug}/preview")
-
-    def told(self, sha: str, state: str) -> str:
-        def shown() -> str:
-            status = self.status(sha)
-            return status[1] if status is not None and status[0] == state else ""
-
-        return wait_until(shown, 20, f"{state} on {sha}: {self.house.github.said()}") or ""
-
-    def comment(self, words: str, number: int = 1) -> Comment:
-        """The one comment, once it has the words."""
-
-        def shown() -> Comment | None:
-            (comment, *more) = self.house.github.comments_on(self.name, number) or [None]
-            assert more == []
-            return comment if comment is not None and words in comment.body else None
-
-        found = wait_until(shown, 20, f"a comment with {words}: {self.house.github.said()}")
-        assert found is not None
-        return found
-
-    def on_github(self) -> list[tuple[str, str, str | None]]:
-        return self.house.github.deployment_states(self.name)
-
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
-    with FakeGitHub().running() as github:
-        github.add_token()
-        options = {
-            "SLIPWAY_GITHUB_API_URL": github.url,
-            "SLIPWAY_GITHUB_TOKEN": STATIC_TOKEN,
-            "SLIPWAY_GITHUB_WRITES_PER_MINUTE": "10000",
-            "SLIPWAY_GITHUB_WRITES_PER_HOUR": "10000",
-        }
-        folder = tmp_path_factory.mktemp("pulls")
-        slipway = Slipway(folder / "home", options).up()
-        yield House(slipway, github, folder)
-        slipway.down()
-        github.assert_nothing_unexpected()
+    with a_house(tmp_path_factory.mktemp("pulls")) as house:
+        yield house
+        house.github.assert_nothing_unexpected()
 
 
 def test_a_pull_request_has_a_preview_until_it_is_merged_and_production_builds_nothing(house: House):
@@ -461,7 +280,7 @@ def test_one_comment_tells_of_every_app_and_comes_back_when_somebody_deletes_it(
         found = [one for one in house.github.comments_on(project.name, 1) if one.author == USER]
         return found if found and second[:7] in found[-1].body and "Deployed" in found[-1].body else []
 
-    (again,) = wait_until(ours, 20, "the comment made again") or []
+    (again,) = wait_until(ours, 20, "the comment made again")
     assert again.id != told.id
 
 

@@ -11,10 +11,7 @@ from bot.store import deliveries
 from bot.store.deliveries import GITHUB
 from bot.store.engine import reading
 from tests.fakes import payloads
-from tests.fakes.github import STATIC_TOKEN, FakeGitHub
-from tests.flows.test_commands import TEAM, Talk
-from tests.flows.test_pulls import House, Project
-from tests.running import Slipway
+from tests.flows.house import TEAM, House, Project, Talk, a_house
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -26,19 +23,9 @@ BY_LEVEL = ("push", "pull_request", "issue_comment", "check_run", "status")
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
-    with FakeGitHub().running() as github:
-        github.add_token()
-        options = {
-            "SLIPWAY_GITHUB_API_URL": github.url,
-            "SLIPWAY_GITHUB_TOKEN": STATIC_TOKEN,
-            "SLIPWAY_GITHUB_WRITES_PER_MINUTE": "10000",
-            "SLIPWAY_GITHUB_WRITES_PER_HOUR": "10000",
-        }
-        folder = tmp_path_factory.mktemp("redelivery")
-        slipway = Slipway(folder / "home", options).up()
-        yield House(slipway, github, folder)
-        slipway.down()
-        github.assert_nothing_unexpected()
+    with a_house(tmp_path_factory.mktemp("redelivery")) as house:
+        yield house
+        house.github.assert_nothing_unexpected()
 
 
 def live(project: Project) -> None:

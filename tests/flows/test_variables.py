@@ -94,7 +94,7 @@ class Shop:
         def found() -> list[Deployment]:
             return [one for one in self.slipway.deployments(self.app) if one.sha == sha and one.pull]
 
-        return (wait_until(found, 20, "the deployment of a pull request") or [])[0]
+        return wait_until(found, 20, "the deployment of a pull request")[0]
 
 
 @pytest.fixture

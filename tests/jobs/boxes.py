@@ -34,7 +34,7 @@ class Bench:
         *argv: str,
         limits: Limits = LIMITS,
         network: bool = True,
-        environment: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> Box:
         return Box(
             name=self.name,
@@ -42,7 +42,7 @@ class Bench:
             directory="/build",
             limits=limits,
             mounts=[Mount(self.work, "/build", writable=True)],
-            environment={"PATH": SYSTEM_PATH, **(environment or {})},
+            environ={"PATH": SYSTEM_PATH, **(environ or {})},
             network=network,
             user=self.sandbox.user(0),
         )

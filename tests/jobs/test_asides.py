@@ -218,10 +218,9 @@ def test_addresses_on_github_follow_and_others_stay(before: str, expected: str):
 
 
 def test_events_of_places_are_read():
-    moved = {"owner": {"from": {"organization": {"login": "old"}}}}
-    event = parse("repository", json.dumps(payloads.repository_event("transferred", changes=moved)).encode())
+    event = parse("repository", json.dumps(payloads.repository_event("transferred")).encode())
     assert isinstance(event, RepositoryEvent)
-    assert (event.old_name, event.sender) == ("old/shop", "mona")
+    assert (event.action, event.sender) == ("transferred", "mona")
     added = payloads.installation("added", repositories={3: "a/b"})
     event = parse("installation_repositories", json.dumps(added).encode())
     assert isinstance(event, InstallationEvent)

@@ -186,14 +186,7 @@ def test_odd_requests_are_refused(text: bytes):
     assert len(box.said) == 1
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200",
-        "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "ff02::1",
-        "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:7f00:1::", "fd00:ec2::254",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("answer", ["127.0.0.1", "169.254.169.254", "fe80::1%eth0", "::ffff:10.0.0.1"])
 @pytest.mark.parametrize("method", ["CONNECT registry.test:443", "GET http://registry.test/"])
 def test_a_name_with_an_address_that_is_not_public_is_refused(answer: str, method: str):
     for answers in ([answer], [PUBLIC, answer]):

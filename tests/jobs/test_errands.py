@@ -16,8 +16,6 @@ from tests.fakes.github import FakeGitHub, Hook
 from tests.jobs.asking import Office
 from tests.waiting import wait_until
 
-PAGE = {"index.html": "<h1>shop</h1>"}
-
 
 @pytest.fixture
 def office(fake: FakeGitHub, tmp_path: Path) -> Generator[Office]:

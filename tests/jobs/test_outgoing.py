@@ -40,7 +40,6 @@ from bot.vault import open_vault
 from jobs.outgoing import texts
 from jobs.outgoing.post import post
 from jobs.outgoing.postman import Postman
-from jobs.reach import may_reach
 from tests.fakes.ear import Ear, listening
 from tests.instance import Instance
 from tests.waiting import wait_until
@@ -272,19 +271,6 @@ def test_a_receiver_that_answers_drop_by_drop_is_given_up_in_time():
     listener.close()
     assert not answer.ok
     assert 400 < answer.milliseconds < 3000
-
-
-@pytest.mark.parametrize(
-    "address",
-    "127.0.0.1 10.1.2.3 192.168.1.1 172.16.0.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 "
-    "::1 :: fe80::1%eth0 fc00::1 ::ffff:127.0.0.1 64:ff9b::10.0.0.1 2002:7f00:1:: ff02::1".split(),
-)
-def test_private_addresses_are_reached_only_where_that_is_allowed(address: str):
-    assert not may_reach(address, [])
-    assert may_reach("93.184.216.34", [])
-    assert may_reach("2606:2800:220:1:248:1893:25c8:1946", [])
-    assert may_reach("10.1.2.3", [ip_network("10.0.0.0/8")])
-    assert not may_reach("192.168.0.1", [ip_network("10.0.0.0/8")])
 
 
 def test_a_name_is_refused_when_it_stands_for_a_private_address(tmp_path: Path, ear: Ear):

@@ -1,6 +1,5 @@
 """Each part of the home is held to its rule, and what is in use stays."""
 
-import fcntl
 import gzip
 import os
 from collections.abc import Generator
@@ -17,7 +16,8 @@ from bot.settings import Settings
 from bot.store import apps
 from bot.store.apps import NewApp
 from bot.store.engine import writing
-from jobs.dependencies import Dependencies, lock_file
+from jobs import flocks
+from jobs.dependencies import Dependencies
 from jobs.git import upkeep
 from jobs.git.command import locked
 from jobs.git.mirrors import Mirrors
@@ -122,7 +122,7 @@ def test_a_cache_that_a_build_uses_stays(instance: Instance, tmp_path: Path):
     rule = Caches(instance.engine, settings(instance, keep_downloads_mib=1), instance.now)
     with cache.downloads(EnvironmentKind.PRODUCTION) as downloads:
         (downloads / "package.tgz").write_bytes(b"x" * 2 * 1024 * 1024)
-        copying = lock_file(entry.parent / ".lock", fcntl.LOCK_SH)
+        copying = flocks.take(entry.parent / ".lock", flocks.SHARED)
         assert rule.prune().count == 0
         os.close(copying)
         assert (downloads / "package.tgz").exists()

@@ -240,8 +240,8 @@ def test_a_hostile_file_costs_little():
     redirects = "".join(f"/{name}*{name}{number}/:x/:y /b\n" for number in range(100))
     headers = "".join(f"/{number}*{name}\n  X-A: :splat\n" for number in range(100))
     book = Rulebook(parse(redirects, headers)[0])
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(20):
         book.answer(tidy("/" + "a" * 30_000), "", lambda _: False)
         book.answer(tidy("/a" * 15_000), "", lambda _: False)
-    assert (time.perf_counter() - started) / 40 < 0.1
+    assert (time.process_time() - started) / 40 < 0.1

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-HEAVY = ("alembic", "githubkit", "httpx", "jwt", "cryptography.fernet", "rich", "git", "apprise")
+HEAVY = ("alembic", "githubkit", "httpx", "jwt", "cryptography.fernet", "rich", "git", "apprise", "jobs")
 
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    program = "import sys, bot.web; print(*sys.modules)"
+    program = "import sys, bot.app, bot.web; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 

@@ -50,8 +50,9 @@ def demo(
                 stack.enter_context(github)
             _await_ready(instance, process)
             _run(console, instance, github, again=again)
+            end = "Now everything stops." if leave else "Ctrl-C stops everything."
+            console.print(f"{end} `slipway up` carries on with what is here.")
             if not leave:
-                console.print("Ctrl-C stops everything. `slipway up` carries on with what is here.")
                 process.wait()
         except KeyboardInterrupt:
             console.print("Stopping.")
