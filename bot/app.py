@@ -25,7 +25,7 @@ from bot.api.visitors import Visitors
 from bot.app_secrets import AppSecrets
 from bot.clock import Clock, utc_now
 from bot.console import routes as console
-from bot.console.access import Access, console_key, is_same_origin
+from bot.console.access import Access, console_key
 from bot.console.desk import Desk
 from bot.console.pages import Pages
 from bot.console.reference import Reference
@@ -38,6 +38,7 @@ from bot.logs import LogReader
 from bot.manifest import HOOK
 from bot.metrics import Metrics
 from bot.oidc import issuer_of
+from bot.origin import from_this_host
 from bot.queue import Queue, connect
 from bot.sessions import Sessions
 from bot.settings import Settings
@@ -141,7 +142,7 @@ def operator_by(access: Access) -> Callable[[Request], bool]:
 
     def is_operator(request: Request) -> bool:
         by_key = "authorization" in request.headers
-        is_safe = request.method in ("GET", "HEAD") or by_key or is_same_origin(request)
+        is_safe = request.method in ("GET", "HEAD") or by_key or from_this_host(request) is True
         return is_safe and access.allows(request)
 
     return is_operator

@@ -19,6 +19,7 @@ from bot.vault import Vault
 
 _RESERVED = frozenset({"detect"})
 """Parts of the API's addresses."""
+_SLUG = "lowercase letters, digits and single hyphens, at most 40, and not digits alone"
 INSIDE = "a path below the repository's top, without '..'"
 
 
@@ -97,7 +98,7 @@ class Registry:
     def _named(self, tx: Tx, new: NewApp) -> NewApp:
         folder = new.root_directory.rpartition("/")[2] or new.repository.partition("/")[2]
         slug = new.slug or _free_slug(tx, slug_of(folder))
-        check("slug", slug, is_slug(slug), "lowercase letters, digits and single hyphens, at most 40")
+        check("slug", slug, is_slug(slug), _SLUG)
         expected = "a slug unlike 'pr-12-shop' and '0123456789ab-shop', which are addresses of the app 'shop'"
         check("slug", slug, is_free_of_others(slug), expected)
         free = apps.by_slug(tx, slug) is None and slug not in _RESERVED

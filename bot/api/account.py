@@ -46,7 +46,9 @@ class CreateToken(Model):
     """A personal token."""
 
     name: Name
-    scopes: Annotated[list[Verb], Field(max_length=10, examples=[["deploy", "read"]])] | None = None
+    scopes: (
+        Annotated[list[Verb], Field(min_length=1, max_length=10, examples=[["deploy", "read"]])] | None
+    ) = None
     """Null: all that your role may, now and later."""
     expires_in_days: Days = 90
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from bot.api.audit import TAG, named_apps
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation
+from bot.api.patterns import CURSOR
 from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.audit import Row
@@ -25,7 +26,6 @@ _TOLD_ELSEWHERE = tuple(
     "createDeployment retryDeployment cancelDeployment deployHook rollBack activateRelease console.signed-in "
     "console.sign-in-refused deployment.requested deployment.cancelled deployment.rolled-back".split()
 )
-_CURSOR = r"^d(\d{1,15})\.c(\d{1,15})$"
 
 
 class ActivityEntry(Model):
@@ -54,7 +54,7 @@ class ActivityPage(Model):
 class AppActivityQuery(Model):
     """Which part of the feed."""
 
-    before: Annotated[str, Field(pattern=_CURSOR, examples=["d12.c1042"])] | None = None
+    before: Annotated[str, Field(pattern=CURSOR, examples=["d12.c1042"])] | None = None
     """The `next` of the part before."""
     limit: Annotated[int, Field(ge=1, le=100, examples=[20])] = 20
 
@@ -94,7 +94,7 @@ def _page(
     project: ProjectId | None,
     app: AppId | None,
 ) -> ActivityPage:
-    match = re.fullmatch(_CURSOR, asked.before or "")
+    match = re.fullmatch(CURSOR, asked.before or "")
     below = (int(match[1]), int(match[2])) if match else (None, None)
     scope: dict[str, Any] = {"tenant_id": tenant, "project_id": project, "app_id": app}
     limit = asked.limit + 1

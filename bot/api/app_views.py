@@ -9,19 +9,19 @@ from pydantic import AfterValidator, Field
 from bot.api.envelope import Model
 from bot.api.lean import lean
 from bot.api.operation import Call, Searching
+from bot.api.patterns import LINE, REMOTE
 from bot.domain.app import App, is_inside, is_repository, is_slug
 from bot.domain.environment import PRODUCTION, hostname_of
 from bot.intake.events import is_branch
 from bot.registration import INSIDE
 from bot.store.places import Production
 
-_REMOTE = r"^(https://[^\s@/]+/\S+|ssh://\S+|git@[\w.-]+:\S+)$"
 _NOTHING = "Nothing is live yet. The first deployment that succeeds makes the address work."
 
 
 def _repository(value: str) -> str:
     if not is_repository(value):
-        raise ValueError("Write OWNER/NAME, such as acme/shop.")
+        raise ValueError("Write OWNER/NAME, such as acme/shop, without .git.")
     return value
 
 
@@ -39,18 +39,20 @@ def _inside(value: str) -> str:
 
 def _slug(value: str) -> str:
     if not is_slug(value):
-        raise ValueError("Use lowercase letters, digits and single hyphens, at most 40.")
+        raise ValueError(
+            "Use lowercase letters, digits and single hyphens, at most 40, and not digits alone."
+        )
     return value
 
 
-Line = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, Field(max_length=4096, pattern=LINE)]
 Repository = Annotated[str, AfterValidator(_repository), Field(max_length=200, examples=["acme/shop"])]
 Branch = Annotated[str, AfterValidator(_branch), Field(max_length=250, examples=["main"])]
 Directory = Annotated[Line, AfterValidator(_inside), Field(max_length=1024, examples=["web"])]
 Slug = Annotated[str, AfterValidator(_slug), Field(max_length=40, examples=["shop"])]
 Command = Annotated[Line, Field(min_length=1, examples=["npm run build"])]
 CloneUrl = Annotated[
-    str, Field(max_length=1000, pattern=_REMOTE, examples=["https://github.com/acme/shop.git"])
+    str, Field(max_length=1000, pattern=REMOTE, examples=["https://github.com/acme/shop.git"])
 ]
 
 
@@ -121,8 +123,8 @@ class CreateApp(Model):
 class UpdateApp(Model):
     """What of an app can be changed; what is left out stays. Null means: read or detect it."""
 
-    project: Slug = ""
-    """Another project of the same organisation."""
+    project: Annotated[Line, Field(min_length=1, max_length=40, examples=["default"])] = ""
+    """Another project of the same organisation, by slug or id."""
     production_branch: Branch = "main"
     root_directory: Directory = ""
     install_command: Command | None = None

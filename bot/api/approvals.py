@@ -10,6 +10,7 @@ from bot.api.deployments import TAG
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation
 from bot.api.orders import Reason
+from bot.api.patterns import COMMIT
 from bot.approvals import Approval
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
@@ -18,7 +19,7 @@ from bot.domain.roles import Verb
 class Approve(Model):
     """What is approved."""
 
-    commit: Annotated[str, Field(pattern="^[0-9a-f]{7,40}$", examples=["5c1f0a3"])] | None = None
+    commit: Annotated[str, Field(pattern=COMMIT, examples=["5c1f0a3"])] | None = None
     """The commit that was looked at, or how it begins: anything else is refused."""
     with_secrets: bool = Field(default=False, examples=[False])
     """Whether its build may have the environment's secrets, too."""

@@ -1,5 +1,6 @@
 """Apps: what is deployed."""
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from bot import listings
@@ -48,10 +49,22 @@ def _create(call: Call) -> CreatedApp:
     registry = Registry(services.settings, services.vault)
     tenant = call.tenant.id if call.tenant else apps.ensure_default_scope(call.tx, call.writing.now)[0]
     listed = listings.repository(call.tx, tenant, given.repository) if given.clone_url is None else None
+    if given.slug is None:
+        _refuse_second(call, tenant, given)
     wish = Wish(**given.model_dump())
     made = registry.register(call.tx, wish, call.writing.now, _home(call), listed=listed)
+    call.app = made.app
     call.note(f"app {made.app.slug}", after={"repository": made.app.repository})
     return CreatedApp(**_fields(call, [made.app])[0], webhook_secret=made.secret)
+
+
+def _refuse_second(call: Call, tenant: TenantId, given: CreateApp) -> None:
+    """Whoever sends a request again must not get an app again: each would be built at each push."""
+    root = "/".join(PurePosixPath(given.root_directory).parts)
+    same = apps.of_source(call.tx, tenant, given.repository, root)
+    if same is not None:
+        message = f"The app {same.slug} is made of {same.repository} already. For another one, give a slug."
+        raise conflict(Code.NAME_TAKEN, message)
 
 
 def _home(call: Call) -> tuple[TenantId, ProjectId] | None:
@@ -97,15 +110,13 @@ def _refuse_archived_project(project: Project) -> None:
 
 def _archive(call: Call) -> AppView:
     app = call.of_app
-    changes: dict[str, Any] = {"enabled": False}
-    if app.archived_at is None:
-        changes["archived_at"] = call.writing.now
+    changes = {"archived_at": call.writing.now} if app.archived_at is None else {}
     return _shown(call, apps.change(call.tx, app.id, changes))
 
 
 def _unarchive(call: Call) -> AppView:
     app = call.of_app
-    changes = {"archived_at": None, "enabled": True} if app.archived_at is not None else {}
+    changes = {"archived_at": None} if app.archived_at is not None else {}
     return _shown(call, apps.change(call.tx, app.id, changes))
 
 
@@ -177,7 +188,10 @@ OPERATIONS = (
         status=201,
         description="Stores what is to be deployed. **Nothing is live until the first deployment succeeds**: "
         "push to the production branch, or ask for a deployment.",
-        refusals={422: "The slug or its hostname is taken."},
+        refusals={
+            409: "There is an app of that repository and directory, and no slug was given for another one.",
+            422: "The slug or its hostname is taken.",
+        },
     ),
     _about_app(
         id="getApp",
@@ -220,6 +234,7 @@ OPERATIONS = (
         verb=Verb.CONFIGURE,
         handle=_unarchive,
         answer=AppView,
+        description="Pushes deploy again, unless that was switched off before.",
     ),
     _about_app(
         id="deleteApp",

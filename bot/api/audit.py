@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from bot.api.envelope import Model
 from bot.api.operation import About, Call, Operation, Page, Paging
+from bot.api.patterns import LINE
 from bot.api.refusals import not_found
 from bot.domain.app import App
 from bot.domain.audit import Row
@@ -16,7 +17,17 @@ from bot.store import apps, audit_pages, pages
 from bot.store.audit_pages import AuditFilter
 
 TAG = "Audit and activity"
-Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _written(value: str) -> str:
+    # Else a number is taken for seconds since 1970.
+    if "T" not in value.upper():
+        raise ValueError("Write a moment with its time zone, such as 2026-01-31T12:00:00Z.")
+    return value
+
+
+Word = Annotated[str, Field(min_length=1, max_length=200, pattern=LINE)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written, json_schema_input_type=AwareDatetime)]
 
 
 class AuditView(Model):
@@ -47,8 +58,8 @@ class AuditWhich(Model):
     app: Annotated[Word, Field(examples=["shop"])] | None = None
     """Id or slug."""
     subject: Annotated[Word, Field(examples=["DEP-12"])] | None = None
-    since: Annotated[AwareDatetime, Field(examples=["2026-01-31T00:00:00Z"])] | None = None
-    until: Annotated[AwareDatetime, Field(examples=["2026-02-01T00:00:00Z"])] | None = None
+    since: Annotated[Moment, Field(examples=["2026-01-31T00:00:00Z"])] | None = None
+    until: Annotated[Moment, Field(examples=["2026-02-01T00:00:00Z"])] | None = None
     """Before this moment."""
     search: Annotated[Word, Field(examples=["shop"])] | None = None
     """Only what mentions this text as subject, actor or action."""

@@ -21,6 +21,7 @@ from bot.api.frames import StreamQuery
 from bot.api.lean import Lean, lean
 from bot.api.locate import apps_of
 from bot.api.operation import About, Call, Operation, Page, Searching
+from bot.api.patterns import BEGINNING, STATUSES
 from bot.api.queue import place_view, places
 from bot.api.reading import is_word
 from bot.api.refusals import not_found, unfit
@@ -47,11 +48,11 @@ class DeploymentQuery(Searching):
     """Its name; among one app's deployments also its id, or `pr-12`."""
     kind: Kind | None = Field(default=None, examples=["rollback"])
     """`rollback`: what brought a release that existed; nothing was built."""
-    status: Annotated[str, Field(pattern=r"^[a-z]+(,[a-z]+)*$", examples=["failed,cancelled"])] | None = None
+    status: Annotated[str, Field(pattern=STATUSES, examples=["failed,cancelled"])] | None = None
     """One or several, with commas between: held, queued, running, cancelling, succeeded, failed, cancelled,
     superseded, skipped, rejected."""
     branch: Annotated[str, Field(max_length=250, examples=["main"])] | None = None
-    commit: Annotated[str, Field(pattern="^[0-9a-f]{4,64}$", examples=["5c1f0a3"])] | None = None
+    commit: Annotated[str, Field(pattern=BEGINNING, examples=["5c1f0a3"])] | None = None
     """Its id, or how it begins."""
     sort: Literal["createdAt", "-createdAt"] = Field(default="-createdAt", examples=["-createdAt"])
 

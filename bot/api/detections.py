@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from bot.api.app_views import Branch, CloneUrl, Directory, Repository
 from bot.api.envelope import Model
@@ -15,6 +15,7 @@ from bot.domain.roles import Verb
 from bot.store import apps, errands
 
 TAG = "Apps"
+_EXAMPLE: dict[str, JsonValue] = {"repository": "acme/shop", "branch": "main", "rootDirectory": "web"}
 _STATUS: dict[ErrandState, Literal["running", "done", "failed"]] = {
     ErrandState.ASKED: "running",
     ErrandState.DONE: "done",
@@ -25,6 +26,8 @@ _STATUS: dict[ErrandState, Literal["running", "done", "failed"]] = {
 class DetectRepository(Model):
     """A repository of GitHub's, or any git URL without a password in it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
     repository: Repository | None = None
     clone_url: CloneUrl | None = None
     branch: Branch | None = None
@@ -34,8 +37,10 @@ class DetectRepository(Model):
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if (self.repository is None) == (self.clone_url is None):
+        if self.repository is None and self.clone_url is None:
             raise ValueError("Give a repository or a cloneUrl.")
+        if self.repository is not None and self.clone_url is not None:
+            raise ValueError("Give a repository or a cloneUrl, not both.")
         return self
 
 

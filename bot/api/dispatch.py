@@ -199,6 +199,9 @@ class Dispatcher:
             exchange.headers["Idempotency-Replayed"] = "true"
             return Result(before.status, msgspec.json.decode(self._services.vault.open(before.answer)))
         result = self._audited(exchange, call, change)
+        if call.finish is not None:
+            # What came of it is known later; who was answered no by then must be able to try again.
+            return result
         sealed = self._services.vault.seal(msgspec.json.encode(result.data))
         try:
             made = Replay(exchange.fingerprint, result.status, sealed)

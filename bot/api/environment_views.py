@@ -11,6 +11,7 @@ from bot.api.app_views import Branch, Line
 from bot.api.envelope import Model
 from bot.api.operation import Call, Paging
 from bot.api.orders import Reason
+from bot.api.patterns import LENGTH, PLACE
 from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.environment import Environment, EnvironmentKind
@@ -75,7 +76,7 @@ class EnvironmentQuery(Paging):
 class CreateEnvironment(Model):
     """A new environment."""
 
-    name: Annotated[str, Field(pattern="^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$", examples=["staging"])]
+    name: Annotated[str, Field(pattern=PLACE, examples=["staging"])]
     """Lowercase letters, digits and hyphens. `production` is there without being made."""
     branch: Branch
     """Pushes to it are brought here."""
@@ -94,7 +95,7 @@ class Lock(Model):
     """Why an environment is locked, and for how long."""
 
     reason: Reason | None = None
-    length: Annotated[str, Field(pattern="^[1-9][0-9]{0,3}[mhdw]$", examples=["2h"])] | None = None
+    length: Annotated[str, Field(pattern=LENGTH, examples=["2h"])] | None = None
     """Such as `30m`, `2h`, `3d`; default: until it is unlocked."""
 
 

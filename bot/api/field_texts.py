@@ -2,8 +2,10 @@
 
 import ast
 import inspect
+import sys
+from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
-from textwrap import dedent
 
 
 def field_texts(model: type) -> dict[str, str]:
@@ -11,17 +13,21 @@ def field_texts(model: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in reversed(model.__mro__):
         if "__annotations__" in vars(one):
-            found |= _own(one)
+            found |= _of_module(one.__module__).get(one.__name__, {})
     return found
 
 
-def _own(model: type) -> dict[str, str]:
+@cache
+def _of_module(name: str) -> Mapping[str, Mapping[str, str]]:
+    """Texts by class and field. Each module is read once: to find a class in it takes as long."""
     try:
-        source = inspect.getsource(model)
-    except (OSError, TypeError):
+        source = inspect.getsource(sys.modules[name])
+    except (OSError, TypeError, KeyError):
         return {}
-    body = ast.parse(dedent(source)).body[0]
-    assert isinstance(body, ast.ClassDef)
+    return {one.name: _of_class(one) for one in ast.parse(source).body if isinstance(one, ast.ClassDef)}
+
+
+def _of_class(body: ast.ClassDef) -> dict[str, str]:
     return {
         field.target.id: inspect.cleandoc(text.value.value)
         for field, text in pairwise(body.body)

@@ -4,10 +4,10 @@ from typing import assert_never
 
 from bot.api.operation import About, Call, Operation
 from bot.api.reading import is_word
-from bot.api.refusals import forbidden, not_found
+from bot.api.refusals import Code, RefusalError, forbidden, not_found
 from bot.domain.app import App
 from bot.domain.ids import AppId, TenantId, parse_reference
-from bot.domain.roles import Resource, Verdict, authorise
+from bot.domain.roles import Resource, Verb, Verdict, authorise
 from bot.store import apps, pages, people
 from bot.store.engine import Tx
 
@@ -30,22 +30,38 @@ def locate(call: Call, operation: Operation) -> None:
             resource, what = _deployment(call), ("deployment", call.path["deployment"])
         case _:
             assert_never(operation.about)
-    if operation.verb is None:
-        return
-    match authorise(principal, operation.verb, resource):
+    if operation.verb is not None:
+        _check(call, operation.verb, resource, what)
+
+
+def _check(call: Call, verb: Verb, resource: Resource, what: tuple[str, str]) -> None:
+    principal = call.principal
+    match authorise(principal, verb, resource):
         case Verdict.ALLOWED:
             return
+        case Verdict.FORBIDDEN if principal.app_id is not None and resource.app_id is None:
+            raise _beside_the_app(call, principal.app_id, principal.name)
         case Verdict.FORBIDDEN:
-            raise forbidden(operation.verb, principal.name)
+            raise forbidden(verb, principal.name)
         case Verdict.NOT_FOUND:
             raise not_found(*what)
 
 
+def _beside_the_app(call: Call, app: AppId, who: str) -> RefusalError:
+    """A deploy token has its rights in one app, and asks for something else."""
+    found = apps.find(call.tx, app)
+    where = f"/api/v1/apps/{found.slug}" if found else "its app"
+    message = (
+        f"{who} sees one app alone: {where} and what is below. Send a person's token (slp_...) for this."
+    )
+    return RefusalError(403, Code.FORBIDDEN, message)
+
+
 def apps_of(tx: Tx, word: str) -> list[App]:
-    """The app of that id, and the one of that slug: somebody may have named theirs like another's id."""
+    """The app of that id or slug, which is never digits alone."""
     is_id = word.isascii() and word.isdigit() and len(word) <= 15
-    found = (apps.find(tx, AppId(int(word))) if is_id else None, apps.by_slug(tx, word))
-    return [one for one in found if one is not None]
+    found = apps.find(tx, AppId(int(word))) if is_id else apps.by_slug(tx, word)
+    return [found] if found is not None else []
 
 
 def _scope(call: Call) -> None:

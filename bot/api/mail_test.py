@@ -18,6 +18,7 @@ from bot.store.engine import Engine, reading
 WAIT_SECONDS = 25.0
 _LOOK_SECONDS = 0.05
 _PAUSE_SECONDS = 5
+_TEMPLATE = "test"
 
 
 class MailTested(Model):
@@ -32,12 +33,13 @@ def _test(call: Call) -> MailTested:
     if settings.smtp_url is None:
         raise RefusalError(400, Code.MAIL_FAILED, "SMTP not configured", is_bare=True)
     last = errands.newest(call.tx, ErrandKind.SEND_MAIL)
-    if last is not None and (now - last.created_at).total_seconds() < _PAUSE_SECONDS:
-        message = "A mail was sent a moment ago. Try again in some seconds."
+    is_test = last is not None and last.subject.get("template") == _TEMPLATE
+    if last is not None and is_test and (now - last.created_at).total_seconds() < _PAUSE_SECONDS:
+        message = "A test mail was sent a moment ago. Try again in some seconds."
         headers = {"Retry-After": str(_PAUSE_SECONDS)}
         raise RefusalError(429, Code.RATE_LIMITED, message, headers=headers)
     whom = call.principal.name if call.principal.user_id else parseaddr(settings.mail_sender)[1]
-    subject = {"template": "test", "to": whom, "facts": {"by": call.principal.name}}
+    subject = {"template": _TEMPLATE, "to": whom, "facts": {"by": call.principal.name}}
     errand = errands.ask(call.tx, ErrandKind.SEND_MAIL, subject, now)
     call.writing.errands.append(errand)
     call.note(f"mail to {whom}")

@@ -12,7 +12,7 @@ from bot.api.operation import About, Call, Operation, Page, Paging
 from bot.api.orgs import TAG, cut_to_page, tenant_of
 from bot.api.refusals import Code, conflict, forbidden, not_found
 from bot.domain.roles import Role, Verb
-from bot.store import people
+from bot.store import people, tokens
 from bot.store.people import Member
 
 # One plain address: what mail takes for a list, a name or a comment would bring it to others, too.
@@ -91,6 +91,8 @@ def _remove(call: Call) -> None:
     _check_last(call, member)
     call.note(f"member {member.email}", before={"role": member.role})
     people.remove_member(call.tx, member.tenant_id, member.id)
+    # Who comes back later comes without the tokens of before.
+    tokens.revoke_all(call.tx, member.tenant_id, member.id, call.writing.now)
 
 
 def _named(call: Call) -> Member:
@@ -163,7 +165,7 @@ OPERATIONS = (
         summary="Remove a member",
         verb=Verb.MANAGE,
         handle=_remove,
-        description="The person's tokens say no to everything from then on.",
+        description="The person's tokens for the organisation end with it.",
         refusals={409: "It is the last owner."},
     ),
 )

@@ -1,23 +1,27 @@
 """The OpenAPI document, made from the same declarations that route, guard and validate."""
 
-import re
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from bot.api.envelope import BareError, ErrorAnswer, Meta, Model
 from bot.api.operation import Operation
+from bot.api.parameters import of_headers, of_path, of_query
 from bot.api.rates import DEFAULT_RATES
-from bot.api.reading import MAX_BODY
+from bot.api.reading import BODY_SECONDS, MAX_BODY
+from bot.api.refusals import Code
 from bot.api.routes import OPERATIONS, PREFIX, Address, addresses
 
 VERSION = "1.0.0"
+_REPLAYED = "Idempotency-Replayed"
 _REFUSALS = {
     400: "The body or a parameter is not well formed; `validationErrors` says which.",
     401: "There is no token, or not a valid one.",
-    403: "The caller lacks a right (`details.needs` says which), or belongs to no organisation.",
+    403: "The caller lacks a right (`details.needs` says which), is a token of one app, or is no member.",
     404: "There is no such thing, or it is somebody else's.",
+    408: f"The body did not come within {BODY_SECONDS} seconds.",
     409: "It changed in the same moment, or the same request is under way.",
     413: f"The body has more than {MAX_BODY} bytes.",
     415: "The body is not JSON.",
@@ -25,51 +29,18 @@ _REFUSALS = {
     429: "Too many requests, or wrong tokens; `Retry-After` says when to go on.",
     503: "The store or the queue does not answer. Nothing was changed.",
 }
-_PARTS = {
-    "org": "Id or slug of an organisation.",
-    "project": "Id or slug of a project.",
-    "app": "Id or slug of an app.",
-    "deployment": "A deployment: `DEP-12` or `12`.",
-    "release": "Number, name, or start of the commit of a release.",
-    "environment": "Name or id of an environment; a preview also as `pr-12`. Write a slash as `%2F`.",
-    "detection": "Id of a detection.",
-    "domain": "Hostname or id of a custom domain.",
-    "delivery": "GUID of a delivery.",
-    "token": "Id of a token.",
-    "webhook": "Id of a webhook.",
-    "channel": "Id of a channel.",
-    "message": "Id of what was sent.",
-    "member": "Id or e-mail address of a member.",
-    "number": "Number of a pull request.",
-    "link": "Number of a share link.",
-    "window": "Id of a freeze window.",
-    "session": "Id of a session.",
-    "invitation": "Id of an invitation.",
-    "hook": "Id of a deploy hook.",
-    "installation": "GitHub's number of an installation of the App.",
-}
-_EXAMPLES = {
-    "org": "acme",
-    "project": "default",
-    "app": "shop",
-    "deployment": "DEP-12",
-    "release": "amber-otter-42",
-    "number": "12",
-    "link": "5",
-    "window": "5",
-    "environment": "production",
-    "detection": "7",
-    "domain": "www.acme.example",
-    "delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
-    "token": "5",
-    "member": "3",
-    "session": "8",
-    "invitation": "4",
-    "hook": "6",
-    "installation": "51234567",
-    "webhook": "4",
-    "channel": "5",
-    "message": "12",
+_CODES = {
+    400: Code.VALIDATION_FAILED,
+    401: Code.UNAUTHORIZED,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    409: Code.CONFLICT,
+    408: Code.TOO_SLOW,
+    413: Code.TOO_LARGE,
+    415: Code.NOT_JSON,
+    422: Code.VALIDATION_FAILED,
+    429: Code.RATE_LIMITED,
+    503: Code.NOT_NOW,
 }
 _ABOUT = f"""
 Everything that Slipway does, by HTTP.
@@ -152,6 +123,10 @@ def _schemas() -> dict[str, Any]:
     )
     _, whole = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
     schemas: dict[str, Any] = whole["$defs"]
+    for name in {one.body.__name__ for one in OPERATIONS if one.body and one.method == "PATCH"}:
+        # What is left out stays: a client that fills in what a schema says would change it.
+        for part in schemas[name]["properties"].values():
+            part.pop("default", None)
     return schemas
 
 
@@ -162,7 +137,7 @@ def _operation(operation: Operation, address: Address, schemas: dict[str, Any]) 
         "summary": operation.summary,
         "description": f"{operation.description} {needs}".strip(),
         "tags": [operation.tag],
-        "parameters": [*_path(address.path), *_query(operation), *_own_headers(operation)],
+        "parameters": [*of_path(address.path), *of_query(operation), *of_headers(operation)],
         "responses": _responses(operation, schemas),
     }
     if operation.body is not None:
@@ -175,53 +150,10 @@ def _operation(operation: Operation, address: Address, schemas: dict[str, Any]) 
     return described
 
 
-def _path(path: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "description": _PARTS[name],
-            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-            "example": _EXAMPLES[name],
-        }
-        for name in re.findall(r"\{(\w+)\}", path)
-    ]
-
-
-def _query(operation: Operation) -> list[dict[str, Any]]:
-    if operation.query is None:
-        return []
-    schema = operation.query.model_json_schema(mode="validation")
-    return [_parameter(name, part) for name, part in schema["properties"].items()]
-
-
-def _parameter(name: str, part: dict[str, Any]) -> dict[str, Any]:
-    # Null is how a parameter is said to be left out; none can be sent.
-    options = [one for one in part.get("anyOf", []) if one.get("type") != "null"]
-    inner = {
-        key: value for key, value in part.items() if key not in ("anyOf", "title", "description", "default")
-    }
-    schema: dict[str, Any] = {**(options[0] if options else {}), **inner}
-    schema |= {"default": part["default"]} if part.get("default") is not None else {}
-    found: dict[str, Any] = {"name": name, "in": "query", "required": False, "schema": schema}
-    return {**found, "description": part["description"]} if "description" in part else found
-
-
-def _own_headers(operation: Operation) -> list[dict[str, Any]]:
-    if operation.method != "POST":
-        return []
-    schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]{1,200}$"}
-    text = "A name for this request, such as a UUID, so that it can be sent again."
-    return [
-        {"name": "Idempotency-Key", "in": "header", "required": False, "description": text, "schema": schema}
-    ]
-
-
 def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     statuses = {401, 403, 404, 429, 503, *([] if operation.streams else [400])}
     if operation.writes:
-        statuses |= {409, 413, 422}
+        statuses |= {408, 409, 413, 422}
     if operation.body is not None:
         statuses.add(415)
     found: dict[str, Any] = {str(operation.status): _success(operation, schemas)}
@@ -229,7 +161,8 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         own = operation.refusals.get(status)
         if operation.bare and own:
             either = {"oneOf": [_ref(ErrorAnswer), _ref(BareError)]}
-            found[str(status)] = {"description": own, "content": {"application/json": {"schema": either}}}
+            content = {"schema": either, "example": {"success": False, "error": own}}
+            found[str(status)] = {"description": own, "content": {"application/json": content}}
             continue
         found[str(status)] = _refusal(status, own) if own else {"$ref": f"#/components/responses/{status}"}
     return found
@@ -253,7 +186,8 @@ def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "required": ["success", "data", "meta"],
         "additionalProperties": False,
     }
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _headers()}
+    carried = [name for name in _headers() if operation.method == "POST" or name != _REPLAYED]
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in carried}
     example = example_of(schema, schemas)
     if not operation.lists:
         example["meta"].pop("pagination")
@@ -262,9 +196,22 @@ def _success(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int, text: str) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": _ref(ErrorAnswer)}}} | (
-        {"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status in (429, 503) else {}
-    )
+    content = {"schema": _ref(ErrorAnswer), "example": _refused(status, text)}
+    found: dict[str, Any] = {"description": text, "content": {"application/json": content}}
+    if status in (429, 503):
+        found["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return found
+
+
+def _refused(status: int, text: str) -> dict[str, Any]:
+    error: dict[str, Any] = {"code": _CODES[status], "message": text}
+    if status == HTTPStatus.FORBIDDEN:
+        error["details"] = {"needs": "deploy"}
+    if error["code"] == Code.VALIDATION_FAILED:
+        problem = {"field": "productionBranch", "message": "This is not the name of a branch."}
+        error["validationErrors"] = [{**problem, "code": "value-error"}]
+    meta = {"requestId": "4f9c2d5e8a7b4c1f9e3d2b1a0c8f7e6d", "timestamp": "2026-01-31T12:00:00.000Z"}
+    return {"success": False, "error": error, "meta": meta}
 
 
 def _headers() -> dict[str, Any]:
@@ -273,6 +220,7 @@ def _headers() -> dict[str, Any]:
         "X-RateLimit-Limit": "Requests a minute.",
         "X-RateLimit-Remaining": "How many are left.",
         "X-RateLimit-Reset": "When all are there again, in Unix seconds.",
+        _REPLAYED: "`true` when this is what the first request with that key was answered.",
     }
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()}
 

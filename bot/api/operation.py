@@ -10,6 +10,7 @@ from pydantic import Field
 
 from bot.api.envelope import Model
 from bot.api.lean import Lean
+from bot.api.patterns import LINE
 from bot.clock import Clock
 from bot.domain.app import App
 from bot.domain.roles import Principal, Verb
@@ -162,6 +163,7 @@ class Operation:
 
 PageNumber = Annotated[int, Field(ge=1, le=COUNTED, examples=[1])]
 PageSize = Annotated[int, Field(ge=1, le=100, examples=[20])]
+Sought = Annotated[str, Field(min_length=1, max_length=200, pattern=LINE, examples=["price"])]
 
 
 class Paging(Model):
@@ -180,7 +182,7 @@ class Paging(Model):
 class Searching(Paging):
     """Parameters of long lists."""
 
-    search: Annotated[str, Field(min_length=1, max_length=200, examples=["price"])] | None = None
+    search: Sought | None = None
     """Only what mentions this text."""
     filter: Annotated[str, Field(max_length=2000, examples=['{"branch":"main"}'])] | None = None
     """The other parameters as one JSON object; where both stand, the parameter of its own counts."""

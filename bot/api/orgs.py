@@ -13,7 +13,7 @@ from bot.api.org_views import (
     org_view,
     project_view,
 )
-from bot.api.refusals import Code, RefusalError, conflict, not_found
+from bot.api.refusals import Code, RefusalError, conflict, forbidden, not_found
 from bot.domain.roles import Verb
 from bot.store import people
 from bot.store.apps import DEFAULT
@@ -59,6 +59,8 @@ def _read_org(call: Call) -> OrgView:
 def _update_org(call: Call) -> OrgView:
     one, given = call.of_tenant, call.given(UpdateOrg)
     changes = given.model_dump(include=given.model_fields_set)
+    if "build_limit" in changes and Verb.OPERATE not in call.principal.verbs:
+        raise forbidden(Verb.OPERATE, call.principal.name)
     before = {"name": one.name, "build_limit": one.build_limit}
     call.note(f"organisation {one.slug}", before, changes)
     return org_view(people.change_tenant(call.tx, one.id, changes))
@@ -194,11 +196,11 @@ OPERATIONS = (
         method="PATCH",
         path="/orgs/{org}",
         summary="Change an organisation",
-        verb=Verb.OPERATE,
+        verb=Verb.OWN,
         handle=_update_org,
         answer=OrgView,
         body=UpdateOrg,
-        description="For the instance's operator.",
+        description="`buildLimit` is for the instance's operator.",
     ),
     _about(
         id="createProject",

@@ -1,17 +1,21 @@
 """Reads what a request brings: its body within a limit, its parameters, its id; and checks each field."""
 
+import asyncio
+import json
 import re
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 from pydantic import ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from bot.api.envelope import Model
+from bot.api.problems import problems_of
 from bot.api.refusals import Code, FieldProblem, RefusalError, invalid
 
 MAX_BODY = 1024 * 1024
+BODY_SECONDS = 60
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _WORD = re.compile(r"[^\x00-\x20\x7f]{1,200}")
@@ -27,11 +31,23 @@ def request_id_of(request: Request) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
-async def body_of(request: Request) -> bytes:
-    """The whole body. Raises `RefusalError` 413."""
+async def body_of(request: Request, *, seconds: float = BODY_SECONDS) -> bytes:
+    """The whole body. Raises `RefusalError` 408 or 413, or 400 when its sender is gone."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and (len(declared) > 15 or int(declared) > MAX_BODY):
         raise _too_large()
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(request)
+    except TimeoutError:
+        message = f"The body did not come within {seconds:.0f} seconds. Send it again."
+        raise RefusalError(408, Code.TOO_SLOW, message, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        # Nobody is there to be told; the log need not have it as an error of ours.
+        raise RefusalError(400, Code.INVALID_JSON, "The body is cut off.") from None
+
+
+async def _read(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -45,15 +61,15 @@ def parameters(request: Request, kind: type[Model] | None) -> Model:
     given: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name in given:
-            raise invalid(FieldProblem(name, "It is given more than once.", "repeated"))
+            raise invalid(FieldProblem(name[:100], "It is given more than once.", "repeated"))
         given[name] = value
     wanted = kind or NoParameters
     if "filter" in wanted.model_fields and "filter" in given:
         given = {**_filter(given["filter"]), **given}
     try:
-        return wanted.model_validate(given)
+        return wanted.model_validate(given, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise invalid(*problems_of(error)) from error
+        raise invalid(*problems_of(error, wanted)) from error
 
 
 def content(request: Request, body: bytes, kind: type[Model]) -> Model:
@@ -62,12 +78,25 @@ def content(request: Request, body: bytes, kind: type[Model]) -> Model:
     if body and kind_of_body != "application/json":
         raise RefusalError(415, Code.NOT_JSON, "Send JSON, with 'Content-Type: application/json'.")
     try:
-        return kind.model_validate_json(body or b"{}", strict=True)
+        read = kind.model_validate_json(body or b"{}", strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
-            raise RefusalError(400, Code.INVALID_JSON, f"The body is not JSON: {first['msg']}.") from error
-        raise invalid(*problems_of(error)) from error
+            why = first["msg"].removeprefix("Invalid JSON: ")
+            raise RefusalError(400, Code.INVALID_JSON, f"The body is not JSON: {why}.") from error
+        raise invalid(*problems_of(error, kind)) from error
+    if body:
+        # Of two values of one name the last would count, and the other be lost without a word.
+        json.loads(body, object_pairs_hook=_refuse_repeated, parse_int=str)
+    return read
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    names = set[str]()
+    for name, _ in pairs:
+        if name in names:
+            raise invalid(FieldProblem(name[:100], "It is given more than once.", "repeated"))
+        names.add(name)
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -92,18 +121,6 @@ def _filter(text: str) -> dict[str, Any]:
         message = 'Give a JSON object of plain values, such as {"branch":"main"}.'
         raise invalid(FieldProblem("filter", message, "json")) from error
     return {name: str(value) for name, value in given.items() if name != "filter"}
-
-
-def problems_of(error: ValidationError) -> list[FieldProblem]:
-    """What pydantic found, as the API says it."""
-    return [
-        FieldProblem(
-            ".".join(str(part) for part in one["loc"]) or "body",
-            one["msg"].removeprefix("Value error, "),
-            one["type"].replace("_", "-"),
-        )
-        for one in error.errors(include_url=False, include_input=False)[:50]
-    ]
 
 
 def _too_large() -> RefusalError:

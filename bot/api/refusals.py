@@ -7,6 +7,7 @@ from typing import Any
 
 from bot import render
 from bot.domain.deployment import ImpossibleMoveError
+from bot.domain.roles import Verb
 from bot.errors import ErrorCode, SlipwayError, UserError
 
 
@@ -31,6 +32,7 @@ class Code(StrEnum):
     ALREADY_ENDED = "already-ended"
     LAST_OWNER = "last-owner"
     TOO_LARGE = "body-too-large"
+    TOO_SLOW = "body-too-slow"
     NOT_JSON = "unsupported-media-type"
     KEY_REUSED = "idempotency-key-reused"
     RATE_LIMITED = "rate-limited"
@@ -69,15 +71,21 @@ class RefusalError(Exception):
 
 def not_found(what: str, word: object) -> RefusalError:
     """There is no such thing, or it is somebody else's."""
-    message = f"There is no {what} '{word}' that you can see. Ids and names can be listed one level above."
+    named = str(word)[:100]
+    message = f"There is no {what} '{named}' that you can see. Ids and names can be listed one level above."
     return RefusalError(404, Code.NOT_FOUND, message)
 
 
-def forbidden(verb: str, who: str) -> RefusalError:
+_ASK = "Ask an owner for a role or a token with it."
+_WHOSE = {
+    Verb.OPERATE: "Only the operator of this instance has it, by the console's key.",
+    Verb.ACCOUNT: "Only a person has it: send one's token (slp_...), or an ID token.",
+}
+
+
+def forbidden(verb: Verb, who: str) -> RefusalError:
     """The caller may not."""
-    message = (
-        f"{who} may not do that: it needs the right '{verb}'. Ask an owner for a role or a token with it."
-    )
+    message = f"{who} may not do that: it needs the right '{verb}'. {_WHOSE.get(verb, _ASK)}"
     return RefusalError(403, Code.FORBIDDEN, message, details={"needs": verb})
 
 

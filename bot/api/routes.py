@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -125,10 +124,15 @@ def routes(dispatcher: Dispatcher, streams: Mapping[str, ASGIApp]) -> list[BaseR
     ]
 
 
-async def unknown(request: Request) -> Response:
-    """The answer to an address of the API that there is not."""
-    message = f"There is nothing at {request.url.path[:200]}. The documentation is at /api/docs."
-    return failure(RefusalError(404, Code.NOT_FOUND, message), request_id=request_id_of(request))
+class Unknown:
+    """What answers at an address of the API that there is not, whatever the method."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        message = f"There is nothing at {request.url.path[:200]}. The documentation is at /api/docs."
+        refused = RefusalError(404, Code.NOT_FOUND, message)
+        await failure(refused, request_id=request_id_of(request))(scope, receive, send)
 
 
 class Endpoint:

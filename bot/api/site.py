@@ -20,7 +20,7 @@ from bot.api.operation import Services
 from bot.api.preview_door import PreviewDoor
 from bot.api.rates import Limiter
 from bot.api.releases import DOWNLOAD
-from bot.api.routes import OPERATIONS, PREFIX, routes, unknown
+from bot.api.routes import OPERATIONS, PREFIX, Unknown, routes
 from bot.api.stream import Stream
 from bot.api.visitors import Visitors
 from bot.shelf import Shelf
@@ -54,7 +54,8 @@ def api_routes(
         Route(preview_door.PATH, PreviewDoor(services, gate.identify, visitors).enter, methods=["GET"]),
         Route(f"{PREFIX}/openapi.json", _document, methods=["GET"]),
         *routes(dispatcher, streams),
-        Route("/api/v1/{rest:path}", unknown, methods=None),
+        Route(PREFIX, Unknown()),
+        Route(f"{PREFIX}/{{rest:path}}", Unknown()),
         Route("/hooks/{token}", HookDoor(services, limiter).answer, methods=["POST"]),
     ]
 

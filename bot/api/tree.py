@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+from urllib.parse import unquote
 
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,9 +27,8 @@ class Tree(Generic[T]):
         for path, thing in things.items():
             self._add(path, thing)
 
-    def find(self, path: str) -> tuple[T, dict[str, str]] | None:
+    def find(self, words: Sequence[str]) -> tuple[T, dict[str, str]] | None:
         """What is at an address, and its parts that vary; fixed words count more than those."""
-        words = path.split("/")
         found = min(_walk(self._root, words, 0, ()), key=lambda one: len(one[1]), default=None)
         if found is None:
             return None
@@ -70,10 +70,11 @@ class Addresses(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether there is anything at an address."""
-        path: str = scope["path"]
-        if scope["type"] != "http" or not path.startswith(self._prefix):
+        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
             return Match.NONE, {}
-        found = self._tree.find(path[len(self._prefix) :])
+        # As it was sent: only there `%2F`, which is a part of a name, differs from a slash between two.
+        path = scope["raw_path"].decode("ascii", "replace")
+        found = self._tree.find([unquote(word) for word in path[len(self._prefix) :].split("/")])
         if found is None:
             return Match.NONE, {}
         return Match.FULL, {"endpoint": found[0], "path_params": found[1]}

@@ -33,6 +33,9 @@ class Setting(Model):
 def _listed(given: Any) -> Any:
     if given is None or isinstance(given, list):
         return given  # pyright: ignore[reportUnknownVariableType]  whatever it is, it is validated next
+    if isinstance(given, int | float):
+        # Without the value: it may be a secret.
+        raise ValueError("Values are texts: put it in quotes.")  # noqa: TRY004 pydantic's way
     return [{"value": given} if isinstance(given, str) else given]
 
 

@@ -11,8 +11,9 @@ from bot.api.acts import act_of
 from bot.api.envelope import Model
 from bot.api.locate import locate
 from bot.api.operation import Call, Operation, Services
+from bot.api.problems import problems_of
 from bot.api.rates import Limiter
-from bot.api.reading import NoParameters, problems_of
+from bot.api.reading import NoParameters
 from bot.api.refusals import Code, RefusalError, invalid, refusal_of
 from bot.api.routes import OPERATIONS, PREFIX
 from bot.console.visitor import visitor
@@ -80,7 +81,7 @@ def _fitting(kind: type[Model], query: Fields) -> Model:
     try:
         return kind.model_validate(query)
     except ValidationError as error:
-        raise invalid(*problems_of(error)) from error
+        raise invalid(*problems_of(error, kind)) from error
 
 
 def _strict(kind: type[Model], body: Fields) -> Model:
@@ -88,4 +89,4 @@ def _strict(kind: type[Model], body: Fields) -> Model:
         # As JSON, so that a form is taken for what the API would take it for.
         return kind.model_validate_json(msgspec.json.encode(body), strict=True)
     except ValidationError as error:
-        raise invalid(*problems_of(error)) from error
+        raise invalid(*problems_of(error, kind)) from error

@@ -35,9 +35,17 @@ class Reference:
                 if not operation["operationId"].endswith(_SCOPED):
                     groups[operation["tags"][0]].append({"method": method.upper(), "path": path, **operation})
         info, schemas = document["info"], document["components"]["schemas"]
-        return self._pages.show("api.html", info=info, groups=groups, schemas=schemas, prose=prose)
+        shared = document["components"]["responses"]
+        return self._pages.show(
+            "api.html", info=info, groups=groups, schemas=schemas, shared=shared, prose=prose, inline=inline
+        )
 
 
 def prose(text: str) -> Markup:
     """Markdown of ours as HTML."""
     return Markup(_MARKDOWN.render(text))  # noqa: S704 markdown-it escapes what it was given
+
+
+def inline(text: str) -> Markup:
+    """The same of a sentence, which becomes no paragraph."""
+    return Markup(_MARKDOWN.renderInline(text))  # noqa: S704 markdown-it escapes what it was given

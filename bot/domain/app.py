@@ -81,13 +81,17 @@ class App:
 
 
 def is_slug(text: str) -> bool:
-    """Whether the text can be an app's slug, which is also a part of its hostnames."""
-    return _SLUG.fullmatch(text) is not None and "--" not in text
+    """Whether the text can be an app's slug, which is also a part of its hostnames.
+
+    Digits alone can't: they name the app that has them for an id.
+    """
+    return _SLUG.fullmatch(text) is not None and "--" not in text and not text.isdigit()
 
 
 def is_repository(text: str) -> bool:
-    """Whether the text is GitHub's `owner/name`."""
-    return _REPOSITORY.fullmatch(text) is not None
+    """Whether the text is GitHub's `owner/name`; names never end with `.git` there."""
+    name = text.partition("/")[2].lower()
+    return _REPOSITORY.fullmatch(text) is not None and name not in (".", "..") and not name.endswith(".git")
 
 
 def moved_url(clone_url: str, old: str, new: str, github_url: str) -> str:
@@ -107,7 +111,8 @@ def moved_url(clone_url: str, old: str, new: str, github_url: str) -> str:
 def slug_of(text: str) -> str:
     """Make a slug of a repository's or a directory's name; never empty."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    return words[:MAX_SLUG].strip("-") or "app"
+    slug = words[:MAX_SLUG].strip("-") or "app"
+    return f"app-{slug}"[:MAX_SLUG] if slug.isdigit() else slug
 
 
 def is_inside(directory: str) -> bool:

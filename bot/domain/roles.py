@@ -31,7 +31,7 @@ class Verb(StrEnum):
     MANAGE = "manage"
     """Members, tokens of apps, and deleting apps."""
     OWN = "own"
-    """Make and unmake owners."""
+    """Make and unmake owners, and name the organisation."""
     ACCOUNT = "account"
     """One's own personal tokens."""
     OPERATE = "operate"

@@ -90,6 +90,14 @@ def all_apps(tx: Tx) -> list[App]:
     return [app_of(row) for row in tx.execute(query).mappings()]
 
 
+def of_source(tx: Tx, tenant: TenantId, repository: str, root: str) -> App | None:
+    """A tenant's app of a repository (by name) and a directory of it, unless it is archived."""
+    named = sa.func.lower(apps.c.repository) == repository.lower()
+    where = (apps.c.tenant_id == tenant, named, apps.c.root_directory == root, apps.c.archived_at.is_(None))
+    found = tx.execute(sa.select(*_FIELDS).where(*where, _THERE).order_by(apps.c.id)).mappings().first()
+    return app_of(found) if found else None
+
+
 def of_repository(tx: Tx, repository_id: int, full_name: str) -> list[App]:
     """Apps of a repository: by its id, and by its name those that never had a delivery.
 
@@ -170,8 +178,8 @@ def change(tx: Tx, app: AppId, changes: dict[str, Any]) -> App:
     if "enabled" in changes:
         # What a person says of it counts from then on.
         changes = {**changes, "absence": None}
-        if changes["enabled"]:
-            gaps.ask_for_missed(tx)
+    if changes.get("enabled") or ("archived_at" in changes and changes["archived_at"] is None):
+        gaps.ask_for_missed(tx)
     if changes:
         tx.execute(apps.update().where(apps.c.id == app).values(changes))
     return get(tx, app)
@@ -210,4 +218,6 @@ def app_from(values: dict[str, Any]) -> App:
     values["absence"] = Absence(values["absence"]) if values["absence"] else None
     required = values["required_variables"]
     values["required_variables"] = tuple(required) if required is not None else None
+    # What was switched off before it was archived is so afterwards, too.
+    values["enabled"] = values["enabled"] and values["archived_at"] is None
     return App(**values)

@@ -75,7 +75,7 @@ def places(tx: Tx, app: AppId | None = None, *, tenant: TenantId | None = None) 
         "app": apps.c.slug,
         "repository": apps.c.repository,
         "clone_url": apps.c.clone_url,
-        "enabled": apps.c.enabled,
+        "enabled": sa.and_(apps.c.enabled, apps.c.archived_at.is_(None)),
         "environment_id": environments.c.id,
         "environment": environments.c.name,
         "branch": environments.c.branch,

@@ -132,6 +132,12 @@ def of_app(tx: Tx, app: AppId) -> list[Token]:
     return [_token(row) for row in rows]
 
 
+def revoke_all(tx: Tx, tenant: TenantId, user: int, now: datetime) -> None:
+    """End a person's tokens for a tenant."""
+    where = (tokens.c.tenant_id == tenant, tokens.c.user_id == user, tokens.c.revoked_at.is_(None))
+    tx.execute(tokens.update().where(*where).values(revoked_at=now))
+
+
 def revoke(tx: Tx, token: int, now: datetime) -> None:
     """End a token for good."""
     tx.execute(tokens.update().where(tokens.c.id == token).values(revoked_at=now))

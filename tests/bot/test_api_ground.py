@@ -1,17 +1,23 @@
+import asyncio
 import json
+import re
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import jsonschema_rs
 import pytest
+from starlette.requests import Request
 
 from bot.api.openapi import document
+from bot.api.patterns import SAID as SAID_OF_PATTERNS
 from bot.api.rates import Limiter, Rates
-from bot.api.reading import MAX_BODY
+from bot.api.reading import MAX_BODY, body_of, parameters
 from bot.api.refusals import RefusalError
+from bot.api.routes import OPERATIONS
 from bot.domain.ids import TenantId
 from bot.domain.roles import Principal
 from bot.queue import connect
@@ -81,6 +87,64 @@ def test_every_wrong_field_is_named_at_once(site: Site):
     assert all(one["message"] and one["code"] for one in refused["validationErrors"])
 
 
+SAID = {
+    "cloneUrl": ("ftp://x", "https://HOST/..."),
+    "slug": (7, "in quotes"),
+    "ownSecret": ("yes", "true or false"),
+    "clone_url": ("https://example.org/x", "Did you mean cloneUrl?"),
+    "colour": ("red", "There are: repository, cloneUrl, slug,"),
+}
+
+
+def test_every_wrong_field_says_what_to_write_instead(site: Site):
+    refused = site.owner.post("/apps", {name: value for name, (value, _) in SAID.items()}, 400)
+    said = {one["field"]: one["message"] for one in refused["validationErrors"]}
+    assert said.pop("repository") == "It is needed."
+    assert set(said) == set(SAID)
+    for name, (_, words) in SAID.items():
+        assert words in said[name]
+    refused = site.owner.get("/deployments?page_size=2&status=x,&pageSize=1e3", 400)
+    said = {one["field"]: one["message"] for one in refused["validationErrors"]}
+    assert "Did you mean pageSize?" in said["page_size"]
+    assert said["pageSize"] == "Write a whole number."
+    assert "commas between" in said["status"]
+    assert "time zone" in site.owner.get("/audit?since=0.5", 400)["message"]
+    assert "control" in site.owner.get("/apps?search=%00", 400)["message"]
+
+
+def test_what_was_sent_is_not_sent_back_at_length(site: Site):
+    answers = [
+        site.owner.call("POST", "/apps", {"x" * 500_000: 1, "repository": "y" * 500_000}),
+        site.owner.call("GET", f"/apps?{'x' * 9000}=1&{'x' * 9000}=2"),
+        site.owner.call("GET", f"/apps/{'x' * 9000}"),
+        site.owner.call("GET", f"/{'x' * 9000}"),
+    ]
+    assert [answer.status_code for answer in answers] == [400, 400, 404, 404]
+    assert max(len(answer.content) for answer in answers) < 1500
+
+
+def test_what_pydantic_says_never_reaches_anybody():
+    """Each rule of the document has words of ours."""
+    text = json.dumps(document())
+    patterns = {json.loads(f'"{one}"') for one in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', text)}
+    assert len(patterns) > 5
+    assert patterns - {"^[!-~]{1,200}$"} <= set(SAID_OF_PATTERNS)
+
+
+def test_a_name_that_stands_twice_in_a_body_is_refused(site: Site):
+    headers = {"content-type": "application/json"}
+    bodies = ['{"variables":{"A":"1","A":"2"}}', '{"variables":{"A":"1"},"variables":{}}']
+    for body, name in zip(bodies, ("A", "variables"), strict=True):
+        answer = site.owner.http.patch(f"{PREFIX}/apps/shop/variables", content=body, headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["validationErrors"][0]["field"] == name
+    assert site.owner.get("/apps/shop/variables")["variables"] == []
+
+
+def test_a_slash_in_a_name_is_written_as_one_word(site: Site):
+    assert site.owner.get("/apps/shop/environments/preview%2Fpr-9", 404)["message"].count("preview/pr-9") == 1
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status", "code"),
     [
@@ -105,9 +169,26 @@ def test_a_body_without_a_length_is_limited_too(site: Site):
     assert site.owner.http.post(f"{PREFIX}/apps", content=chunks, headers=headers).status_code == 413
 
 
+def test_a_body_that_does_not_come_is_not_waited_for():
+    async def silent() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    for receive, status in ((silent, 408), (gone, 400)):
+        request = Request({"type": "http", "headers": []}, receive)
+        with pytest.raises(RefusalError) as refused:
+            asyncio.run(body_of(request, seconds=0.01))
+        assert refused.value.status == status
+
+
 def test_other_methods_and_addresses_are_refused_in_the_same_shape(site: Site):
     wrong = site.owner.call("PUT", "/apps")
     assert wrong.headers["allow"] == "GET, POST"
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"):
+        assert site.owner.call(method, "/colours/red").json()["error"]["code"] == "not-found"
     assert site.owner.call("GET", "/apps/shop/colour").status_code == 404
     assert site.owner.call("GET", "/apps/no%00pe").status_code == 404
 
@@ -152,6 +233,8 @@ def test_a_foreign_page_can_not_use_the_consoles_cookie(site: Site):
         body = {"slug": "tricked", "name": "Tricked"}
         assert browser.get(f"{PREFIX}/orgs", headers=foreign).status_code == 200
         assert browser.post(f"{PREFIX}/orgs", json=body, headers=foreign).status_code == 401
+        # Nor can what does not say where it comes from.
+        assert browser.post(f"{PREFIX}/orgs", json=body).status_code == 401
         assert browser.post(f"{PREFIX}/orgs", json=body, headers=own).status_code == 201
 
 
@@ -190,9 +273,42 @@ def test_the_document_is_openapi_and_its_examples_fit():
             assert described["operationId"] not in seen
             seen.add(described["operationId"])
             assert {"401", "404", "429"} <= set(described["responses"])
+            assert described["responses"].keys() - {"200", "201", "202"}
             for content in _contents(described):
                 jsonschema_rs.validate({**content["schema"], **shared}, content["example"])
+    for answer in whole["components"]["responses"].values():
+        content = answer["content"]["application/json"]
+        jsonschema_rs.validate({**content["schema"], **shared}, content["example"])
     assert json.loads(json.dumps(whole)) == whole
+
+
+def test_what_the_document_shows_as_an_example_is_taken():
+    whole = document()
+    for operation in OPERATIONS:
+        described = whole["paths"][PREFIX + operation.path][operation.method.lower()]
+        if operation.body is not None:
+            example = described["requestBody"]["content"]["application/json"]["example"]
+            operation.body.model_validate_json(json.dumps(example), strict=True, by_alias=True, by_name=False)
+        for part in described["parameters"]:
+            if part["in"] == "query" and "content" in part:
+                example = json.dumps(part["content"]["application/json"]["example"])
+                query = urlencode({"filter": example}).encode()
+                request = Request({"type": "http", "query_string": query, "headers": []})
+                parameters(request, operation.query)
+
+
+def test_the_document_refers_to_nothing_outside_and_says_what_is_needed():
+    whole = document()
+    text = json.dumps(whole)
+    for reference in set(re.findall(r'"\$ref": "([^"]+)"', text)):
+        part: Any = whole
+        for word in reference.removeprefix("#/").split("/"):
+            part = part[word]
+    described = whole["paths"][f"{PREFIX}/apps/{{app}}/releases/compare"]["get"]["parameters"]
+    assert {one["name"] for one in described if one["required"]} == {"app", "from", "to"}
+    # A client that fills in defaults would change what is left out.
+    for name in ("UpdateApp", "UpdateBuildConfig", "ChangeVariables"):
+        assert '"default":' not in json.dumps(whole["components"]["schemas"][name]["properties"])
 
 
 def _contents(described: dict[str, Any]) -> list[dict[str, Any]]:

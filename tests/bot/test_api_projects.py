@@ -55,12 +55,19 @@ def test_a_project_lives_and_apps_move_between_projects(site: Site):
     site.owner.delete("/orgs/acme/projects/sites")
     site.owner.delete("/orgs/acme/projects/default", 409)
     assert site.owner.patch("/apps/shop", {"project": "theirs"}, 422)
+    home = site.owner.get("/orgs/acme/projects/default")["id"]
+    assert site.owner.patch("/apps/shop", {"project": str(home)})["project"] == "default"
 
 
-def test_an_organisation_is_changed_by_the_operator(site: Site):
+def test_an_organisation_is_named_by_its_owner_and_limited_by_the_operator(site: Site):
     changed = site["operator"].patch("/orgs/acme", {"name": "Acme Inc.", "buildLimit": 2})
     assert (changed["name"], changed["buildLimit"]) == ("Acme Inc.", 2)
-    site.owner.patch("/orgs/acme", {"name": "Mine"}, 403)
+    assert site.owner.patch("/orgs/acme", {"name": "Mine"})["buildLimit"] == 2
+    refused = site.owner.patch("/orgs/acme", {"name": "Ours", "buildLimit": 9}, 403)
+    assert refused["details"] == {"needs": "operate"}
+    assert "console's key" in refused["message"]
+    assert site.owner.get("/orgs/acme")["name"] == "Mine"
+    site["admin"].patch("/orgs/acme", {"name": "Theirs"}, 403)
 
 
 def test_an_environment_by_hand_is_made_changed_and_taken_down(site: Site):

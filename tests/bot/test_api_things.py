@@ -29,6 +29,7 @@ def test_an_app_lives_from_creation_to_deletion(site: Site):
     assert made["live"] is None
     assert "Nothing is live yet" in made["notice"]
     assert made["cloneUrl"] == "https://github.com/acme/Web.Site.git"
+    assert site.owner.get("/audit?app=pages")[0]["action"] == "createApp"
     changed = site.owner.patch("/apps/pages", {"buildCommand": "make", "enabled": False})
     assert (changed["buildCommand"], changed["status"]) == ("make", "disabled")
     assert site.owner.patch(f"/apps/{made['id']}", {"buildCommand": None})["buildCommand"] is None
@@ -37,9 +38,34 @@ def test_an_app_lives_from_creation_to_deletion(site: Site):
     assert "pages" not in [app["slug"] for app in site.owner.get("/apps")]
     assert [app["slug"] for app in site.owner.get("/apps?status=archived")] == ["pages"]
     assert site.owner.post("/apps/pages/deployments", {}, 409)["code"] == "app-archived"
+    back = site.owner.post("/apps/pages/unarchive", status=200)
+    assert (back["status"], back["enabled"]) == ("disabled", False)
+    assert site.owner.patch("/apps/pages", {"enabled": True})["status"] == "active"
+    assert site.owner.post("/apps/pages/archive", status=200)["enabled"] is False
+    assert site.owner.post("/apps/pages/unarchive", status=200)["enabled"] is True
+    site.owner.post("/apps/pages/archive", status=200)
     assert site.owner.delete("/apps/pages") is None
     assert site.owner.get("/apps/pages", 404)["code"] == "not-found"
     assert site.owner.post("/apps", {"repository": "acme/pages", "slug": "pages"})["id"] > made["id"]
+
+
+@pytest.mark.parametrize("field", ["slug", "repository"])
+def test_an_app_is_called_nothing_that_means_another_thing(site: Site, field: str):
+    wrong = {"slug": ("12", "0"), "repository": ("acme/..", "acme/.", "acme/shop.git", "acme/Shop.GIT")}
+    for value in wrong[field]:
+        body = {"repository": "acme/named", "slug": "named", field: value}
+        assert site.owner.post("/apps", body, 400)["validationErrors"][0]["field"] == field
+    made = site.owner.post("/apps", {"repository": f"acme/{len(field)}"})
+    assert made["slug"] == f"app-{len(field)}"
+    site.owner.post("/orgs/acme/projects", {"slug": "7"}, 400)
+
+
+def test_who_asks_for_an_app_twice_gets_no_second_one_by_accident(site: Site):
+    site.owner.post("/apps", {"repository": "acme/twice", "rootDirectory": "web/"})
+    refused = site.owner.post("/apps", {"repository": "Acme/Twice", "rootDirectory": "web"}, 409)
+    assert (refused["code"], "give a slug" in refused["message"]) == ("name-taken", True)
+    site.owner.post("/apps", {"repository": "acme/twice", "rootDirectory": "web", "slug": "other-web"})
+    site.owner.post("/apps", {"repository": "acme/twice", "rootDirectory": "docs"})
 
 
 def test_deleting_an_app_takes_its_sites_and_tokens_with_it(site: Site):
@@ -73,14 +99,6 @@ def test_an_app_can_not_read_the_machine(site: Site, url: str):
 def test_nobody_takes_the_address_of_another_app_s_preview_or_release(site: Site, slug: str):
     refused = site["stranger"].post("/apps", {"repository": "evil/site", "slug": slug}, 422)
     assert "addresses of the app" in refused["message"]
-
-
-def test_an_app_named_like_another_s_id_is_in_nobody_s_way(site: Site):
-    number = str(site.shop.id)
-    made = site["stranger"].post("/apps", {"repository": "evil/site", "slug": number})
-    assert site.owner.get(f"/apps/{number}")["slug"] == "shop"
-    assert site["operator"].get(f"/apps/{number}")["slug"] == "shop"
-    assert site["stranger"].get(f"/apps/{number}")["id"] == made["id"]
 
 
 def test_environments_take_no_address_that_somebody_has_or_a_release_may_have(site: Site):
@@ -300,6 +318,9 @@ def test_members_come_change_and_go(site: Site):
     assert site.owner.delete("/members/owner@acme.example", 409)["code"] == "last-owner"
     assert site.owner.delete("/members/developer@acme.example") is None
     assert site["developer"].get("/auth/me", 401)
+    # Who comes back has no token of before.
+    site.owner.post("/members", {"email": "developer@acme.example"})
+    assert site["developer"].get("/apps", 401)["code"] == "token-revoked"
     assert site["stranger"].get("/members/", 404)
 
 
@@ -321,6 +342,7 @@ def test_a_locked_environment_makes_deployments_wait_until_it_is_unlocked(site: 
     assert (locked["lock"]["by"], locked["lock"]["reason"]) == ("developer@acme.example", "we move")
     assert locked["lock"]["until"] is not None
     made = site["app-token"].post("/apps/shop/deployments", {"branch": "main"})
+    assert "/api/v1/apps/shop and what is below" in site["app-token"].get("/apps", 403)["message"]
     assert (made["status"], made["hold"]) == ("held", "locked")
     assert "locked by developer@acme.example" in made["reason"]
     refused = site["app-token"].post(f"{place}/rollback", {}, 409)

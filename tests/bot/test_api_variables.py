@@ -24,6 +24,7 @@ from tests.calling import Caller, Site, api_site
 from tests.keeping import keep_files
 
 SECRET = "hunter2-and-more"
+SECRET_NUMBER = "4711081547"
 SHOP = "/apps/shop/variables"
 PRODUCTION = "/apps/shop/environments/production/variables"
 
@@ -131,7 +132,7 @@ def test_each_field_says_what_is_wrong_nothing_is_stored_and_nothing_is_repeated
     }  # fmt: skip
     assert SECRET not in answer.text
     bodies: list[dict[str, Any]] = [
-        {"A": 5},
+        {"A": int(SECRET_NUMBER)},
         {"A": []},
         {"A": {"value": SECRET, "nonsense": SECRET}},
         {"A": {"value": SECRET + "x" * MAX_VALUE}},
@@ -140,6 +141,7 @@ def test_each_field_says_what_is_wrong_nothing_is_stored_and_nothing_is_repeated
         refused = site.owner.call("PATCH", SHOP, {"variables": body})
         assert refused.status_code == 400
         assert SECRET not in refused.text
+        assert SECRET_NUMBER not in refused.text
     assert site.owner.get(SHOP)["variables"] == []
     assert put(site.owner, PRODUCTION, {"A": {"value": "x", "appliesTo": "preview"}}, 422)["code"]
     assert put(site.owner, SHOP, {"A": None}, 422)["code"]

@@ -230,6 +230,17 @@ def test_each_failure_after_some_doubles_the_pause():
     assert attempts.pause("a") == 0
 
 
+def test_who_guesses_from_many_addresses_of_one_network_is_one_guesser():
+    attempts = Attempts(clock=lambda: 0.0)
+    for number in range(FREE_ATTEMPTS):
+        attempts.failed(f"2001:db8::{number:x}")
+        attempts.failed("::ffff:192.0.2.7 a-handle")
+    assert attempts.pause("2001:db8::ffff:1") == 1
+    assert attempts.pause("2001:db8:0:1::1") == 0
+    assert attempts.pause("192.0.2.7 a-handle") == 1
+    assert attempts.pause("192.0.2.7") == 0
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from bot.api.openapi import document
+from bot.api.refusals import Code
 from bot.api.routes import PREFIX
 from bot.app import create_app
+from bot.errors import ErrorCode
 from bot.manifest import HOOK
+from bot.oidc import Wrong
 from bot.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +66,12 @@ def test_every_operation_that_is_named_is_served(outside: set[str]):
     wrong = [problem(*one, outside) for one in named(ours)]
     assert [one for one in wrong if one] == []
     assert len(named(ours)) > 150
+
+
+def test_every_code_of_a_refusal_stands_in_the_table():
+    told = set(re.findall(r"`([a-z-]+)`", TEXT.partition("| code | status | means |")[2].partition("## ")[0]))
+    assert {*Code, *Wrong} - told == set()
+    assert {one for one in told if "-" in one} - {*Code, *Wrong, *ErrorCode} == set()
 
 
 def test_every_row_names_an_operation_or_says_why_there_is_none():
