@@ -36,6 +36,7 @@ from bot.lifecycle import Lifecycle
 from bot.log import logger
 from bot.logs import LogReader
 from bot.manifest import HOOK
+from bot.metrics import Metrics
 from bot.oidc import issuer_of
 from bot.origin import from_this_host
 from bot.queue import Queue, connect
@@ -51,7 +52,7 @@ REDIS_SECONDS = 0.7
 """A hung Redis may delay an answer by no more than that; there is no second try."""
 
 
-_FOR_MACHINES = ("/api/", "/webhooks/", "/hooks/", "/health", "/ready")
+_FOR_MACHINES = ("/api/", "/webhooks/", "/hooks/", "/health", "/ready", "/metrics")
 
 
 def create_app(
@@ -65,8 +66,7 @@ def create_app(
     engine = open_engine(settings.database, busy_seconds=busy_seconds)
     redis = connect(settings.redis, seconds=REDIS_SECONDS, retries=0)
     queue, vault = Queue(redis), open_vault(settings)
-    ledger = Ledger(engine, queue)
-    logs = LogReader(settings.home, redis)
+    ledger, logs = Ledger(engine, queue), LogReader(settings.home, redis)
     feeds = Feeds(engine, logs, settings.redis)
     access = Access(console_key(settings), public_url=settings.url, clock=clock)
     sessions, issuer = Sessions(engine, public_url=settings.url, clock=clock), issuer_of(settings)
@@ -87,6 +87,7 @@ def create_app(
         routes=[
             *api,
             *health.routes(settings, engine, redis),
+            *Metrics(settings, lifecycle, redis, is_operator=operator_by(access), clock=clock).routes(),
             *schema.routes(settings.url),
             *console.routes(pages, services, limiter, access=access, desk=desk, issuer=issuer),
             Route("/api/docs", Reference(pages, document).show, methods=["GET"]),

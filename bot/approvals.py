@@ -103,6 +103,8 @@ def order_again(tx: Tx, deployment: Deployment, *, by: str, reason: str) -> Orde
         requested_by=by,
         pull=environment.pull,
         tag=deployment.tag,
+        rebuild=deployment.rebuild,
+        clean=deployment.clean,
     )
 
 

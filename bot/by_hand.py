@@ -42,7 +42,13 @@ def retry(lifecycle: Lifecycle, change: Change, one: Deployment, by: str) -> Dep
 
 
 def show(
-    lifecycle: Lifecycle, change: Change, environment: Environment, release: Release, *, by: Locker
+    lifecycle: Lifecycle,
+    change: Change,
+    environment: Environment,
+    release: Release,
+    *,
+    by: Locker,
+    note: str | None = None,
 ) -> Deployment:
     """Make a release live in an environment: an older one than the live one is a rollback.
 
@@ -52,12 +58,13 @@ def show(
     if active == release.id and environment.archived_at is None:
         raise UserError(ErrorCode.RELEASE_LIVE, release=release.name, environment=environment.name)
     if active is None or releases.get(change.tx, active).number < release.number:
-        return promote(change, environment, release, by=by.name)
+        return promote(change, environment, release, by=by.name, note=note)
     return lifecycle.rollback(
         change,
         apps.get(change.tx, environment.app_id),
         environment.name,
         word=release.name,
         by=by.name,
+        note=note,
         heeds_lock=not by.may_open(environment),
     )

@@ -25,6 +25,7 @@ from bot.orders import (
     again,
     answers,
     approved_before,
+    commit_of,
     is_of_fork,
     new_deployment,
     new_rollback,
@@ -155,7 +156,15 @@ class Lifecycle:
         return left
 
     def rollback(
-        self, change: Change, app: App, name: str, *, word: str | None, by: str, heeds_lock: bool = False
+        self,
+        change: Change,
+        app: App,
+        name: str,
+        *,
+        word: str | None,
+        by: str,
+        note: str | None = None,
+        heeds_lock: bool = False,
     ) -> Deployment:
         """Bring back a release in the environment of that name, and pin it.
 
@@ -170,10 +179,11 @@ class Lifecycle:
         if heeds_lock and environment.lock is not None:
             raise UserError(ErrorCode.ENVIRONMENT_LOCKED, environment=name, lock=environment.lock)
         release = release_to_restore(change.tx, environment, word)
-        reason = f"rolled back to {release.name} by {by}"
+        reason = f"rolled back to {release.name} by {by}" + (f": {note}" if note else "")
         environments.pin(change.tx, environment.id, reason)
         change.keep_awake(environment)
-        deployment = change.add(new_rollback(environment, release, reason=reason, by=by))
+        commit = commit_of(change.tx, release)
+        deployment = change.add(new_rollback(environment, release, commit, reason=reason, by=by, note=note))
         for other in deployments.unfinished(change.tx, environment.id):
             make_way(change, other, deployment)
         change.permit(environment)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain.audit import Act
-from bot.domain.deployment import Deployment, Kind, State
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Kind, State
 from bot.domain.environment import Environment
 from bot.domain.ids import AppId, reference
 from bot.domain.outgoing import OF_STATE, Event, event_of
@@ -82,11 +82,13 @@ def _facts(tx: Tx, deployment: Deployment) -> dict[str, Any]:
         "trigger": deployment.trigger,
         "reason": deployment.reason[:_TEXT],
         "failure": {"code": failure.code, "blame": failure.blame} if failure else None,
-        "commit": deployment.sha,
+        # Not known before the head of the branch was looked up.
+        "commit": None if deployment.sha == UNKNOWN_COMMIT else deployment.sha,
         "branch": deployment.branch,
         "message": deployment.message.partition("\n")[0][:_TEXT],
         "author": deployment.author[:_TEXT],
         "requestedBy": deployment.requested_by[:_TEXT],
+        "note": deployment.note,
         "release": release.name if release else None,
         "releaseNumber": release.number if release else None,
     }

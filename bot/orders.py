@@ -23,7 +23,8 @@ RESUMED = "the environment was resumed"
 class Order:
     """A wish to bring a commit into an environment; of `pull` when that is a preview.
 
-    With `hold` it waits for that, and nothing is done before.
+    With `hold` it waits for that, and nothing is done before. With `rebuild` it is built, also where a
+    release of the same content is kept, with `clean` without what earlier builds left.
     """
 
     app: App
@@ -39,6 +40,9 @@ class Order:
     tag: str | None = None
     approved_by: str | None = None
     with_secrets: bool = False
+    note: str | None = None
+    rebuild: bool = False
+    clean: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,9 @@ def new_deployment(
         tag=order.tag,
         approved_by=order.approved_by,
         with_secrets=order.with_secrets,
+        note=order.note,
+        rebuild=order.rebuild,
+        clean=order.clean,
     )
 
 
@@ -100,7 +107,15 @@ def refuse_strange(tx: Tx, environment: Environment, release: Release) -> None:
         )
 
 
-def new_rollback(environment: Environment, release: Release, *, reason: str, by: str) -> NewDeployment:
+def commit_of(tx: Tx, release: Release) -> Commit:
+    """The commit that a release was built from, as the deployment knew it that built it."""
+    built = deployments.find(tx, release.deployment_id)
+    return Commit(release.sha, built.message, built.author) if built else Commit(release.sha)
+
+
+def new_rollback(
+    environment: Environment, release: Release, commit: Commit, *, reason: str, by: str, note: str | None
+) -> NewDeployment:
     """What is stored for bringing a release back."""
     return NewDeployment(
         app_id=environment.app_id,
@@ -108,11 +123,12 @@ def new_rollback(environment: Environment, release: Release, *, reason: str, by:
         kind=Kind.ROLLBACK,
         trigger=Trigger.MANUAL,
         state=State.QUEUED,
-        commit=Commit(release.sha, message=f"rollback to {release.name}"),
+        commit=commit,
         branch=environment.branch,
         reason=reason,
         requested_by=by,
         release_id=release.id,
+        note=note,
     )
 
 

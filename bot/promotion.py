@@ -1,16 +1,18 @@
 """Brings a release that exists onwards into an environment; nothing is built."""
 
-from bot.domain.deployment import Commit, Deployment, Kind, State, Trigger
+from bot.domain.deployment import Deployment, Kind, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import reference
 from bot.domain.release import Release
 from bot.lifecycle import Change
-from bot.orders import refuse_strange
+from bot.orders import commit_of, refuse_strange
 from bot.store import deployments
 from bot.store.deployments import NewDeployment
 
 
-def promote(change: Change, environment: Environment, release: Release, *, by: str) -> Deployment:
+def promote(
+    change: Change, environment: Environment, release: Release, *, by: str, note: str | None = None
+) -> Deployment:
     """Ask for a release in an environment; automatic deploys go on there as before.
 
     What waits to show another release makes way; a build that runs or waits is not touched. Raises
@@ -26,12 +28,13 @@ def promote(change: Change, environment: Environment, release: Release, *, by: s
         kind=Kind.ROLLBACK,
         trigger=Trigger.MANUAL,
         state=State.HELD if hold else State.QUEUED,
-        commit=Commit(release.sha, message=f"promotion of {release.name}"),
+        commit=commit_of(change.tx, release),
         branch=environment.branch,
-        reason=why or f"{release.name} promoted by {by}",
+        reason=why or f"{release.name} promoted by {by}" + (f": {note}" if note else ""),
         requested_by=by,
         release_id=release.id,
         hold=hold,
+        note=note,
     )
     deployment = change.add(new)
     for other in deployments.unfinished(change.tx, environment.id):

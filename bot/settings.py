@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     )
     web_address: Address = Field(default="127.0.0.1:8000", description="Where the web process listens.")
     edge_address: Address = Field(default=":8080", description="Where the edge serves sites.")
+    metrics_token: SecretStr | None = Field(default=None, description="Bearer token for `GET /metrics`.")
     edge_tls: str = Field(
         default="off",
         description="`off`, `on-demand`, `files`, or `dns:<provider>` for a wildcard certificate by DNS-01.",
@@ -71,9 +72,7 @@ class Settings(BaseSettings):
         default="",
         description="This instance as GitHub and people reach it. Default: localhost, port of `WEB_ADDRESS`.",
     )
-    preview_domain: str = Field(
-        default="localhost", description="Sites are served one label below this domain."
-    )
+    preview_domain: str = Field(default="localhost", description="Sites are one label below this domain.")
     dns_servers: Annotated[list[str], NoDecode, BeforeValidator(split)] = Field(
         default_factory=list[str],
         description="Name servers asked about custom domains, comma-separated. Default: the machine's.",

@@ -80,6 +80,13 @@ class Dependencies:
         self._prune()
         return True
 
+    def forget(self, key: Digest) -> None:
+        """Remove an entry, once nobody copies out of it."""
+        entry = self._entries / key
+        if entry.exists():
+            with flocks.held(self._lock(), flocks.ALONE):
+                remove_folder(entry)
+
     def downloads(self, kind: EnvironmentKind) -> AbstractContextManager[Path]:
         """The package manager's own cache, for one build at a time; a second one gets an empty folder."""
         return self._kept(DOWNLOADS, kind)

@@ -11,7 +11,7 @@ from bot import troubles, trusting
 from bot.approvals import hold_of_newer
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Kind, Phase
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Kind, Phase
 from bot.domain.environment import EnvironmentKind
 from bot.domain.ids import DeploymentId, Sha, reference
 from bot.domain.release import Release
@@ -134,10 +134,12 @@ class Pipeline:
             context, claim = self._know_commit(context, claim)
             self._yield_to_newer(context, claim)
             source = checkout.run(context, self._tools.mirrors)
+            if not context.deployment.message:
+                context, claim = self._named(context, claim, context.deployment.sha)
         with self._step(context, claim, Phase.PLAN):
             planned = plan.run(context, source, self._mentions(context))
             required.see(self._engine, context, planned)
-            same = self._same_content(context, claim, planned)
+            same = None if context.deployment.rebuild else self._same_content(context, claim, planned)
         return same or self._build(context, claim, source, planned)
 
     def _refuse_place(self, context: Context) -> None:
@@ -212,8 +214,10 @@ class Pipeline:
         find = checkout.tagged if deployment.tag is not None else checkout.newest_head
         head = find(context, mirrors, name)
         context.log.say("checkout", f"{name} is at {head}.")
-        commit = Commit(head, self._tools.mirrors.message(context.app, head))
-        known = self._leases.identify(claim, commit)
+        return self._named(context, claim, head)
+
+    def _named(self, context: Context, claim: Claim, sha: Sha) -> tuple[Context, Claim]:
+        known = self._leases.identify(claim, self._tools.mirrors.commit_of(context.app, sha))
         return replace(context, deployment=known.deployment), known
 
     def _yield_to_newer(self, context: Context, claim: Claim) -> None:
@@ -224,7 +228,7 @@ class Pipeline:
         head = self._head(context)
         if head is None or head == deployment.sha:
             return
-        newest = Commit(head, self._tools.mirrors.message(context.app, head))
+        newest = self._tools.mirrors.commit_of(context.app, head)
         with reading(self._engine) as tx:
             policy = policy_from_json(apps.policy(tx, context.app.id)) or Policy()
         mirrors, markers = self._tools.mirrors, policy.skip_markers
@@ -261,8 +265,7 @@ class Pipeline:
         """Where the deployment's branch, or its pull request, is now."""
         deployment, app = context.deployment, context.app
         if deployment.pull is None:
-            branch = deployment.branch
-            mirrors = self._tools.mirrors
+            branch, mirrors = deployment.branch, self._tools.mirrors
             return checkout.newest_head(context, mirrors, branch, lately=True) if branch is not None else None
         with reading(self._engine) as tx:
             known = pulls.of_app(tx, app, deployment.pull)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from bot import locks
+from bot import freezes, locks
 from bot.clock import Clock, utc_now
 from bot.domain.app import App
 from bot.domain.deployment import Commit
@@ -131,10 +131,12 @@ class Workshop:
             answering.untold(self.announcing, self.queue)
 
     def end_locks(self) -> None:
-        """Chore: take off the locks that have come to their end."""
+        """Chore: take off the locks that have come to their end, and begin windows whose time has come."""
         with self.announcing.lifecycle.change() as change:
             for environment in locks.end_locks(self.announcing.lifecycle, change):
                 logger.info("a lock has ended", environment=environment.id, name=environment.name)
+            for environment in freezes.begin_due(change):
+                logger.info("a freeze window begins", environment=environment.id, name=environment.name)
 
     def recover(self) -> None:
         """Chore: find deliveries that never arrived, and branches whose head nobody told us."""

@@ -125,9 +125,11 @@ class Site:
 
 
 @contextmanager
-def api_site(home: Path, redis_url: str | None = None, rates: Rates | None = None) -> Generator[Site]:
+def api_site(
+    home: Path, redis_url: str | None = None, rates: Rates | None = None, **settings_too: Any
+) -> Generator[Site]:
     with issuing() as issuer:
-        more = {"oidc_issuer": issuer.url, "oidc_audience": [AUDIENCE]}
+        more = {"oidc_issuer": issuer.url, "oidc_audience": [AUDIENCE], **settings_too}
         instance = Instance(home, redis_url, **more)
         settings = instance.settings
         app = create_app(settings, rates=rates or Rates(100_000, 100_000), clock=instance.now)

@@ -13,7 +13,7 @@ from bot.api.patterns import CURSOR
 from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.audit import Row
-from bot.domain.deployment import Deployment, State
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, State
 from bot.domain.ids import AppId, ProjectId, TenantId, reference
 from bot.domain.roles import Verb
 from bot.store import audit_pages, pages, people
@@ -23,7 +23,7 @@ from bot.wording import first_line
 
 # Their deployments tell of these; and nobody wants to read of sign-ins.
 _TOLD_ELSEWHERE = tuple(
-    "createDeployment retryDeployment cancelDeployment rollBack activateRelease console.signed-in "
+    "createDeployment retryDeployment cancelDeployment deployHook rollBack activateRelease console.signed-in "
     "console.sign-in-refused deployment.requested deployment.cancelled deployment.rolled-back".split()
 )
 
@@ -137,7 +137,8 @@ def _did(one: Shown, made: Deployment) -> str:
     about = f": {line}" if (line := first_line(made.message)) else ""
     if made.state is State.SUCCEEDED:
         return f"brought {one.release or made.sha[:7]} into {where}{about}"
-    return f"asked for {made.sha[:7]} in {where}, {made.state}{about}"
+    wanted = made.sha[:7] if made.sha != UNKNOWN_COMMIT else made.tag or made.branch or "a deployment"
+    return f"asked for {wanted} in {where}, {made.state}{about}"
 
 
 def _change(row: Row, slugs: dict[AppId, str]) -> ActivityEntry:

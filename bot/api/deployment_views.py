@@ -10,7 +10,7 @@ from bot import render
 from bot.api.envelope import Model
 from bot.api.lean import lean
 from bot.api.operation import Call
-from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Hold, Kind, State, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Deployment, Failure, Hold, Kind, Phase, State, Trigger
 from bot.domain.ids import Sha, reference
 from bot.store import pages
 from bot.store.pages import Shown
@@ -49,6 +49,12 @@ class DeploymentView(Model):
     """Who let this very commit go, where somebody had to."""
     with_secrets: bool = Field(examples=[False])
     """Whether that was with secrets."""
+    note: str | None = Field(examples=["hotfix for the price"])
+    """What whoever asked for it wrote down."""
+    rebuild: bool = Field(examples=[False])
+    """Whether it is built though its content was built before."""
+    clean: bool = Field(examples=[False])
+    """Whether without what earlier builds left."""
     release: str | None = Field(examples=["amber-otter-42"])
     release_number: int | None = Field(examples=[42])
     superseded_by: str | None = Field(examples=[None])
@@ -67,11 +73,13 @@ class DeploymentView(Model):
 class StepView(Model):
     """One step of one attempt."""
 
-    name: str = Field(examples=["build"])
+    name: Phase = Field(examples=["build"])
     attempt: int = Field(examples=[1])
     status: str = Field(examples=["succeeded"])
     command: str | None = Field(examples=["npm run build"])
     exit_code: int | None = Field(examples=[0])
+    log: str | None = Field(examples=[None])
+    """With `?log=true`: what it said, of a long log the end, with `\\n` after each line."""
     success: bool | None = Field(examples=[True])
     """Null while it runs."""
     started_at: datetime = Field(examples=["2026-01-31T12:00:02Z"])
@@ -165,8 +173,8 @@ def view(call: Call, shown: Shown) -> dict[str, Any]:
 
 
 _COPIED = (
-    "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets attempt "
-    "created_at started_at finished_at"
+    "id phase kind trigger branch tag reason hold requested_by approved_by with_secrets note rebuild clean "
+    "attempt created_at started_at finished_at"
 ).split()
 _copied = attrgetter(*_COPIED)
 
@@ -178,6 +186,11 @@ def _known(sha: Sha) -> str | None:
 def sentence(failure: Failure) -> str:
     """What went wrong, in one sentence."""
     return render.sentence_or(failure.code, failure.facts, f"The deployment failed: {failure.code}.")
+
+
+def note_made(call: Call, made: Deployment, given: dict[str, Any]) -> None:
+    """Tell the audit log which deployment was asked for, and by what words; what was left out is not told."""
+    call.note(reference(made.id), after={name: value for name, value in given.items() if value is not None})
 
 
 def shown_again(call: Call, deployment: Deployment) -> DeploymentView:

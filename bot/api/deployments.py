@@ -12,12 +12,12 @@ from bot.api.deployment_views import (
     FailureView,
     LineView,
     LogView,
-    StepView,
     row,
     sentence,
     view,
 )
 from bot.api.envelope import Model
+from bot.api.frames import StreamQuery
 from bot.api.lean import Lean, lean
 from bot.api.locate import apps_of
 from bot.api.operation import About, Call, Operation, Page, Searching
@@ -25,8 +25,9 @@ from bot.api.patterns import BEGINNING, STATUSES
 from bot.api.queue import place_view, places
 from bot.api.reading import is_word
 from bot.api.refusals import not_found, unfit
+from bot.api.step_views import step_views
 from bot.domain.app import App
-from bot.domain.deployment import Deployment, Kind, State
+from bot.domain.deployment import Deployment, Kind, Phase, State
 from bot.domain.ids import reference
 from bot.domain.roles import Verb
 from bot.logs.line import OURS
@@ -65,19 +66,21 @@ class AllDeploymentsQuery(DeploymentQuery):
     """Those of one project of the organisation, by id or slug."""
 
 
+class DetailQuery(Model):
+    """What else of a deployment."""
+
+    log: bool = Field(default=False, examples=[False])
+    """With the end of what each step said, as `log` of `steps`."""
+
+
 class LogQuery(Model):
     """Which part of a log."""
 
     after: int = Field(default=0, ge=0, le=10**12, examples=[0])
     """Only lines behind this number."""
     limit: int = Field(default=500, ge=1, le=2000, examples=[500])
-
-
-class StreamQuery(Model):
-    """Where to go on."""
-
-    after: int = Field(default=0, ge=0, le=10**12, examples=[0])
-    """Only lines behind this number. The header `Last-Event-ID`, which browsers send, wins."""
+    step: Phase | None = Field(default=None, examples=["build"])
+    """Only what this step said, in all its attempts."""
 
 
 def _list_all(call: Call) -> Page:
@@ -126,19 +129,7 @@ def _environment(call: Call, word: str | None) -> str | None:
 
 def _read(call: Call) -> DeploymentDetail:
     one = call.of_deployment.deployment
-    done = [
-        StepView(
-            name=step.name,
-            attempt=step.attempt,
-            status=step.state,
-            command=step.command,
-            exit_code=step.exit_code,
-            success=None if step.finished_at is None else step.state == "succeeded",
-            started_at=step.started_at,
-            finished_at=step.finished_at,
-        )
-        for step in steps.of_deployment(call.tx, one.id)
-    ]
+    done = step_views(call, steps.of_deployment(call.tx, one.id), has_log=call.asked(DetailQuery).log)
     events = [EventView(status=event.state, reason=event.reason, at=event.at) for event in _events(call, one)]
     turn = places(call).get(one.id) if one.state is State.QUEUED else None
     return DeploymentDetail(
@@ -181,7 +172,7 @@ def _logs(call: Call) -> Lean:
     asked, logs, one = call.asked(LogQuery), call.services.logs, call.of_deployment.deployment
     # Asked first: what is complete now can't lack a line that is read afterwards.
     complete = logs.is_complete(one.id)
-    lines = logs.page(one.id, asked.after, asked.limit)
+    lines = logs.page(one.id, asked.after, asked.limit, asked.step)
     return _LOG(
         # Lines have the fields of `LineView`, and are sent as they are.
         lines=lines,
@@ -235,6 +226,7 @@ OPERATIONS = (
         verb=Verb.READ,
         handle=_read,
         answer=DeploymentDetail,
+        query=DetailQuery,
     ),
     _about(
         id="getFailure",
@@ -265,8 +257,10 @@ OPERATIONS = (
         handle=_nothing,
         streams=True,
         query=StreamQuery,
-        description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (a line, whose "
-        "number is the event's id), `status`, and at the end `done`. To go on after a break send "
-        "`Last-Event-ID`, or `?after=`.",
+        description="Server-Sent Events. Each `data` is a JSON object with a `type`: `log` (`n`, `at`, "
+        "`step`, `stream`, `text`; the number is the event's id), `status` (`deployment`, `status`, "
+        "`reason`, `phase`, `attempt`, `startedAt`, `finishedAt` and `steps`), and at the end `done`, which "
+        "has the first three and the times. To go on after a break send `Last-Event-ID`, or `?after=`, "
+        "with the last number.",
     ),
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 from bot import pending
 from bot.api.app_views import Branch, Line
 from bot.api.envelope import Model
-from bot.api.operation import Call
+from bot.api.operation import Call, Paging
 from bot.api.orders import Reason
 from bot.api.patterns import LENGTH, PLACE
 from bot.api.reading import is_word
@@ -64,6 +64,13 @@ class EnvironmentView(Model):
     """When it was taken down; deploying to it brings it back."""
     pending_variables: list[str] = Field(examples=[["API_URL"]])
     """Variables that changed since the live release was built: deploy again to apply them."""
+
+
+class EnvironmentQuery(Paging):
+    """Which environments."""
+
+    archived: bool = Field(default=False, examples=[False])
+    """True: those that were taken down, such as previews of closed pull requests."""
 
 
 class CreateEnvironment(Model):

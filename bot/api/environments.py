@@ -5,9 +5,10 @@ from typing import Any
 
 from bot import locks
 from bot.api.apps import refuse_archived
-from bot.api.deployment_views import DeploymentView, shown_again
+from bot.api.deployment_views import DeploymentView, note_made, shown_again
 from bot.api.environment_views import (
     CreateEnvironment,
+    EnvironmentQuery,
     EnvironmentView,
     Lock,
     Rollback,
@@ -17,7 +18,7 @@ from bot.api.environment_views import (
     place,
 )
 from bot.api.lockers import locker
-from bot.api.operation import About, Call, Operation, Page, Paging
+from bot.api.operation import About, Call, Operation, Page
 from bot.api.refusals import Code, conflict, unfit
 from bot.domain.duration import duration
 from bot.domain.environment import PRODUCTION, Environment, EnvironmentKind
@@ -30,8 +31,9 @@ TAG = "Environments"
 
 
 def _list_environments(call: Call) -> Page:
-    part = call.asked(Paging).part("")
-    found = places.live_in(call.tx, [call.of_app.id])
+    asked = call.asked(EnvironmentQuery)
+    part, there = asked.part(""), places.live_in(call.tx, [call.of_app.id])
+    found = [one for one in there if (one.environment.archived_at is not None) is asked.archived]
     return Page(environment_views(call, found[part.offset : part.offset + part.limit]), len(found))
 
 
@@ -42,21 +44,24 @@ def _read_environment(call: Call) -> EnvironmentView:
 def _roll_back(call: Call) -> DeploymentView:
     given, environment = call.given(Rollback), place(call).environment
     refuse_archived(call.of_app)
-    by = call.principal.name + (f": {given.reason}" if given.reason else "")
     lifecycle = call.services.lifecycle
     made = lifecycle.rollback(
         call.writing,
         call.of_app,
         environment.name,
         word=given.release,
-        by=by,
+        by=call.principal.name,
+        note=given.reason,
         heeds_lock=not locker(call).may_open(environment),
     )
+    note_made(call, made, {"release": given.release, "reason": given.reason})
     return shown_again(call, made)
 
 
 def _resume(call: Call) -> EnvironmentView:
-    call.services.lifecycle.resume(call.writing, place(call).environment)
+    one = place(call).environment
+    call.services.lifecycle.resume(call.writing, one, by=call.principal.name)
+    call.note(f"environment {one.name}", {"pinned": one.pinned}, {"pinned": False})
     return environment_view(call, place(call))
 
 
@@ -156,7 +161,8 @@ OPERATIONS = (
         handle=_list_environments,
         answer=EnvironmentView,
         lists=True,
-        query=Paging,
+        query=EnvironmentQuery,
+        description="Those that are there, production first; with `archived` those that were taken down.",
     ),
     _about(
         id="getEnvironment",

@@ -4,12 +4,22 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from pydantic import Field
 
+from bot.api.envelope import Model
 from bot.clock import stamp
 from bot.domain.deployment import Deployment
 from bot.domain.ids import reference
 from bot.logs.line import OURS, Line
 from bot.store.steps import Step
+
+
+class StreamQuery(Model):
+    """Where to go on."""
+
+    after: int = Field(default=0, ge=0, le=10**12, examples=[0])
+    """Only lines behind this number. The header `Last-Event-ID`, which browsers send, wins."""
+
 
 OPENING = b"retry: 1000\n\n"
 """Milliseconds after which a browser comes back to a stream that broke."""
@@ -49,7 +59,7 @@ def done_frame(deployment: Deployment) -> bytes:
 def _standing(deployment: Deployment) -> dict[str, Any]:
     return {
         "deployment": reference(deployment.id),
-        "state": deployment.state,
+        "status": deployment.state,
         "reason": deployment.reason,
         "startedAt": _moment(deployment.started_at),
         "finishedAt": _moment(deployment.finished_at),
@@ -60,9 +70,10 @@ def _step(step: Step) -> dict[str, Any]:
     return {
         "attempt": step.attempt,
         "name": step.name,
-        "state": step.state,
+        "status": step.state,
         "command": step.command,
         "exitCode": step.exit_code,
+        "success": step.success,
         "startedAt": _moment(step.started_at),
         "finishedAt": _moment(step.finished_at),
     }

@@ -104,6 +104,8 @@ class HookDoor:
             trigger=Trigger.MANUAL,
             reason=f"asked for by {by}",
             requested_by=by,
+            # Nobody calls it for what a push would bring: something outside of the repository has changed.
+            rebuild=True,
             # No person decides here: what was pinned by one stays as it is.
             hold=Hold.PINNED if environment is not None and environment.pinned else None,
         )

@@ -4,18 +4,19 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
+from pydantic.alias_generators import to_camel
 
 from bot import by_hand
 from bot.api.app_views import Branch, Line
 from bot.api.apps import known_environment, refuse_archived
-from bot.api.deployment_views import DeploymentView, shown_again
+from bot.api.deployment_views import DeploymentView, note_made, shown_again
 from bot.api.deployments import TAG
 from bot.api.envelope import Model
 from bot.api.lockers import locker
 from bot.api.operation import About, Call, Operation
 from bot.api.reading import is_word
 from bot.api.refusals import Code, conflict, unfit
-from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, Trigger
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import Sha, is_sha, reference
 from bot.domain.pull import PullNumber, preview_name
@@ -26,6 +27,7 @@ from bot.lifecycle import Order
 from bot.store import environments, pulls, releases
 
 Reason = Annotated[Line, Field(min_length=1, max_length=200, examples=["hotfix for the price"])]
+ReleaseNumber = Annotated[int, Field(ge=1, le=999_999)]
 
 
 def _commit(value: str) -> str:
@@ -57,36 +59,57 @@ class CreateDeployment(Model):
     """What the tag names when the work begins."""
     pull_request: Annotated[int, Field(ge=1, le=10**9, examples=[None])] | None = None
     """The head of a pull request that Slipway has heard of, in its preview."""
-    release: Annotated[Line, Field(min_length=1, max_length=100, examples=[None])] | None = None
+    release: Annotated[Line, Field(min_length=1, max_length=100)] | ReleaseNumber | None = Field(
+        default=None, examples=[None]
+    )
     """A release that exists, by name, number or commit: nothing is built."""
     from_environment: Annotated[Line, Field(min_length=1, max_length=100, examples=[None])] | None = None
     """What is live there, such as in `preview/pr-12`: nothing is built."""
     note: Reason | None = None
     """Why, for whoever looks at it later."""
+    rebuild: bool = False
+    """Build it also where the same content was built before: what it fetches may be another by now."""
+    clean: bool = False
+    """And use nothing that earlier builds left: dependencies are installed anew, and kept for later ones."""
 
 
 def _create(call: Call) -> DeploymentView:
     given = call.given(CreateDeployment)
     refuse_archived(call.of_app)
-    call.note(given.note or given.environment or "a deployment", after=given.model_dump(exclude_none=True))
+    made = _made(call, given)
+    note_made(call, made, given.model_dump(by_alias=True, exclude_defaults=True))
+    return shown_again(call, made)
+
+
+def _made(call: Call, given: CreateDeployment) -> Deployment:
+    _refuse_several(given)
+    if given.pull_request is not None:
+        return _deploy_pull(call, given, PullNumber(given.pull_request))
+    name = known_environment(call, given.environment or PRODUCTION)
+    if given.release is not None or given.from_environment is not None:
+        return bring(call, _release(call, given), name, given.note)
+    return _ask(call, given, _order(call, given, name))
+
+
+def _refuse_several(given: CreateDeployment) -> None:
     ways = ("tag", "pull_request", "release", "from_environment")
     several = [name for name in ways if getattr(given, name) is not None]
     several += ["branch"] if several and given.branch else []
     several += ["commit"] if several and given.commit else []
     if len(several) > 1:
-        raise unfit("".join(several[1].title().split("_")), f"Say one of {', '.join(several)}, not several.")
-    if given.pull_request is not None:
-        return _deploy_pull(call, given, PullNumber(given.pull_request))
-    name = known_environment(call, given.environment or PRODUCTION)
-    if given.release is not None or given.from_environment is not None:
-        return bring(call, _release(call, given), name)
-    return _ask(call, given, _order(call, given, name))
+        names = [to_camel(name) for name in several]
+        raise unfit(names[1], f"Say one of {', '.join(names)}, not several.")
+    unfit_here = next((name for name in ("rebuild", "clean") if getattr(given, name)), None)
+    if unfit_here is not None and (given.release is not None or given.from_environment is not None):
+        raise unfit(
+            unfit_here, "What exists is brought without a build. Say a branch, commit or tag instead."
+        )
 
 
 def _release(call: Call, given: CreateDeployment) -> Release:
     app = call.of_app
     if given.release is not None:
-        found = releases.by_word(call.tx, app.id, given.release)
+        found = releases.by_word(call.tx, app.id, str(given.release))
         if found is None:
             raise unfit("release", f"{app.slug} keeps no release '{given.release}'.")
         return found
@@ -99,12 +122,11 @@ def _release(call: Call, given: CreateDeployment) -> Release:
     return kept
 
 
-def bring(call: Call, release: Release, name: str) -> DeploymentView:
+def bring(call: Call, release: Release, name: str, note: str | None) -> Deployment:
     """Make a release live in the environment of that name: onwards, or back where a newer one is live."""
     lifecycle = call.services.lifecycle
     environment = lifecycle.environment(call.writing, call.of_app, name)
-    made = by_hand.show(lifecycle, call.writing, environment, release, by=locker(call))
-    return shown_again(call, made)
+    return by_hand.show(lifecycle, call.writing, environment, release, by=locker(call), note=note)
 
 
 def _order(call: Call, given: CreateDeployment, name: str) -> Order:
@@ -125,7 +147,7 @@ def _order(call: Call, given: CreateDeployment, name: str) -> Order:
     )
 
 
-def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> DeploymentView:
+def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> Deployment:
     app = call.of_app
     pull = pulls.of_app(call.tx, app, number)
     if pull is None:
@@ -146,16 +168,19 @@ def _deploy_pull(call: Call, given: CreateDeployment, number: PullNumber) -> Dep
     return _ask(call, given, order)
 
 
-def _ask(call: Call, given: CreateDeployment, order: Order) -> DeploymentView:
-    noted = replace(order, reason=f"{given.note} ({order.reason})") if given.note else order
-    return shown_again(call, by_hand.deploy(call.services.lifecycle, call.writing, noted))
+def _ask(call: Call, given: CreateDeployment, order: Order) -> Deployment:
+    reason = f"{given.note} ({order.reason})" if given.note else order.reason
+    builds = {"rebuild": given.rebuild or given.clean, "clean": given.clean}
+    wanted = replace(order, reason=reason, note=given.note, **builds)
+    return by_hand.deploy(call.services.lifecycle, call.writing, wanted)
 
 
 def _cancel(call: Call) -> DeploymentView:
     one = call.of_deployment.deployment
     if one.state.is_final:
         raise conflict(Code.ALREADY_ENDED, f"{reference(one.id)} has ended already: {one.state}.")
-    call.services.lifecycle.cancel(call.writing, one, call.principal.name)
+    after = call.services.lifecycle.cancel(call.writing, one, call.principal.name)
+    call.note(reference(one.id), {"status": one.state}, {"status": after.state})
     return shown_again(call, one)
 
 
@@ -163,6 +188,7 @@ def _retry(call: Call) -> DeploymentView:
     refuse_archived(call.of_app)
     one = call.of_deployment.deployment
     made = by_hand.retry(call.services.lifecycle, call.writing, one, call.principal.name)
+    note_made(call, made, {"again": reference(one.id)})
     return shown_again(call, made)
 
 

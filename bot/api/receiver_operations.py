@@ -98,7 +98,10 @@ def _of_all(sort: Sort) -> tuple[Operation, ...]:
             body=sort.creating,
             status=201,
             description=sort.made,
-            refusals={409: "There are too many.", 422: "There is no such project or app."},
+            refusals={
+                409: "There are too many.",
+                422: "There is no such project or app, or nothing may be sent there.",
+            },
         ),
     )
 
@@ -122,6 +125,7 @@ def _of_one(sort: Sort) -> tuple[Operation, ...]:
             handle=partial(_update, sort),
             answer=sort.view,
             body=sort.changing,
+            refusals={422: "Nothing may be sent there."},
             description="With `enabled: true` one that was switched off is as good as new.",
         ),
         about(

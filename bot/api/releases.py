@@ -10,17 +10,18 @@ from pydantic import Field
 from bot.api.app_views import Line
 from bot.api.apps import known_environment, refuse_archived
 from bot.api.archive import ArchiveQuery
-from bot.api.deployment_views import DeploymentView
+from bot.api.deployment_views import DeploymentView, note_made, shown_again
 from bot.api.envelope import Model
 from bot.api.environment_views import environment_named
 from bot.api.operation import About, Call, Operation, Page, Paging
-from bot.api.orders import bring
+from bot.api.orders import Reason, bring
 from bot.api.reading import is_word
 from bot.api.refusals import not_found
 from bot.domain.environment import PRODUCTION
 from bot.domain.ids import ReleaseId, reference
-from bot.domain.release import Release, releases_to_keep
+from bot.domain.release import Release, release_hostname, releases_to_keep
 from bot.domain.roles import Verb
+from bot.domain.trust import Trust
 from bot.store import environments, releases
 
 TAG = "Releases"
@@ -40,6 +41,8 @@ class ReleaseView(Model):
     """The deployment that built it."""
     live_in: list[str] = Field(examples=[["production"]])
     """Environments that show it now."""
+    url: str | None = Field(examples=["https://2f33949ba754-shop.example.org"])
+    """Where it alone is shown, whatever is live: while an environment that has shown it is there."""
     kept: bool = Field(examples=[True])
     """Whether its files are kept: only then it can be made live, compared or downloaded."""
     kept_because: str | None = Field(examples=["live in production"])
@@ -50,6 +53,8 @@ class ActivateRelease(Model):
     """Where a release is to be live."""
 
     environment: Annotated[Line, Field(min_length=1, max_length=100, examples=["production"])] = PRODUCTION
+    reason: Reason | None = None
+    """Why, for whoever looks at it later."""
 
 
 class ReleaseQuery(Paging):
@@ -95,6 +100,9 @@ def _views(call: Call, found: list[Release], *, is_kept: bool = True) -> list[Re
     needed = releases.needed_ids(call.tx) if is_kept else set[ReleaseId]()
     whole = releases.of_app(call.tx, app) if is_kept else []
     spare = releases_to_keep(whole, {*live, *resting, *needed}, count)
+    exposed = (
+        {one.id for one in releases.exposed(call.tx, [one.id for one in found])} if is_kept else set[int]()
+    )
     keeping = _Keeping(live, resting, needed, spare, count)
     return [
         ReleaseView(
@@ -105,12 +113,20 @@ def _views(call: Call, found: list[Release], *, is_kept: bool = True) -> list[Re
             size=one.size,
             deployment=reference(one.deployment_id),
             live_in=live.get(one.id, []),
+            url=_url(call, one) if one.id in exposed else None,
             kept=is_kept,
             kept_because=keeping.why(one) if is_kept else None,
             created_at=one.created_at,
         )
         for one in found
     ]
+
+
+def _url(call: Call, one: Release) -> str:
+    settings = call.services.settings
+    forks = settings.domain_of_forks or settings.preview_domain
+    domain = settings.preview_domain if one.trust is Trust.FULL else forks
+    return settings.site_url(release_hostname(one, call.of_app.slug, domain))
 
 
 def _list_releases(call: Call) -> Page:
@@ -138,8 +154,11 @@ def _nothing(_call: Call) -> None:
 def _activate(call: Call) -> DeploymentView:
     release = _release(call, call.path["release"])
     refuse_archived(call.of_app)
-    name = known_environment(call, call.given(ActivateRelease).environment)
-    return bring(call, release, name)
+    given = call.given(ActivateRelease)
+    name = known_environment(call, given.environment)
+    made = bring(call, release, name, given.reason)
+    note_made(call, made, {"release": release.name, "environment": name, "reason": given.reason})
+    return shown_again(call, made)
 
 
 def _about(**more: Any) -> Operation:

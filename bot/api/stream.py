@@ -10,9 +10,9 @@ from starlette.types import Message, Receive, Scope, Send
 from bot.api.envelope import failure
 from bot.api.feed import batch_of
 from bot.api.feeds import Feeds
-from bot.api.frames import OPENING, done_frame, log_frame, status_frame
+from bot.api.frames import OPENING, StreamQuery, done_frame, log_frame, status_frame
 from bot.api.handover import HandOver, hand_over_of
-from bot.api.reading import request_id_of
+from bot.api.reading import parameters, request_id_of
 from bot.api.refusals import RefusalError, not_found
 from bot.api.viewer import Viewer
 from bot.domain.deployment import Deployment
@@ -47,15 +47,15 @@ class Stream:
         if isinstance(found, Response):
             await found(scope, receive, send)
             return
-        line = _last_seen(request)
+        line, told = _last_seen(request), (b"x-request-id", request_id_of(request).encode())
         if request.method == "HEAD":
-            await send(_head())
+            await send(_head(told))
             await send(_body(b"", more=False))
         elif found.state.is_final and self._feeds.logs.is_archived(found.id):
-            await send(_head())
+            await send(_head(told))
             await self._replay(found, line, send)
         else:
-            await send(_head((b"connection", b"close")))
+            await send(_head(told, (b"connection", b"close")))
             await self._follow(found, line, hand_over_of(scope))
 
     async def _replay(self, deployment: Deployment, line: int, send: Send) -> None:
@@ -80,6 +80,7 @@ class Stream:
 
     def _admitted(self, request: Request) -> Deployment:
         self._admit(request)
+        parameters(request, StreamQuery)
         word = request.path_params["deployment"]
         named = parse_reference(word)
         found = self._deployment(named) if named is not None else None

@@ -1,6 +1,8 @@
 """Webhooks of others that Slipway calls."""
 
+from ipaddress import ip_address
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, ValidationError
 
@@ -10,6 +12,7 @@ from bot.api.envelope import Model
 from bot.api.operation import Call
 from bot.api.outgoing import Chosen, CreateReceiver, MessageView, Name, ReceiverView
 from bot.api.receiver_operations import Sort, about, operations
+from bot.api.refusals import unfit
 from bot.domain.outgoing import Receiver, ReceiverKind
 from bot.store import receivers
 
@@ -72,14 +75,27 @@ def _view(call: Call, one: Receiver) -> WebhookView:
 
 def _create(call: Call) -> WebhookSecret:
     given, made = call.given(CreateWebhook), signing.mint()
+    _refuse_private(call, given.url)
     sealed = signing.seal(call.services.vault, [made])
     one = outgoing.create(call, KIND, given, address=given.url, sealed=sealed)
     return WebhookSecret(**_fields(call, one), secret=made.text)
 
 
-def _changes(_call: Call, given: Model) -> dict[str, Any]:
+def _refuse_private(call: Call, url: str) -> None:
+    """Refuse what would be sent to nobody. Where a name leads is looked at when something is sent."""
+    try:
+        address = ip_address((urlsplit(url).hostname or "").partition("%")[0])
+    except ValueError:
+        return
+    if address.is_global or any(address in one for one in call.services.settings.outgoing_networks):
+        return
+    raise unfit("url", f"{address} is a private address, which the setting OUTGOING_NETWORKS does not allow.")
+
+
+def _changes(call: Call, given: Model) -> dict[str, Any]:
     changes = given.model_dump(include=given.model_fields_set)
     if "url" in changes:
+        _refuse_private(call, changes["url"])
         changes["address"] = changes.pop("url")
     return changes
 

@@ -23,9 +23,10 @@ def _approval(form: Form) -> Mapping[str, Any]:
 
 def _deployment(form: Form) -> Mapping[str, Any]:
     pull = form.get("pull", "")
+    rebuild = {"rebuild": True} if "rebuild" in form else {}
     if pull.isascii() and pull.isdigit() and len(pull) <= 9:
-        return {"pullRequest": int(pull)}
-    return given(form, "environment", "branch", "note")
+        return {"pullRequest": int(pull), **rebuild}
+    return {**given(form, "environment", "branch", "note"), **rebuild}
 
 
 def _domain(form: Form) -> Mapping[str, Any]:

@@ -145,6 +145,8 @@ class Deployment:
     `hold` is None unless the state is `held`. `from_fork`:
     the commit is a stranger's, or nobody knows whose. `approved_by` is who let exactly this commit of a
     fork go, `with_secrets` whether with variables and secrets; `bot.domain.trust` says what that means.
+    `note` is what whoever asked for it wrote down; with `rebuild` a release of the same content is no answer,
+    with `clean` nothing is used that earlier builds left.
     """
 
     id: DeploymentId
@@ -178,6 +180,9 @@ class Deployment:
     from_fork: bool = False
     approved_by: str | None = None
     with_secrets: bool = False
+    note: str | None = None
+    rebuild: bool = False
+    clean: bool = False
 
 
 def check_move(old: State, new: State) -> None:

@@ -14,6 +14,7 @@ ErrandId = NewType("ErrandId", int)
 DomainId = NewType("DomainId", int)
 VariableId = NewType("VariableId", int)
 ShareLinkId = NewType("ShareLinkId", int)
+FreezeId = NewType("FreezeId", int)
 Sha = NewType("Sha", str)
 """A full commit id: 40 or 64 lowercase hexadecimal digits."""
 Digest = NewType("Digest", str)

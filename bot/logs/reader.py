@@ -73,9 +73,10 @@ class LogReader:
             if not parts(self._home, deployment):
                 raise
 
-    def page(self, deployment: DeploymentId, after: int, limit: int) -> list[Line]:
-        """The first lines behind a number. Raises as `lines` does."""
-        return list(islice(self.lines(deployment, after), limit))
+    def page(self, deployment: DeploymentId, after: int, limit: int, step: str | None = None) -> list[Line]:
+        """The first lines behind a number, all or of one step. Raises as `lines` does."""
+        found = self.lines(deployment, after)
+        return list(islice((line for line in found if step in (None, line.step)), limit))
 
     def tail(self, deployment: DeploymentId, limit: int) -> list[Line]:
         """The last lines, without reading what comes before where that can be helped; raises as `lines`."""

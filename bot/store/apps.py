@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping
 from bot.domain.app import Absence, App
 from bot.domain.ids import AppId, ProjectId, TenantId
 from bot.store import gaps, variables
+from bot.store.chore_schema import freezes
 from bot.store.engine import Tx
 from bot.store.entry_schema import deploy_hooks
 from bot.store.schema import apps, domains, environments, projects, releases, tenants, tokens
@@ -194,6 +195,7 @@ def delete(tx: Tx, app: AppId, now: datetime) -> None:
     tx.execute(environments.update().where(environments.c.app_id == app).values(unlit))
     own = sa.select(environments.c.id).where(environments.c.app_id == app)
     tx.execute(domains.delete().where(domains.c.environment_id.in_(own)))
+    tx.execute(freezes.delete().where(freezes.c.environment_id.in_(own)))
     kept = (releases.c.app_id == app, releases.c.expired_at.is_(None))
     tx.execute(releases.update().where(*kept).values(expired_at=now))
     valid = (tokens.c.app_id == app, tokens.c.revoked_at.is_(None))

@@ -1,8 +1,8 @@
-"""Tables of what is on its way: periodic work, errands."""
+"""Tables of what is on its way: periodic work, errands, what begins by itself."""
 
 import sqlalchemy as sa
 
-from bot.store.columns import key, metadata, moment, sealed, text
+from bot.store.columns import key, metadata, moment, sealed, text, to
 
 singletons = sa.Table(
     "singletons",
@@ -27,4 +27,18 @@ errands = sa.Table(
     moment("created_at", nullable=False),
     moment("finished_at"),
     sa.Index("ix_errands_kind_id", "kind", "id"),
+)
+
+# Windows in which nothing is deployed to an environment. Those that have ended are taken away.
+freezes = sa.Table(
+    "freezes",
+    metadata,
+    key(),
+    to("environments", index=True),
+    text("reason"),
+    text("created_by"),
+    moment("starts_at", nullable=False),
+    moment("ends_at", nullable=False),
+    moment("begun_at"),
+    moment("created_at", nullable=False),
 )

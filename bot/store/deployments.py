@@ -59,6 +59,9 @@ class NewDeployment:
     tag: str | None = None
     approved_by: str | None = None
     with_secrets: bool = False
+    note: str | None = None
+    rebuild: bool = False
+    clean: bool = False
 
 
 @dataclass(frozen=True)

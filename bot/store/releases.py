@@ -130,11 +130,12 @@ def needed_ids(tx: Tx) -> set[ReleaseId]:
     return {ReleaseId(found) for found in tx.scalars(query) if found is not None}
 
 
-def exposed(tx: Tx) -> list[Release]:
-    """Releases that are kept and that an environment which is not taken down has shown."""
+def exposed(tx: Tx, only: Collection[ReleaseId] | None = None) -> list[Release]:
+    """Releases, all or of some, that are kept and that an environment which is not taken down has shown."""
     there = environments.c.archived_at.is_(None)
     shown = _shown().where(environments.c.id == deployments.c.environment_id, there)
-    query = sa.select(*_FIELDS).where(_KEPT, shown.exists()).order_by(releases.c.id)
+    some = sa.true() if only is None else releases.c.id.in_(only)
+    query = sa.select(*_FIELDS).where(_KEPT, some, shown.exists()).order_by(releases.c.id)
     return [_release(row) for row in tx.execute(query).mappings()]
 
 

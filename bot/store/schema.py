@@ -227,6 +227,11 @@ deployments = sa.Table(
     _text("approved_by", nullable=True),
     _flag("with_secrets"),
     _text("requested_by", default=""),
+    # What whoever asked for it wrote down; whether it is built though its content was built before; and
+    # whether without what earlier builds left.
+    _text("note", nullable=True),
+    _flag("rebuild"),
+    _flag("clean"),
     _to("deliveries", nullable=True, index=True),
     sa.Column("release_id", Id, nullable=True, index=True),
     # The number of its switch: the order of what was shown, whatever clocks say.

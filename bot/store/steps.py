@@ -23,6 +23,11 @@ class Step:
     started_at: datetime
     finished_at: datetime | None
 
+    @property
+    def success(self) -> bool | None:
+        """Whether it succeeded; None while it runs."""
+        return None if self.finished_at is None else self.state == "succeeded"
+
 
 _OF_DEPLOYMENT = (
     sa.select(*(deployment_steps.c[field.name] for field in fields(Step)))

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 _ENTRY = re.compile(rb"(?P<mode>\d+) (?:\w+) (?P<id>[0-9a-f]+) +(?P<size>[0-9-]+)\t(?P<path>.*)", re.DOTALL)
+_AUTHOR = re.compile(rb"^author ([^<\n]*) <", re.MULTILINE)
 _ENCODING = re.compile(rb"^encoding (.+)$", re.MULTILINE)
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -58,8 +59,19 @@ def added_of(listed: bytes) -> list[Entry]:
 def message_of(commit: bytes) -> str:
     """The message of a commit, as git keeps the commit: lines of facts, an empty one, the message."""
     facts, _, message = commit.partition(b"\n\n")
+    return _decoded(message, facts)
+
+
+def author_of(commit: bytes) -> str:
+    """The name of a commit's author; empty where there is none."""
+    facts, _, _ = commit.partition(b"\n\n")
+    found = _AUTHOR.search(facts)
+    return _decoded(found[1], facts) if found else ""
+
+
+def _decoded(text: bytes, facts: bytes) -> str:
     named = _ENCODING.search(facts)
     try:
-        return message.decode(named[1].decode() if named else "utf-8", errors="replace").strip()
+        return text.decode(named[1].decode() if named else "utf-8", errors="replace").strip()
     except (LookupError, UnicodeDecodeError):
-        return message.decode(errors="replace").strip()
+        return text.decode(errors="replace").strip()

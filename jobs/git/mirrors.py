@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.domain.app import App
+from bot.domain.deployment import Commit
 from bot.domain.ids import Sha, is_sha
 from bot.errors import ErrorCode, UserError
 from bot.settings import Settings
@@ -20,7 +21,7 @@ from jobs.git.command import (
     locked,
     never,
 )
-from jobs.git.entries import EMPTY_TREE, Entry, added_of, entries_of, message_of, room_of
+from jobs.git.entries import EMPTY_TREE, Entry, added_of, author_of, entries_of, message_of, room_of
 from jobs.git.objects import Objects
 from jobs.git.recent import is_recent, now, remember
 from jobs.git.remotes import Credentials, mirror_name, remote_of, shown
@@ -249,13 +250,16 @@ class Mirrors:
 
     def message(self, app: App, sha: Sha) -> str:
         """A commit's message; empty when the commit is longer than anybody reads."""
-        kind, _, size = self._look(app, sha)
-        return "" if kind and size > MAX_COMMIT else message_of(self._content(app, "commit", sha))
+        return self.commit_of(app, sha).message
+
+    def commit_of(self, app: App, sha: Sha) -> Commit:
+        """A commit with its message and its author's name; without when it is longer than anybody reads."""
+        content = b"" if self._look(app, sha)[2] > MAX_COMMIT else self._content(app, "commit", sha)
+        return Commit(sha, message_of(content), author_of(content))
 
     def contains(self, app: App, newer: Sha, older: Sha) -> bool:
         """Whether a commit's history has another one; False, too, when one of them is not here."""
-        argv = ("merge-base", "--is-ancestor", older, newer)
-        return self.git.run([*self._at(app), *argv]).code == 0
+        return self.git.run([*self._at(app), "merge-base", "--is-ancestor", older, newer]).code == 0
 
     def _at(self, app: App) -> tuple[str, ...]:
         return (f"--git-dir={self.path(app)}",)

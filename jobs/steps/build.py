@@ -104,7 +104,7 @@ class _Work:
     @contextmanager
     def compiling(self) -> Generator[Path | None]:
         """The folder of what is compiled, for trusted code: who writes it, chooses what later builds run."""
-        if self.regime.is_strict or "node" not in self.tools.found:
+        if self.regime.is_strict or self.context.deployment.clean or "node" not in self.tools.found:
             yield None
             return
         cache = Dependencies(self.context.settings.home, self.context.app.id)
@@ -122,14 +122,23 @@ class _Work:
         environment = self.context.environment
         cache = Dependencies(self.context.settings.home, self.context.app.id)
         key = self._key(environment.name)
-        if key is not None and self._restore(cache, key):
+        if self.context.deployment.clean:
+            self._install_apart()
+            if key is not None:
+                cache.forget(key)
+        elif key is not None and self._restore(cache, key):
             return
-        with cache.downloads(environment.kind) as downloads:
+        else:
+            self._install_beside(cache)
+        if key is not None:
+            cache.save(key, self.site.root, self.context.stopped)
+
+    def _install_beside(self, cache: Dependencies) -> None:
+        """Install with what the package manager downloaded before."""
+        with cache.downloads(self.context.environment.kind) as downloads:
             hand_over(downloads, self.site.user)
             mount = Mount(downloads, CACHE, writable=True)
             self.command(self.plan.install, self._install_variables(), ErrorCode.INSTALL_FAILED, [mount])
-        if key is not None:
-            cache.save(key, self.site.root, self.context.stopped)
 
     def _install_apart(self) -> None:
         """Install with nothing kept: neither read from what others left, nor left to others."""

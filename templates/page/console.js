@@ -130,9 +130,9 @@ function followLog(log) {
       return;
     }
     refresh();
-    if (frame.state !== state) {
-      if (state) spoken.textContent = `The deployment is now ${frame.state}.`;
-      state = frame.state;
+    if (frame.status !== state) {
+      if (state) spoken.textContent = `The deployment is now ${frame.status}.`;
+      state = frame.status;
       document.title = document.title.replace(/^(DEP-\d+) \w+/, `$1 ${state}`);
     }
     if (frame.type === "done") {

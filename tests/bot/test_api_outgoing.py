@@ -45,6 +45,8 @@ def test_a_webhook_is_made_and_its_secret_is_shown_once(site: Site):
     row = site.owner.get("/audit?action=createWebhook")[0]
     assert (row["subject"], row["after"]["events"]) == ("webhook board", ["deployment.failed"])
     assert secret not in json.dumps(row)
+    refused = site.owner.patch(f"/webhooks/{made['id']}", {"url": "http://192.168.1.7/"}, 422)
+    assert "OUTGOING_NETWORKS" in refused["message"]
     changed = site.owner.patch(f"/webhooks/{made['id']}", {"name": "other", "events": []})
     assert (changed["name"], changed["events"], changed["url"]) == ("other", [], HOOK["url"])
     assert site.owner.get("/audit?action=updateWebhook")[0]["before"] == {
@@ -93,6 +95,8 @@ def test_a_channel_never_shows_its_url_again(site: Site):
     [
         ("/webhooks", {"name": "x", "url": "ftp://x.example"}, 400),
         ("/webhooks", {"name": "x", "url": "https://user:pass@x.example/"}, 400),
+        ("/webhooks", {"name": "x", "url": "http://169.254.169.254/latest"}, 422),
+        ("/webhooks", {"name": "x", "url": "https://[fd00::1]:8443/"}, 422),
         ("/webhooks", {**HOOK, "events": ["nonsense"]}, 400),
         ("/webhooks", {**HOOK, "app": "theirs"}, 422),
         ("/webhooks", {**HOOK, "project": "nope"}, 422),
@@ -141,6 +145,15 @@ def test_a_change_by_the_api_is_told_with_names_alone(site: Site):
     assert theirs not in [receiver for receiver, _, _ in told]
     assert (told[0][2]["app"], told[0][2]["action"]) == ("shop", "updateApp")
     assert made["token"] not in json.dumps([facts for _, _, facts in told])
+
+
+def test_what_is_not_known_yet_is_not_made_up_and_a_note_is_told(site: Site):
+    whole = site.owner.post("/webhooks", {**HOOK, "events": []})["id"]
+    site.owner.post(f"/webhooks/{whole}/rotate-secret")
+    site.owner.post("/apps/shop/deployments", {"branch": "main", "note": "the prices"})
+    [(_, event, facts)] = waiting(site)
+    assert (event, facts["commit"], facts["note"]) == ("deployment.queued", None, "the prices")
+    assert "main in production" in site.owner.get("/activity?limit=1")["entries"][0]["text"]
 
 
 def test_a_preview_that_comes_and_goes_is_told(site: Site):

@@ -1,14 +1,18 @@
 import io
+import re
 import tarfile
 import zipfile
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 import zstandard
 
+from bot import freezes, locks
+from bot.domain.deployment import Blame, Failure
 from bot.domain.errand import ErrandKind, ErrandState
 from bot.domain.ids import ErrandId, Sha
 from bot.domain.listing import Installed, Listed, to_json
@@ -79,6 +83,8 @@ def test_an_environment_by_hand_is_made_changed_and_taken_down(site: Site):
     assert (changed["branch"], changed["deploys"]) == ("next", "manual")
     gone = site.owner.delete("/apps/shop/environments/staging")
     assert gone["archivedAt"]
+    assert [one["name"] for one in site.owner.get("/apps/shop/environments")] == []
+    assert [one["name"] for one in site.owner.get("/apps/shop/environments?archived=true")] == ["staging"]
     site.owner.delete("/apps/shop/environments/staging", 409)
     site.owner.post("/apps/shop/deployments", {"environment": "staging"})
     assert site.owner.get("/apps/shop/environments/staging")["archivedAt"] is None
@@ -116,6 +122,133 @@ def test_deployments_come_by_tag_pull_request_release_and_environment(site: Site
     tell_of_pull(site, 13, fork=True)
     assert site.owner.post("/apps/shop/deployments", {"pullRequest": 12})["environment"] == "preview/pr-12"
     assert site.owner.post("/apps/shop/deployments", {"pullRequest": 13})["status"] == "held"
+
+
+def test_a_note_stays_with_what_it_was_written_for(site: Site):
+    release(site, "a")
+    release(site, "b", "staging")
+    asked = site.owner.post("/apps/shop/deployments", {"branch": "main", "note": "the prices"})
+    assert asked["note"] == "the prices"
+    assert site.owner.post(f"/deployments/{asked['id']}/cancel", status=200)["note"] == "the prices"
+    promoted = site.owner.post(
+        "/apps/shop/deployments", {"fromEnvironment": "staging", "note": "seen by all"}
+    )
+    assert (promoted["note"], promoted["releaseNumber"]) == ("seen by all", 2)
+    moved = site.owner.post("/apps/shop/releases/1/activate", {"environment": "staging", "reason": "a slip"})
+    assert (moved["note"], moved["kind"]) == ("a slip", "rollback")
+    assert site.owner.get(f"/deployments/{asked['id']}")["note"] == "the prices"
+
+
+def test_a_number_of_a_release_may_be_sent_as_it_is_told(site: Site):
+    release(site, "a")
+    release(site, "b", "staging")
+    number = site.owner.get("/apps/shop/environments/staging")["releaseNumber"]
+    assert site.owner.post("/apps/shop/deployments", {"release": number})["releaseNumber"] == number
+
+
+def test_what_excludes_each_other_is_refused_by_its_name_in_the_request(site: Site):
+    refused = site.owner.post("/apps/shop/deployments", {"tag": "v1", "fromEnvironment": "staging"}, 422)
+    assert refused["validationErrors"][0]["field"] == "fromEnvironment"
+    assert "tag, fromEnvironment" in refused["message"]
+    refused = site.owner.post("/apps/shop/deployments", {"release": "1", "rebuild": True}, 422)
+    assert refused["validationErrors"][0]["field"] == "rebuild"
+
+
+def test_a_rebuild_is_asked_for_and_kept_by_the_one_that_repeats_it(site: Site):
+    asked = site.owner.post("/apps/shop/deployments", {"branch": "main", "rebuild": True})
+    site.instance.fail(site.instance.claim(), Failure("build-failed", {}, Blame.USER))
+    again = site.owner.post(f"/deployments/{asked['id']}/retry")
+    assert (asked["rebuild"], again["rebuild"], again["clean"]) == (True, True, False)
+    clean = site.owner.post("/apps/shop/deployments", {"branch": "main", "clean": True})
+    assert (clean["rebuild"], clean["clean"]) == (True, True)
+    assert site.owner.post("/apps/shop/deployments", {"branch": "main"})["rebuild"] is False
+
+
+def test_a_deploy_hook_always_builds_and_is_told_once(site: Site):
+    made = site.owner.post("/apps/shop/deploy-hooks", {"name": "cms"})
+    address = site.url + "/hooks/" + made["url"].rpartition("/")[2]
+    called = httpx.post(address).json()["data"]["deployment"]
+    assert site.owner.get(f"/deployments/{called}")["rebuild"] is True
+    assert [one["id"] for one in site.owner.get("/apps/shop/activity?limit=1")["entries"]] == [called]
+
+
+def test_nothing_is_deployed_in_a_window_that_was_made_up_before(site: Site):
+    release(site, "a")
+    instance, here = site.instance, "/apps/shop/environments/production"
+    instance.moment = instance.now()
+    when = {
+        "startsAt": _iso(instance.now() + timedelta(hours=1)),
+        "endsAt": _iso(instance.now() + timedelta(hours=3)),
+    }
+    made = site.owner.post(f"{here}/freeze-windows", {"reason": "the fair", **when})
+    assert made["active"] is False
+    assert site.owner.get(here)["lock"] is None
+    pass_hours(site, 1)
+    assert site.owner.get(here)["lock"]["reason"] == "the fair"
+    held = site.owner.post("/apps/shop/deployments", {"branch": "main"})
+    assert (held["status"], held["hold"]) == ("held", "locked")
+    assert [one["active"] for one in site.owner.get(f"{here}/freeze-windows")] == [True]
+    pass_hours(site, 2)
+    assert site.owner.get(here)["lock"] is None
+    assert site.owner.get(f"/deployments/{held['id']}")["status"] == "queued"
+    assert site.owner.get(f"{here}/freeze-windows") == []
+
+
+def test_a_window_that_is_removed_ends_and_a_longer_lock_stays(site: Site):
+    release(site, "a")
+    instance, here = site.instance, "/apps/shop/environments/production"
+    instance.moment = instance.now()
+    when = {"startsAt": _iso(instance.now()), "endsAt": _iso(instance.now() + timedelta(hours=3))}
+    made = site.owner.post(f"{here}/freeze-windows", {"reason": "the fair", **when})
+    assert made["active"] is True
+    site.owner.delete(f"{here}/freeze-windows/{made['id']}")
+    assert site.owner.get(here)["lock"] is None
+    site.owner.delete(f"{here}/freeze-windows/{made['id']}", 404)
+    site.owner.post(f"{here}/lock", {"reason": "for good"}, 200)
+    again = site.owner.post(f"{here}/freeze-windows", {"reason": "the fair", **when})
+    assert site.owner.get(here)["lock"]["reason"] == "for good"
+    site.owner.delete(f"{here}/freeze-windows/{again['id']}")
+    assert site.owner.get(here)["lock"]["reason"] == "for good"
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "status"),
+    [
+        ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", 422),
+        ("2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z", 422),
+        ("2026-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", 422),
+        ("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00Z", 422),
+        ("2026-01-01T00:00:00", "2026-01-02T00:00:00Z", 400),
+        (1, 2, 400),
+    ],
+)
+def test_a_window_that_can_not_be_is_refused(site: Site, starts: str | int, ends: str | int, status: int):
+    release(site, "a")
+    wish = {"reason": "the fair", "startsAt": starts, "endsAt": ends}
+    site.owner.post("/apps/shop/environments/production/freeze-windows", wish, status)
+
+
+def pass_hours(site: Site, hours: int) -> None:
+    site.instance.pass_by(timedelta(hours=hours))
+    with site.instance.lifecycle.change() as change:
+        locks.end_locks(site.instance.lifecycle, change)
+        freezes.begin_due(change)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+def test_what_happened_to_a_deployment_is_found_by_its_reference(site: Site):
+    wish = {"pullRequest": None, "branch": "main", "note": "the prices"}
+    made = site.owner.post("/apps/second/deployments", wish)["reference"]
+    site.owner.post(f"/deployments/{made}/cancel", status=200)
+    again = site.owner.post(f"/deployments/{made}/retry")["reference"]
+    rows = site.owner.get(f"/audit?subject={made}")
+    assert [row["action"] for row in rows] == ["cancelDeployment", "createDeployment"]
+    assert rows[1]["after"] == {"branch": "main", "note": "the prices"}
+    assert (rows[0]["before"], rows[0]["after"]) == ({"status": "queued"}, {"status": "cancelled"})
+    assert site.owner.get(f"/audit?subject={again}")[0]["after"] == {"again": made}
 
 
 def tell_of_pull(site: Site, number: int, *, fork: bool) -> None:
@@ -223,6 +356,15 @@ def test_releases_say_why_they_are_kept(site: Site):
     assert (newest["keptBecause"], newest["kept"]) == ("live in production", True)
     assert "newest 10" in older["keptBecause"]
     assert site.owner.get("/apps/shop/releases?kept=false") == []
+
+
+def test_a_release_has_an_address_of_its_own_while_something_shows_it(site: Site):
+    release(site, "a", "staging")
+    release(site, "b", "staging")
+    older = site.owner.get("/apps/shop/releases/1")
+    assert re.fullmatch(r"http://[0-9a-f]{12}-shop\.localhost:8080", older["url"])
+    site.owner.delete("/apps/shop/environments/staging")
+    assert site.owner.get("/apps/shop/releases/1")["url"] is None
 
 
 def test_releases_of_strangers_and_of_what_was_taken_down_are_kept_apart(site: Site):

@@ -130,6 +130,12 @@ def test_a_deployment_of_a_branch_is_asked_for_watched_and_ended(site: Site):
     assert [event["status"] for event in read["events"]] == ["queued", "running", "succeeded"]
     assert read["steps"][0]["command"] == "npm run build"
     assert read["steps"][0]["success"] is True
+    assert read["steps"][0]["log"] is None
+    assert site.owner.get("/deployments/1?log=true")["steps"][0]["log"] == "line 1\nline 2\n" + "".join(
+        f"line {number}\n" for number in (3, 4, 5)
+    )
+    assert site.owner.get("/deployments/1/logs?step=plan")["lines"] == []
+    assert len(site.owner.get("/deployments/1/logs?step=build&after=3")["lines"]) == 2
     first = site.owner.get("/deployments/DEP-1/logs?limit=2")
     assert [line["text"] for line in first["lines"]] == ["line 1", "line 2"]
     rest = site.owner.get(f"/apps/shop/deployments/dep-1/logs?after={first['next']}")

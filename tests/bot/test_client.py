@@ -131,7 +131,7 @@ def test_a_stream_goes_on_where_it_broke():
         sse(line(1), line(2), cut=b'data: {"type": "log", "n": 3'),
         None,
         (503, b""),
-        sse(line(2), line(3), {"type": "done", "state": "succeeded"}),
+        sse(line(2), line(3), {"type": "done", "status": "succeeded"}),
     )
     with serving(*answers) as (client, script):
         told = list(client.follow("DEP-1"))

@@ -114,7 +114,7 @@ def site(tmp_path: Path, valkey: Valkey) -> Generator[Site]:
 def test_lines_come_live_and_the_last_word_comes_last(site: Site):
     site.write("one", "two")
     with site.watch() as frames:
-        assert next(frames)["state"] == "running"
+        assert next(frames)["status"] == "running"
         assert numbers(frames, 2) == [1, 2]
         site.write("three")
         assert numbers(frames, 1) == [3]
@@ -123,7 +123,7 @@ def test_lines_come_live_and_the_last_word_comes_last(site: Site):
         rest = list(frames)
     assert [frame["text"] for frame in rest if frame["type"] == "log"] == ["four"]
     assert rest[-1]["type"] == "done"
-    assert rest[-1]["state"] == "succeeded"
+    assert rest[-1]["status"] == "succeeded"
 
 
 def test_changes_of_state_and_steps_are_told(site: Site):
@@ -134,7 +134,7 @@ def test_changes_of_state_and_steps_are_told(site: Site):
         assert told["phase"] == "build"
         assert [step["name"] for step in told["steps"]] == ["build"]
         site.finish()
-        assert [frame["state"] for frame in frames if frame["type"] != "log"] == ["succeeded", "succeeded"]
+        assert [frame["status"] for frame in frames if frame["type"] != "log"] == ["succeeded", "succeeded"]
 
 
 def test_who_comes_back_goes_on_after_the_last_line(site: Site):
@@ -206,6 +206,12 @@ def test_one_reader_serves_all_and_ends_with_the_last_viewer(site: Site):
         site.write("one")
         assert numbers(first, 1) == numbers(second, 1) == [1]
     wait_until(lambda: site.feeds.watched == 0, what="nobody reads any more")
+
+
+def test_a_place_to_go_on_that_is_no_number_is_refused(site: Site):
+    answer = httpx.get(f"{site.path}?after=abc", headers={"authorization": "Bearer key"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["validationErrors"][0]["field"] == "after"
 
 
 def test_strangers_and_unknown_deployments_are_refused(site: Site):

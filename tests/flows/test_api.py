@@ -28,7 +28,7 @@ def test_the_head_of_a_branch_goes_live_by_request_and_back_again(
     second = caller.post("/apps/asked/deployments", {"branch": "main"})
     assert slipway.ended(DeploymentId(second["id"])).state is State.SUCCEEDED
     read = caller.get(f"/deployments/{second['reference']}")
-    assert read["commit"] == {"sha": head, "message": "Second", "author": ""}
+    assert read["commit"] == {"sha": head, "message": "Second", "author": "Test"}
     assert "two" in slipway.get(slipway.hostname(app)).text
     stream = caller.http.get(f"/api/v1/deployments/{second['reference']}/stream").text
     assert f"main is at {head}" in stream

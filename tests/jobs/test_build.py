@@ -42,6 +42,7 @@ class Yard:
     ran: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     attempts: int = 0
     stopped: Callable[[], bool] = lambda: False
+    clean: bool = False
 
     def write(self, name: str, text: str) -> None:
         file = self.path / "kept" / name
@@ -73,7 +74,7 @@ class Yard:
                 DeploymentId(self.attempts), AppId(3), EnvironmentId(1), Kind.BUILD, Trigger.PUSH,
                 State.RUNNING, Phase.BUILD, Sha("c" * 40), "main", "", "", "", "", None, None,
                 None, None, 1, 0, 1, 0, False,
-                NOW, NOW, None,
+                NOW, NOW, None, clean=self.clean,
             ),
             settings=self.settings,
             log=self.log,
@@ -256,6 +257,20 @@ def test_an_npm_project_installs_once_and_then_comes_from_the_cache(yard: Yard):
     assert (npm_run(yard) / "a").read_text() == "from left"
     assert [command for command, _ in yard.ran] == ["npm run build"]
     assert any("dependencies restored from the cache" in line for line in yard.log.said)
+
+
+def test_a_clean_build_uses_nothing_that_was_left_and_mends_it_for_the_next(yard: Yard):
+    npm_project(yard)
+    npm_run(yard)
+    [kept] = yard.settings.home.glob("caches/3/*/*/node_modules")
+    (kept / "broken").write_text("by whatever")
+    yard.clean = True
+    npm_run(yard)
+    assert [command for command, _ in yard.ran] == ["npm ci", "npm run build"]
+    assert [path.name for path in yard.settings.home.glob("caches/3/*/*/node_modules/broken")] == []
+    yard.clean = False
+    npm_run(yard)
+    assert [command for command, _ in yard.ran] == ["npm run build"]
 
 
 @IN_THE_BEST_BOX

@@ -24,7 +24,7 @@ from aiosmtpd.smtp import Envelope
 from bot import signing
 from bot.domain.app import App
 from bot.domain.audit import Act
-from bot.domain.deployment import Blame, Commit, Failure, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Blame, Commit, Failure, Trigger
 from bot.domain.ids import Sha, TenantId
 from bot.domain.outgoing import RETRIES, Event, MessageState, Receiver, ReceiverKind
 from bot.lifecycle import Order
@@ -364,6 +364,18 @@ def test_every_event_has_its_words(office: Office):
     assert titles[Event.VARIABLE_CHANGED].endswith(": x")
     assert titles[Event.WEBHOOK_DISABLED] == "board was switched off"
     assert all(titles.values())
+
+
+def test_a_commit_that_is_not_known_yet_is_told_by_its_branch(office: Office):
+    hook, instance = office.hook("http://127.0.0.1:1/"), office.instance
+    with instance.lifecycle.change() as change:
+        unknown = Commit(UNKNOWN_COMMIT)
+        order = Order(office.shop, "production", "main", unknown, Trigger.MANUAL, "asked for", "mona")
+        instance.lifecycle.request(change, order)
+    with reading(instance.engine) as tx:
+        told = outbox.page(tx, hook.id, Slice(0, 1, "")).rows[0]
+    assert json.loads(texts.body(instance.settings, told))["data"]["commit"] is None
+    assert "\nmain\n" in "\n".join(texts.notice(instance.settings, told))
 
 
 def test_two_secrets_sign_for_a_day_after_a_rotation(office: Office):

@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.app import App
 from bot.domain.contents import decode
-from bot.domain.deployment import Commit, Deployment, State, Trigger
+from bot.domain.deployment import UNKNOWN_COMMIT, Commit, Deployment, State, Trigger
 from bot.domain.environment import Environment
 from bot.domain.ids import Digest
 from bot.domain.pull import PullNumber, preview_name
@@ -203,6 +203,36 @@ def test_a_cancel_after_the_switch_waits_for_the_edge_to_agree(house: House):
     canceller.join()
     assert (house.seen(second).state, code_of(house.seen(second))) == (State.FAILED, "edge-silent")
     assert house.environment().active_release_id == first.release_id
+    assert house.agrees()
+
+
+def test_a_commit_that_was_named_by_its_id_alone_is_known_by_its_message(house: House):
+    sha = house.repository.commit({"index.html": "one"}, "Show the price")
+    for named in (sha, UNKNOWN_COMMIT):
+        order = Order(house.app, "production", "main", Commit(named), Trigger.MANUAL, "asked", "mona")
+        with house.lifecycle.change() as change:
+            asked = house.lifecycle.request(change, order).deployment
+        house.deploy()
+        known = house.seen(asked)
+        assert (known.sha, known.message, known.author) == (sha, "Show the price", "Test")
+    house.push("two")
+    assert house.roll_back("1").message == "Show the price"
+
+
+def test_what_was_built_is_built_again_only_when_that_is_asked_for(house: House):
+    first = house.push("one")
+    order = Order(house.app, "production", "main", Commit(first.sha), Trigger.MANUAL, "asked", "mona")
+    made: list[Deployment] = []
+    for wanted in (order, replace(order, rebuild=True)):
+        with house.lifecycle.change() as change:
+            asked = house.lifecycle.request(change, wanted).deployment
+        house.deploy()
+        made.append(house.seen(asked))
+    assert [one.state for one in made] == [State.SUCCEEDED, State.SUCCEEDED]
+    same, anew = made
+    assert same.release_id == first.release_id
+    assert anew.release_id not in (None, first.release_id)
+    assert house.environment().active_release_id == anew.release_id
     assert house.agrees()
 
 

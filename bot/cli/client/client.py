@@ -118,7 +118,7 @@ class Client:
                         if event["n"] <= last:
                             continue
                         last = event["n"]
-                    state = event.get("state", state)
+                    state = event.get("status", state)
                     yield event
                     if event["type"] == "done":
                         return

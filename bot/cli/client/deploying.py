@@ -26,6 +26,12 @@ def deploy(
     commit: Annotated[str | None, typer.Option(help="Exactly this commit, by its full id.")] = None,
     tag: Annotated[str | None, typer.Option(help="What the tag names.")] = None,
     pull: Annotated[int | None, typer.Option("--pr", help="The head of a pull request.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Also where the same content was built before.")
+    ] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="And without what earlier builds left, such as dependencies.")
+    ] = False,
     note: Note = None,
     no_wait: NoWait = False,
     logs: Logs = False,
@@ -38,6 +44,8 @@ def deploy(
         "commit": commit,
         "tag": tag,
         "pullRequest": pull,
+        "rebuild": rebuild or None,
+        "clean": clean or None,
         "note": note,
     }
     with client(as_json=as_json) as api:

@@ -64,15 +64,15 @@ class Plain:
 
     def stand(self, status: Row) -> None:
         """Say what changed."""
-        if status["state"] != self._state and status["state"] in ("queued", "held", "cancelling"):
-            _say(f"{status['deployment']} {status['state']}: {status['reason']}")
-        self._state = status["state"]
+        if status["status"] != self._state and status["status"] in ("queued", "held", "cancelling"):
+            _say(f"{status['deployment']} {status['status']}: {status['reason']}")
+        self._state = status["status"]
         for step in status.get("steps", ()):
             which = (step["attempt"], step["name"])
             if step["finishedAt"] is not None and which not in self._told:
                 self._told.add(which)
                 command = f"  {step['command']}" if step["command"] else ""
-                _say(f"  {step['name']:<9} {step['state']:<9} {took(step):6.1f} s{command}")
+                _say(f"  {step['name']:<9} {step['status']:<9} {took(step):6.1f} s{command}")
 
     def line(self, line: Row) -> None:
         """Print a line of the log, where lines are wanted."""
@@ -110,7 +110,7 @@ class Alive:
 
     def __init__(self, *, has_lines: bool) -> None:
         self._has_lines = has_lines
-        self._status: Row = {"state": "queued", "reason": "", "steps": []}
+        self._status: Row = {"status": "queued", "reason": "", "steps": []}
         self._lines: list[Row] = []
         self._turn: Row | None = None
         self._spinner = Spinner("dots", style="cyan")
@@ -142,7 +142,7 @@ class Alive:
 
     def _picture(self) -> RenderableType:
         parts: list[RenderableType] = []
-        state = self._status["state"]
+        state = self._status["status"]
         if state in ("queued", "held"):
             text = self._status["reason"] if self._turn is None else waiting_text(self._turn)
             parts.append(_row(self._spinner, Text(f"{state}  {text}")))
@@ -164,7 +164,7 @@ class Alive:
         text.no_wrap, text.overflow = True, "ellipsis"
         if step["finishedAt"] is None:
             return _row(self._spinner, text)
-        mark, style = _MARKS.get(step["state"], ("•", "yellow"))
+        mark, style = _MARKS.get(step["status"], ("•", "yellow"))
         return _row(Text(mark, style=style), text)
 
 

@@ -40,7 +40,7 @@ def await_end(client: Client, made: Row, *, as_json: bool, has_lines: bool = Fal
                         shown.line(event)
                     case "status":
                         shown.stand(event)
-                        if event["state"] == "held":
+                        if event["status"] == "held":
                             break
                     case "quiet":
                         found = client.get(at("deployments", reference))

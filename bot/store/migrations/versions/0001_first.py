@@ -545,6 +545,9 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Text(), nullable=True),
         sa.Column("with_secrets", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("requested_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("rebuild", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("clean", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("release_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("activation", sa.Integer(), nullable=True),
@@ -627,6 +630,24 @@ def upgrade() -> None:
         sqlite_where=sa.text("verified_at IS NOT NULL"),
         postgresql_where=sa.text("verified_at IS NOT NULL"),
     )
+    op.create_table(
+        "freezes",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("environment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("starts_at", Moment(), nullable=False),
+        sa.Column("ends_at", Moment(), nullable=False),
+        sa.Column("begun_at", Moment(), nullable=True),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name=op.f("fk_freezes_environment_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_freezes")),
+    )
+    op.create_index(op.f("ix_freezes_environment_id"), "freezes", ["environment_id"], unique=False)
     op.create_table(
         "messages",
         sa.Column(
@@ -796,6 +817,8 @@ def downgrade() -> None:
     op.drop_index("ix_messages_receiver_id_id", table_name="messages")
     op.drop_index(op.f("ix_messages_created_at"), table_name="messages")
     op.drop_table("messages")
+    op.drop_index(op.f("ix_freezes_environment_id"), table_name="freezes")
+    op.drop_table("freezes")
     op.drop_index(
         "uq_domains_verified",
         table_name="domains",
