@@ -18,9 +18,12 @@ LINK = "files"
 
 
 class HostFolder:
-    """The folder `path`. Any process may change it, several at once."""
+    """The folder `path`. Any process may change it, several at once.
 
-    def __init__(self, path: Path) -> None:
+    Texts instead of paths: thousands are compared every few seconds, and each part of a path is kept apart.
+    """
+
+    def __init__(self, path: str) -> None:
         self._path = path
 
     def names(self) -> list[str]:
@@ -38,22 +41,23 @@ class HostFolder:
     def leads_to(self) -> str | None:
         """Where the link leads."""
         try:
-            return str((self._path / LINK).readlink())
+            return os.readlink(f"{self._path}/{LINK}")  # noqa: PTH115
         except FileNotFoundError:
             return None
 
     def place(self, entry: Entry) -> None:
         """Add an entry; durable when this returns. The folder is made when it isn't there."""
         while True:
-            if not self._path.exists():
-                self._path.mkdir(exist_ok=True)
-                sync(self._path.parent)
+            path = Path(self._path)
+            if not path.exists():
+                path.mkdir(exist_ok=True)
+                sync(path.parent)
             # Otherwise the hostname was retired in between.
             with suppress(FileNotFoundError):
                 with self._alone() as folder:
                     _add(folder, entry)
                     os.fsync(folder)
-                    is_there = self._path.stat().st_ino == os.fstat(folder).st_ino
+                    is_there = path.stat().st_ino == os.fstat(folder).st_ino
                 if is_there:
                     return
 

@@ -78,7 +78,10 @@ class Housekeeping:
         gates = {hostname: one.gate for hostname, one in found.items() if one.gate is not None}
         # Before the entries that lead there: where a gate is missing, nobody may pass.
         self._gates.reconcile(gates)
-        wanted = {hostname: self._entry(address) for hostname, address in found.items()}
+        there = {one.name for one in self._released.iterdir()} if self._released.exists() else set[str]()
+        wanted = {hostname: self._entry(address, there) for hostname, address in found.items()}
+        shown = {address.release.id for address in found.values()}
+        self._ruled = {release: has for release, has in self._ruled.items() if release in shown}
         for repaired in self._table.reconcile(wanted):
             logger.warning("the edge was repaired", repaired=repaired)
         self._free(found.values())
@@ -141,25 +144,31 @@ class Housekeeping:
             logger.warning("an attempt's leftovers were removed", attempt=folder.name)
         archive_abandoned(self._settings.home, self._is_final, self._redis)
 
-    def _entry(self, address: Address) -> Entry:
+    def _entry(self, address: Address, there: Collection[str]) -> Entry:
         release, watch = address.release, address.watch
         if address.moved_to is not None:
             return Entry(address.activation, NO_RELEASE, spa=False, rules=False, moved_to=address.moved_to)
-        folder = self._released / str(release.id)
-        if not folder.exists() and not watch.is_asleep:
+        if str(release.id) not in there and not watch.is_asleep:
             # Artifacts that are gone leave one site dark, and may not keep the others from being repaired.
             with suppress(FileNotFoundError, DamagedError):
-                lay_out(self._artifacts, release.manifest, folder)
-        rules = has_rules(folder) if folder.exists() else self._will_have_rules(release)
-        unlisted = address.unlisted
+                lay_out(self._artifacts, release.manifest, self._released / str(release.id))
         return Entry(
-            address.activation, release.id, spa=release.spa, rules=rules, unlisted=unlisted, watch=watch
+            address.activation,
+            release.id,
+            spa=release.spa,
+            rules=self._has_rules(release),
+            unlisted=address.unlisted,
+            watch=watch,
         )
 
-    def _will_have_rules(self, release: Release) -> bool:
-        with suppress(FileNotFoundError, DamagedError):
-            if release.id not in self._ruled:
-                self._ruled[release.id] = brings_rules(self._artifacts, release.manifest)
+    def _has_rules(self, release: Release) -> bool:
+        # A release never changes; one that is not laid out yet is asked again.
+        if release.id not in self._ruled:
+            folder = self._released / str(release.id)
+            with suppress(FileNotFoundError, DamagedError):
+                self._ruled[release.id] = (
+                    has_rules(folder) if folder.exists() else brings_rules(self._artifacts, release.manifest)
+                )
         return self._ruled.get(release.id, False)
 
     def _runs(self, deployment: int, attempt: int) -> bool:

@@ -97,7 +97,7 @@ class Sites:
 
     def host(self, hostname: str) -> HostFolder:
         """The folder of a hostname, which may not be there."""
-        return HostFolder(self.hosts_folder / hostname)
+        return HostFolder(f"{self.hosts_folder}/{hostname}")
 
     def retire(self, hostname: str) -> None:
         """Take a hostname down, at once and whole. Does nothing when it isn't there."""
