@@ -95,9 +95,12 @@ def test_senseless_settings_are_one_sentence(tmp_path: Path):
 
 
 def test_a_folder_that_can_not_be_pruned_ends_nothing(tmp_path: Path):
-    hosts = tmp_path / "edge" / "hosts"
-    hosts.mkdir(parents=True)
-    (hosts / "shop.localhost").touch()
+    hosts, older = (tmp_path / "edge" / name for name in ("hosts", "older"))
+    (hosts / "shop.localhost").mkdir(parents=True)
+    (hosts / "shop.localhost" / "9999999998.1.-").touch()
+    older.mkdir()
+    # It should be a folder.
+    (older / "shop.localhost").touch()
     with edge_process(tmp_path) as (process, port, caddy):
         assert process.stderr is not None
         said = b""
