@@ -249,6 +249,11 @@ class Slipway:
             verify=False,
         )
 
+    def release_at(self, hostname: str) -> str | None:
+        """The number of the release that a hostname shows; an answer to HEAD always tells it."""
+        with self.visitor(hostname) as client:
+            return client.head("/").headers.get("X-Slipway-Release")
+
     def get(self, hostname: str, path: str = "/") -> httpx.Response:
         with self.visitor(hostname) as client:
             return client.get(path)

@@ -23,7 +23,7 @@ def test_a_push_goes_live_and_the_next_one_stores_only_what_changed(
     answer = slipway.get(hostname)
     assert answer.status_code == 200
     assert "one" in answer.text
-    assert answer.headers["X-Slipway-Release"] == str(deployed.release_id)
+    assert slipway.release_at(slipway.hostname(app)) == str(deployed.release_id)
     assert slipway.get(hostname, "/about").status_code == 200
     assert slipway.get(hostname, "/nothing").status_code == 404
 
