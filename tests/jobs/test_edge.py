@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 import pytest
 
 from bot.domain.ids import ReleaseId
-from jobs.site_entry import NO_RELEASE, Entry
+from jobs.site_entry import NO_RELEASE, Entry, Watch
 from tests.jobs.edge_harness import RunningEdge, running_edge
 from tests.waiting import wait_until
 
@@ -404,6 +404,15 @@ def test_thousands_of_redirects_are_answered_at_once(edge: RunningEdge):
     edge.site("many.localhost", {"index.html": "x"}, rules=(many, ""))
     assert edge.ask("many.localhost", "/from1999").headers["location"] == "/to1999"
     assert edge.ask("many.localhost").body == b"x"
+
+
+@pytest.mark.parametrize("path", ["/", "/app-3f9a1c2e.js"])
+def test_what_a_gate_refuses_is_kept_by_nobody(edge: RunningEdge, path: str):
+    release = edge.release({"index.html": "hidden", "app-3f9a1c2e.js": "hidden"})
+    edge.show("guarded.localhost", release, watch=Watch.GUARDED)
+    answer = edge.ask("guarded.localhost", path)
+    told = [answer.headers[name] for name in ("cache-control", "x-content-type-options")]
+    assert (answer.status, told) == (401, ["no-store", "nosniff"])
 
 
 class Seen(NamedTuple):
